@@ -1,0 +1,1 @@
+//! The mapping tables: what each key of Compose and each field of Kubernetes becomes.

@@ -1,0 +1,21 @@
+//! Text with positions, and the ledger that accounts for every node of it.
+//!
+//! [`parse`] turns YAML or JSON into [`Node`]s that know where they stand. Readers take nodes out of
+//! [`Fields`]; whatever a reader leaves untaken is written into the [`Ledger`] by itself, so that no key of an
+//! input can be forgotten.
+
+mod fields;
+mod file;
+mod files;
+mod ledger;
+mod node;
+mod parse;
+mod path;
+
+pub use fields::{Fields, Item};
+pub use files::{Disk, Files, Memory, PathKind, normalize};
+pub use file::{FileId, Position, SourceFile, Sources};
+pub use ledger::{Leftover, Ledger, Origin, Sourced};
+pub use node::{Entry, Kind, Mapping, Node, Scalar, Tag, Value};
+pub use parse::{Limits, parse};
+pub use path::KeyPath;

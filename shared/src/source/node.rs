@@ -1,0 +1,370 @@
+//! YAML nodes that know where they stand.
+
+use indexmap::IndexMap;
+
+use super::Position;
+
+/// One node of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What it holds.
+    pub value: Value,
+    /// Where it begins. A node that came through an alias keeps the place of its anchor.
+    pub at: Position,
+    /// A tag that is not of the core schema, such as `!reset`.
+    pub tag: Option<Tag>,
+}
+
+/// The tags with a meaning of their own in Compose files (Compose specification, 13-merge).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tag {
+    /// `!reset`: the merged value disappears.
+    Reset,
+    /// `!override`: this value replaces instead of merging.
+    Override,
+    /// Any other tag, as written.
+    Other(String),
+}
+
+/// What a node holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A single value.
+    Scalar(Scalar),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys with values, in source order.
+    Mapping(Mapping),
+}
+
+/// A single value with the very text that stood in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scalar {
+    /// The text after unquoting, before any interpretation.
+    pub text: String,
+    /// How the YAML 1.2 core schema understands it. Quoted text always is [`Kind::String`].
+    pub kind: Kind,
+}
+
+/// The types of the YAML 1.2 core schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Empty, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// Decimal, `0o` or `0x` integer.
+    Integer,
+    /// Decimal fraction, exponent, `.inf`, `.nan`.
+    Float,
+    /// All else. Plain `yes`, `no`, `on` and `off` (booleans in YAML 1.1) are strings here.
+    String,
+}
+
+/// Keys with values, in source order. A key that stands twice is refused by the parser.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mapping(pub IndexMap<String, Entry>);
+
+/// A key's place and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where the key stands.
+    pub key_at: Position,
+    /// The value.
+    pub node: Node,
+}
+
+impl Node {
+    /// A string node, for values that the program makes itself.
+    #[must_use]
+    pub fn string(text: impl Into<String>, at: Position) -> Self {
+        Self {
+            value: Value::Scalar(Scalar {
+                text: text.into(),
+                kind: Kind::String,
+            }),
+            at,
+            tag: None,
+        }
+    }
+
+    /// A scalar node whose kind follows from its text, as if it stood unquoted in a file.
+    #[must_use]
+    pub fn plain(text: impl Into<String>, at: Position) -> Self {
+        let text = text.into();
+        let kind = Kind::of_plain(&text);
+        Self {
+            value: Value::Scalar(Scalar { text, kind }),
+            at,
+            tag: None,
+        }
+    }
+
+    /// A mapping node.
+    #[must_use]
+    pub fn mapping(mapping: Mapping, at: Position) -> Self {
+        Self {
+            value: Value::Mapping(mapping),
+            at,
+            tag: None,
+        }
+    }
+
+    /// A sequence node.
+    #[must_use]
+    pub fn sequence(items: Vec<Self>, at: Position) -> Self {
+        Self {
+            value: Value::Sequence(items),
+            at,
+            tag: None,
+        }
+    }
+
+    /// The mapping, if it is one.
+    #[must_use]
+    pub fn as_mapping(&self) -> Option<&Mapping> {
+        match &self.value {
+            Value::Mapping(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    /// The items, if it is a sequence.
+    #[must_use]
+    pub fn as_sequence(&self) -> Option<&[Self]> {
+        match &self.value {
+            Value::Sequence(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The scalar, if it is one.
+    #[must_use]
+    pub fn as_scalar(&self) -> Option<&Scalar> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// The scalar's text, unless it is null.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        self.as_scalar().filter(|s| s.kind != Kind::Null).map(|s| s.text.as_str())
+    }
+
+    /// Whether it is null or empty text without quotes.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar(s) if s.kind == Kind::Null)
+    }
+
+    /// What it is, for messages: `a list`, `a number`.
+    #[must_use]
+    pub fn describe(&self) -> &'static str {
+        match &self.value {
+            Value::Mapping(_) => "a mapping",
+            Value::Sequence(_) => "a list",
+            Value::Scalar(s) => match s.kind {
+                Kind::Null => "empty",
+                Kind::Bool => "a boolean",
+                Kind::Integer | Kind::Float => "a number",
+                Kind::String => "a string",
+            },
+        }
+    }
+
+    /// The node as a JSON value; numbers that JSON cannot hold become strings.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &self.value {
+            Value::Mapping(mapping) => Json::Object(
+                mapping
+                    .0
+                    .iter()
+                    .map(|(key, entry)| (key.clone(), entry.node.to_json()))
+                    .collect(),
+            ),
+            Value::Sequence(items) => Json::Array(items.iter().map(Self::to_json).collect()),
+            Value::Scalar(scalar) => scalar.to_json(),
+        }
+    }
+
+    /// Nodes from a JSON value, all at one place. For values that the program carried or made itself.
+    #[must_use]
+    pub fn from_json(value: &serde_json::Value, at: Position) -> Self {
+        use serde_json::Value as Json;
+        match value {
+            Json::Null => Self::plain("", at),
+            Json::Bool(b) => Self::plain(b.to_string(), at),
+            Json::Number(n) => Self::plain(n.to_string(), at),
+            Json::String(s) => Self::string(s, at),
+            Json::Array(items) => Self::sequence(items.iter().map(|i| Self::from_json(i, at)).collect(), at),
+            Json::Object(map) => Self::mapping(
+                Mapping(
+                    map.iter()
+                        .map(|(key, value)| {
+                            let node = Self::from_json(value, at);
+                            (key.clone(), Entry { key_at: at, node })
+                        })
+                        .collect(),
+                ),
+                at,
+            ),
+        }
+    }
+}
+
+impl Scalar {
+    /// The scalar as a JSON value; numbers that JSON cannot hold become strings.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self.kind {
+            Kind::Null => Json::Null,
+            Kind::Bool => Json::Bool(self.text.eq_ignore_ascii_case("true")),
+            Kind::Integer => match parse_integer(&self.text) {
+                Some(n) => i64::try_from(n)
+                    .map(Json::from)
+                    .or_else(|_| u64::try_from(n).map(Json::from))
+                    .unwrap_or_else(|_| Json::String(self.text.clone())),
+                None => Json::String(self.text.clone()),
+            },
+            Kind::Float => self
+                .text
+                .parse::<f64>()
+                .ok()
+                .and_then(serde_json::Number::from_f64)
+                .map_or_else(|| Json::String(self.text.clone()), Json::Number),
+            Kind::String => Json::String(self.text.clone()),
+        }
+    }
+
+    /// The value as an integer: YAML 1.2 integers, and strings of decimal digits.
+    #[must_use]
+    pub fn as_integer(&self) -> Option<i128> {
+        match self.kind {
+            Kind::Integer | Kind::String => parse_integer(self.text.trim()),
+            Kind::Float => {
+                let value: f64 = self.text.parse().ok()?;
+                #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked")]
+                (value.fract() == 0.0 && value.abs() < 1e18).then_some(value as i128)
+            }
+            Kind::Null | Kind::Bool => None,
+        }
+    }
+
+    /// The value as a boolean, with the words of YAML 1.1 (`yes`, `on`, ...) accepted.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "y" | "on" => Some(true),
+            "false" | "no" | "n" | "off" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl Kind {
+    /// What the YAML 1.2 core schema makes of unquoted text (YAML 1.2.2, section 10.3.2).
+    #[must_use]
+    pub fn of_plain(text: &str) -> Self {
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => Self::Null,
+            "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Self::Bool,
+            ".inf" | ".Inf" | ".INF" | "-.inf" | "+.inf" | ".nan" | ".NaN" | ".NAN" => Self::Float,
+            _ if parse_integer(text).is_some() => Self::Integer,
+            _ if is_float(text) => Self::Float,
+            _ => Self::String,
+        }
+    }
+}
+
+fn parse_integer(text: &str) -> Option<i128> {
+    if let Some(octal) = text.strip_prefix("0o") {
+        return i128::from_str_radix(octal, 8).ok().filter(|_| !octal.starts_with(['+', '-']));
+    }
+    if let Some(hex) = text.strip_prefix("0x") {
+        return i128::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with(['+', '-']));
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+fn is_float(text: &str) -> bool {
+    let body = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let starts_like_number = body.starts_with(|c: char| c.is_ascii_digit())
+        || (body.starts_with('.') && body[1..].starts_with(|c: char| c.is_ascii_digit()));
+    starts_like_number
+        && body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+        && text.parse::<f64>().is_ok()
+}
+
+impl Mapping {
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.0.get(key).map(|entry| &entry.node)
+    }
+
+    /// Sets a key; a key that is there keeps its place in the order.
+    pub fn set(&mut self, key: impl Into<String>, key_at: Position, node: Node) {
+        self.0.insert(key.into(), Entry { key_at, node });
+    }
+
+    /// Takes a key out; the order of the others stays.
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        self.0.shift_remove(key)
+    }
+
+    /// The keys with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.0.iter().map(|(key, entry)| (key.as_str(), entry))
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_schema() {
+        for (text, kind) in [
+            ("", Kind::Null),
+            ("~", Kind::Null),
+            ("true", Kind::Bool),
+            ("yes", Kind::String),
+            ("no", Kind::String),
+            ("22:22", Kind::String),
+            ("0440", Kind::Integer),
+            ("0o440", Kind::Integer),
+            ("0x1F", Kind::Integer),
+            ("-7", Kind::Integer),
+            ("1.5", Kind::Float),
+            ("1e3", Kind::Float),
+            (".5", Kind::Float),
+            ("1.2.3", Kind::String),
+            ("1-2", Kind::String),
+            ("nan", Kind::String),
+            ("infinity", Kind::String),
+        ] {
+            assert_eq!(Kind::of_plain(text), kind, "{text:?}");
+        }
+    }
+}

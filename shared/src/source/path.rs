@@ -1,0 +1,113 @@
+//! Key paths such as `services.web.ports[0]`.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a node stands in the tree of keys. Cheap to clone and to extend.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KeyPath(Option<Arc<Step>>);
+
+#[derive(PartialEq, Eq)]
+struct Step {
+    parent: KeyPath,
+    segment: Segment,
+}
+
+#[derive(PartialEq, Eq)]
+enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+impl KeyPath {
+    /// The root of a document.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(None)
+    }
+
+    /// The path of a mapping's value.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.step(Segment::Key(key.to_owned()))
+    }
+
+    /// The path of a sequence's item.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.step(Segment::Index(index))
+    }
+
+    /// A path below this one, from a dotted text of plain keys: `deploy.resources`.
+    #[must_use]
+    pub fn join(&self, dotted: &str) -> Self {
+        dotted.split('.').fold(self.clone(), |path, key| path.key(key))
+    }
+
+    /// The path one level up; the root stays the root.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        self.0.as_ref().map_or_else(Self::root, |s| s.parent.clone())
+    }
+
+    /// The last key, unless the path is the root or ends with an index.
+    #[must_use]
+    pub fn last_key(&self) -> Option<&str> {
+        match &self.0.as_ref()?.segment {
+            Segment::Key(key) => Some(key),
+            Segment::Index(_) => None,
+        }
+    }
+
+    /// Whether this is the root of a document.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn step(&self, segment: Segment) -> Self {
+        Self(Some(Arc::new(Step {
+            parent: self.clone(),
+            segment,
+        })))
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(step) = &self.0 else { return Ok(()) };
+        write!(f, "{}", step.parent)?;
+        match &step.segment {
+            Segment::Index(index) => write!(f, "[{index}]"),
+            Segment::Key(key) => {
+                if !step.parent.is_root() {
+                    f.write_str(".")?;
+                }
+                if key.is_empty() || key.contains(['.', '[', ']', ' ', '"']) {
+                    write!(f, "{key:?}")
+                } else {
+                    f.write_str(key)
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_as_people_write_it() {
+        let path = KeyPath::root().key("services").key("my.web").key("ports").index(2);
+        assert_eq!(path.to_string(), "services.\"my.web\".ports[2]");
+        assert_eq!(KeyPath::root().to_string(), "");
+        assert_eq!(KeyPath::root().join("a.b").to_string(), "a.b");
+    }
+}
