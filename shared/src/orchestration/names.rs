@@ -22,6 +22,8 @@ pub const ROLE_CONTAINER_NAME: &str = "container-name";
 pub const ROLE_LINK: &str = "link";
 /// An init container that only waits for other units; it carries nothing of its own.
 pub const ROLE_WAIT: &str = "wait";
+/// The ConfigMap that holds what was carried along and belongs to no object.
+pub const ROLE_CARRIED: &str = "carried";
 /// A NetworkPolicy that stands for a Compose network.
 pub const ROLE_NETWORK: &str = "network";
 /// Annotation: networks of an alias, separated by commas.

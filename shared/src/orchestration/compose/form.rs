@@ -1,0 +1,1 @@
+//! From the canonical document to one that the real tools accept.
