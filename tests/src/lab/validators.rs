@@ -14,7 +14,7 @@ use super::{Components, ControlPlane, clean_command, need};
 
 /// Asks the API server whether it takes every object in these files.
 ///
-/// Give it many files at once: one call takes 0.2 s, a thousand objects more
+/// Give it many files at once: one call takes 0.3 s, a thousand objects more
 /// add less than 3 s. The error has a line for each object that is refused,
 /// with its kind, namespace and name. Namespaces that do not exist are made
 /// for real and stay.
