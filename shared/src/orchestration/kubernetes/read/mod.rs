@@ -25,7 +25,7 @@ struct Reader<'a> {
     application: Application,
     /// Model names of claims, configs and secrets whose object has another name (`names::ORIGINAL_NAME`).
     originals: BTreeMap<(String, String), String>,
-    /// Objects that stand for nothing of the model (a generated alias of a waiting container, for example).
+    /// Services that wait for all units to be known.
     services: Vec<service::Pending>,
 }
 
@@ -91,6 +91,11 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
             reader.ledger.add(Code("owned-object"), &object.origin, message);
             continue;
         }
+        // Other groups have kinds of the same names (a Service of Knative, for example).
+        if !is_native(&object.api_version) {
+            reader.whole(object);
+            continue;
+        }
         match object.kind.as_str() {
             "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "StatefulSet" | "Pod" | "Job" | "CronJob" => {
                 if let Some(mut unit) = reader.workload(object, &item) {
@@ -100,9 +105,6 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
                         let message = format!("there are two workloads `{}`; this one is called `{other}`", unit.name.value);
                         reader.ledger.add(Code("two-workloads"), &object.origin, message);
                         unit.name.value.clone_from(&other);
-                        if let Some(main) = unit.containers.first_mut() {
-                            main.name.value.clone_from(&main.name.value);
-                        }
                         unit_names.insert((scope, other));
                     }
                     reader.application.units.push(unit);
@@ -130,6 +132,14 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
     application
 }
 
+/// Whether an API version belongs to Kubernetes itself.
+fn is_native(api_version: &str) -> bool {
+    match api_version.split_once('/') {
+        None => true,
+        Some((group, _)) => group.ends_with(".k8s.io") || !group.contains('.'),
+    }
+}
+
 impl Reader<'_> {
     fn error(&mut self, code: &'static str, origin: &Origin, message: impl Into<String>) {
         self.ledger.add(Code(code), origin, message);
@@ -140,7 +150,7 @@ impl Reader<'_> {
             api_version: object.api_version.clone(),
             kind: object.kind.clone(),
             name: object.name.clone(),
-            known: KNOWN_KINDS.contains(&object.kind.as_str()),
+            known: is_native(&object.api_version) && KNOWN_KINDS.contains(&object.kind.as_str()),
             value: object.node.to_json(),
             origin: object.origin.clone(),
         });
