@@ -11,7 +11,7 @@ pub use to_kubernetes::to_kubernetes;
 
 use crate::finding::Findings;
 use crate::orchestration::output::Output;
-use crate::source::{Sources, emit};
+use crate::source::Sources;
 
 /// A finished conversion.
 #[derive(Debug)]
@@ -50,7 +50,8 @@ pub fn to_yaml<'v>(documents: impl IntoIterator<Item = &'v serde_json::Value>) -
         if !out.is_empty() {
             out.push_str("---\n");
         }
-        out.push_str(&emit(document));
+        // Writing JSON values to memory cannot fail.
+        out.push_str(&serde_yaml::to_string(document).unwrap_or_default());
     }
     out
 }
