@@ -81,13 +81,12 @@ impl<'f> Binds<'f> {
         if !plan.docker {
             return Held::Node(node_type(bind.kind));
         }
-        let held = match self.held.get(bind.path) {
-            Some(held) => held.clone(),
-            None => {
-                let held = self.decide(bind, plan.options.binds, findings);
-                self.held.insert(bind.path.to_owned(), held.clone());
-                held
-            }
+        let held = if let Some(held) = self.held.get(bind.path) {
+            held.clone()
+        } else {
+            let held = self.decide(bind, plan.options.binds, findings);
+            self.held.insert(bind.path.to_owned(), held.clone());
+            held
         };
         match &held {
             Held::Map { name, .. } => {
@@ -115,7 +114,7 @@ impl<'f> Binds<'f> {
         held
     }
 
-    /// Writes the ConfigMaps and claims that bind mounts became.
+    /// Writes each ConfigMap and each claim that a bind mount became.
     pub(super) fn write(self, plan: &Plan<'_>, documents: &mut Documents, _findings: &mut Findings) {
         for map in self.maps {
             let mut meta = metadata::new(&map.name, None, None, plan);
@@ -137,9 +136,9 @@ impl<'f> Binds<'f> {
         let found = self.files.kind(path);
         let of_project = normalize(path).starts_with(self.directory);
         match policy {
-            BindPolicy::HostPath => Held::Node(self.docker_type(bind, found)),
+            BindPolicy::HostPath => Held::Node(docker_type(bind, found)),
             BindPolicy::Claim => self.claim(bind, found),
-            BindPolicy::Auto if !of_project && bind.relative.is_none() => Held::Node(self.docker_type(bind, found)),
+            BindPolicy::Auto if !of_project && bind.relative.is_none() => Held::Node(docker_type(bind, found)),
             BindPolicy::Auto if !of_project => self.claim(bind, found),
             BindPolicy::Auto | BindPolicy::ConfigMap => match self.content(path, found) {
                 Ok(content) => self.map(bind, content, found, findings),
@@ -277,17 +276,6 @@ impl<'f> Binds<'f> {
         }
         Ok(())
     }
-
-    /// What the kubelet shall expect at a path that Docker would have made as a folder.
-    fn docker_type(&self, bind: &Bind<'_>, found: PathKind) -> Option<&'static str> {
-        let socket = Path::new(bind.path).extension().is_some_and(|e| e.eq_ignore_ascii_case("sock"));
-        match (bind.kind, found) {
-            (BindKind::DirectoryOrCreate | BindKind::Unknown | BindKind::Directory, _) if socket => Some("Socket"),
-            (BindKind::DirectoryOrCreate | BindKind::Unknown, PathKind::File(_)) => Some("File"),
-            (BindKind::DirectoryOrCreate | BindKind::Unknown, PathKind::Other) => None,
-            (kind, _) => node_type(kind),
-        }
-    }
 }
 
 /// Why content cannot be a ConfigMap.
@@ -338,5 +326,16 @@ fn node_type(kind: BindKind) -> Option<&'static str> {
         BindKind::Socket => Some("Socket"),
         BindKind::CharDevice => Some("CharDevice"),
         BindKind::BlockDevice => Some("BlockDevice"),
+    }
+}
+
+/// What the kubelet shall expect at a path that Docker would have made as a folder.
+fn docker_type(bind: &Bind<'_>, found: PathKind) -> Option<&'static str> {
+    let socket = Path::new(bind.path).extension().is_some_and(|e| e.eq_ignore_ascii_case("sock"));
+    match (bind.kind, found) {
+        (BindKind::DirectoryOrCreate | BindKind::Unknown | BindKind::Directory, _) if socket => Some("Socket"),
+        (BindKind::DirectoryOrCreate | BindKind::Unknown, PathKind::File(_)) => Some("File"),
+        (BindKind::DirectoryOrCreate | BindKind::Unknown, PathKind::Other) => None,
+        (kind, _) => node_type(kind),
     }
 }

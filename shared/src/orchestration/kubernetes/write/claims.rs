@@ -1,4 +1,4 @@
-//! PersistentVolumeClaims, and PersistentVolumes where the source says what they stand on.
+//! Claims, and a PersistentVolume for each where the source says what they stand on.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Words that Kubernetes expands, and words of a shell.
 
 /// A literal text in `command`, `args` or a variable's value, where Kubernetes replaces `$(NAME)` and makes one `$`
-/// of `$$` (kubernetes, third_party/forked/golang/expansion).
+/// of `$$` (kubernetes, `third_party/forked/golang/expansion`).
 pub(super) fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();

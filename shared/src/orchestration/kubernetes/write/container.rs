@@ -1,6 +1,7 @@
 //! One container of a Pod.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::{Container as KubernetesContainer, ContainerPort};
 
@@ -153,10 +154,10 @@ fn must_be_built(build: &Build, image: &str, findings: &mut Findings) {
         } else {
             format!("{}/{dockerfile}", context.trim_end_matches('/'))
         };
-        line.push_str(&format!(" -f {}", quoted(&path)));
+        let _ = write!(line, " -f {}", quoted(&path));
     }
     if let Some(target) = target {
-        line.push_str(&format!(" --target {}", quoted(target)));
+        let _ = write!(line, " --target {}", quoted(target));
     }
     let message = format!(
         "`{image}` has to be built and pushed: `{line} {}`, `docker push {}`",
@@ -179,13 +180,12 @@ fn pull_policy(
         Some(pull) => match &pull.value {
             PullPolicy::Always => "Always",
             PullPolicy::Never => "Never",
-            PullPolicy::Build => "IfNotPresent",
             PullPolicy::Missing if is_latest(image) && container.build.is_none() => {
                 let message = format!("`{image}` is the latest one, which is pulled at each start");
                 findings.add(Code("pull-latest"), &pull.origin, message);
                 "Always"
             }
-            PullPolicy::Missing => "IfNotPresent",
+            PullPolicy::Missing | PullPolicy::Build => "IfNotPresent",
             PullPolicy::Refresh(period) => {
                 let message = format!("the image is pulled at each start, not `{period}`");
                 findings.add(Code("pull-period"), &pull.origin, message);
@@ -315,19 +315,16 @@ fn host_port(
         service: _,
         origin,
     } = publication;
-    let number = match port {
-        Some(range) => {
-            if !range.is_one() {
-                let message = format!("of the ports {range}, {} is published", range.first);
-                findings.add(Code("port-range"), origin, message);
-            }
-            i32::from(range.first)
+    let number = if let Some(range) = port {
+        if !range.is_one() {
+            let message = format!("of the ports {range}, {} is published", range.first);
+            findings.add(Code("port-range"), origin, message);
         }
-        None => {
-            let message = format!("port {target} of the node stands for a port of the engine's choice");
-            findings.add(Code("host-port-any"), origin, message);
-            target
-        }
+        i32::from(range.first)
+    } else {
+        let message = format!("port {target} of the node stands for a port of the engine's choice");
+        findings.add(Code("host-port-any"), origin, message);
+        target
     };
     let ip = host_ip.as_ref().and_then(|ip| {
         let text = ip.value.trim_start_matches('[').trim_end_matches(']');

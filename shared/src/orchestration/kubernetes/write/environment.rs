@@ -151,7 +151,7 @@ pub(super) fn objects(from: &[EnvFrom], plan: &Plan<'_>) -> Option<Vec<EnvFromSo
     (!written.is_empty()).then_some(written)
 }
 
-/// Printable ASCII without `=` (Kubernetes 1.34, RelaxedEnvironmentVariableValidation).
+/// Printable ASCII without `=` (Kubernetes 1.34, `RelaxedEnvironmentVariableValidation`).
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=')
 }

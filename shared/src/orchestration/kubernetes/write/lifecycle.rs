@@ -1,5 +1,7 @@
 //! What runs after the start and before the stop.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::api::core::v1::{ExecAction, HTTPGetAction, Lifecycle, LifecycleHandler, SleepAction, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -126,9 +128,11 @@ fn step(hook: &Hook, findings: &mut Findings) -> Option<String> {
     for EnvVar { name, value } in &hook.environment {
         match value {
             EnvValue::Literal(text) if is_shell_name(&name.value) => {
-                line.push_str(&format!("export {}={}; ", name.value, quoted(text)));
+                let _ = write!(line, "export {}={}; ", name.value, quoted(text));
             }
-            EnvValue::Unset => line.push_str(&format!("unset {}; ", quoted(&name.value))),
+            EnvValue::Unset => {
+                let _ = write!(line, "unset {}; ", quoted(&name.value));
+            }
             _ => {
                 let message = format!("variable `{}` of the hook cannot be set in a shell line", name.value);
                 findings.add(Code("hook-environment"), &name.origin, message);
@@ -136,15 +140,19 @@ fn step(hook: &Hook, findings: &mut Findings) -> Option<String> {
         }
     }
     if let Some(folder) = &hook.working_dir {
-        line.push_str(&format!("cd {} && ", quoted(&folder.value)));
+        let _ = write!(line, "cd {} && ", quoted(&folder.value));
     }
     match &hook.action {
         HookAction::Exec(words) => {
             let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
             line.push_str(&words.join(" "));
         }
-        HookAction::Shell(text) => line.push_str(&format!("/bin/sh -c {}", quoted(text))),
-        HookAction::Sleep(seconds) => line.push_str(&format!("sleep {seconds}")),
+        HookAction::Shell(text) => {
+            let _ = write!(line, "/bin/sh -c {}", quoted(text));
+        }
+        HookAction::Sleep(seconds) => {
+            let _ = write!(line, "sleep {seconds}");
+        }
         HookAction::Http(_) | HookAction::Tcp(_) => return None,
     }
     Some(format!("({line})"))

@@ -91,7 +91,7 @@ fn mount(
         ..VolumeMount::default()
     };
     if let Some(propagation) = propagation {
-        entry.mount_propagation = self::propagation(propagation, container, findings);
+        entry.mount_propagation = Some(self::propagation(propagation, container, findings));
     }
     let no_copy = no_copy.as_ref().is_some_and(|n| n.value);
     match source {
@@ -357,7 +357,6 @@ fn image(
     pod.helpers.push(KubernetesContainer {
         command: Some(shell(literal(&line))),
         image: Some(reference.trim().to_owned()),
-        image: Some(reference.to_owned()),
         image_pull_policy: pull.and_then(|pull| match pull.to_ascii_lowercase().as_str() {
             "always" => Some("Always".to_owned()),
             "never" => Some("Never".to_owned()),
@@ -623,11 +622,7 @@ fn mode(mode: u32, origin: &Origin, findings: &mut Findings) -> Option<i32> {
     i32::try_from(mode & 0o777).ok()
 }
 
-fn propagation(
-    propagation: &Sourced<Propagation>,
-    container: &Container,
-    findings: &mut Findings,
-) -> Option<String> {
+fn propagation(propagation: &Sourced<Propagation>, container: &Container, findings: &mut Findings) -> String {
     let privileged = container.security.privileged.as_ref().is_some_and(|p| p.value);
     let mut both = || {
         if privileged {
@@ -652,7 +647,7 @@ fn propagation(
             word
         }
     };
-    Some(word.to_owned())
+    word.to_owned()
 }
 
 /// A path inside of a volume: relative, and never out of it.

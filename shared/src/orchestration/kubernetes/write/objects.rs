@@ -1,4 +1,4 @@
-//! ConfigMaps, Secrets and the Namespace.
+//! Configs, secrets and the Namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::orchestration::model::{FileObject, ObjectData, ObjectKind, WholeObjec
 use crate::orchestration::names::{ORIGINAL_NAME, REAL_NAME, short_hash};
 use crate::source::Origin;
 
-/// The most that the data of one ConfigMap or Secret may have (Kubernetes API, MaxSecretSize).
+/// The most that the data of one ConfigMap or Secret may have (Kubernetes API, `MaxSecretSize`).
 pub(super) const DATA_MAX: u64 = 1024 * 1024;
 /// `kubectl apply` keeps the whole object in an annotation, and annotations have a bound.
 const APPLY_MAX: u64 = 256 * 1024;

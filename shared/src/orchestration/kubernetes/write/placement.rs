@@ -31,7 +31,7 @@ pub(super) fn apply(
         tolerate_control_plane,
     } = &unit.placement;
     let terms = terms(required, findings);
-    let manager = required.iter().flatten().any(|p| wants_manager(p));
+    let manager = required.iter().flatten().any(wants_manager);
     let any_role = required.iter().flatten().any(|p| p.attribute == NodeAttribute::Role);
     let own = || LabelSelector {
         match_expressions: None,
@@ -142,7 +142,14 @@ fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSel
             let value = values.first().map_or("VALUE", String::as_str);
             // Labels of Kubernetes' own are there already.
             if !key.contains("kubernetes.io/") {
-                let message = format!("nodes need the label: `kubectl label node NODE {key}={value}`");
+                let line = format!("`kubectl label node NODE {key}={value}`");
+                let message = match operator {
+                    Operator::In | Operator::Exists => format!("nodes where it may run need the label: {line}"),
+                    Operator::NotIn | Operator::DoesNotExist => {
+                        format!("nodes where it must not run need the label: {line}")
+                    }
+                    Operator::GreaterThan | Operator::LessThan => format!("nodes need the label: {line}"),
+                };
                 findings.add(Code("node-label"), origin, message);
             }
             key.clone()

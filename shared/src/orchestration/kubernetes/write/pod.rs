@@ -20,7 +20,7 @@ use crate::orchestration::model::{
     Container, HostAlias, IpcMode, NetworkMode, PidMode, Role, Unit, UnitSettings,
 };
 use crate::orchestration::names::{
-    CONTAINERS, HELPERS, LABEL_MAX, NETWORKS, WAIT, is_label, is_subdomain, short_hash, to_label, with_suffix,
+    CONTAINERS, HELPERS, LABEL_MAX, NETWORKS, SERVICES, WAIT, is_label, is_subdomain, short_hash, to_label, with_suffix,
 };
 use crate::orchestration::quantity::seconds_up;
 use crate::source::Sourced;
@@ -119,6 +119,7 @@ pub(super) fn template(
     meta.labels.get_or_insert_default().extend(planned.pod_labels.clone());
     metadata::add_user(&mut meta, &unit.instance_metadata, findings);
     networks(unit, plan, &mut meta);
+    services_of(unit, plan, &mut meta);
 
     let names = container_names(unit, &mut pod, &mut meta);
     let waiting = wait::containers(unit, &mut pod, findings);
@@ -196,6 +197,19 @@ fn networks(unit: &Unit, plan: &Plan<'_>, meta: &mut ObjectMeta) {
         .collect();
     if !changed.is_empty() {
         metadata::annotate(meta, NETWORKS, changed.join(","));
+    }
+}
+
+/// Several services in one Pod keep their own names on the way back.
+fn services_of(unit: &Unit, plan: &Plan<'_>, meta: &mut ObjectMeta) {
+    let names: Vec<_> = unit
+        .containers
+        .iter()
+        .filter(|c| matches!(c.role, Role::Main | Role::Sidecar | Role::NativeSidecar))
+        .map(|c| c.name.value.as_str())
+        .collect();
+    if plan.docker && names.len() > 1 {
+        metadata::annotate(meta, SERVICES, names.join(","));
     }
 }
 
@@ -359,16 +373,13 @@ fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Fin
     self::sysctls(sysctls, spec, &mut context, findings);
     let mut numbers = Vec::new();
     for group in groups {
-        match security::group_number(&group.value, plan) {
-            Some(number) => {
-                if !numbers.contains(&number) {
-                    numbers.push(number);
-                }
-            }
-            None => {
-                let message = format!("only the image knows the number of group `{}`", group.value);
-                findings.add(Code("user-name"), &group.origin, message);
-            }
+        let Some(number) = security::group_number(&group.value, plan) else {
+            let message = format!("only the image knows the number of group `{}`", group.value);
+            findings.add(Code("user-name"), &group.origin, message);
+            continue;
+        };
+        if !numbers.contains(&number) {
+            numbers.push(number);
         }
     }
     context.supplemental_groups = Some(numbers).filter(|numbers| !numbers.is_empty());
@@ -449,7 +460,7 @@ fn domain(domain: &Sourced<String>, spec: &mut PodSpec, plan: &Plan<'_>, finding
     }
 }
 
-/// Bounds of the resolver's configuration (Kubernetes API, PodDNSConfig).
+/// Bounds of the resolver's configuration (Kubernetes API, `PodDNSConfig`).
 const SERVERS_MAX: usize = 3;
 const SEARCH_MAX: usize = 32;
 const SEARCH_TEXT_MAX: usize = 2048;
@@ -549,7 +560,7 @@ fn hosts(aliases: &[HostAlias], spec: &mut PodSpec, findings: &mut Findings) {
     spec.host_aliases = Some(entries).filter(|entries| !entries.is_empty());
 }
 
-/// What any kubelet allows (kubernetes, pkg/kubelet/sysctl/safe_sysctls.go).
+/// What any kubelet allows (kubernetes, `pkg/kubelet/sysctl/safe_sysctls.go`).
 const SAFE_SYSCTLS: [&str; 12] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",

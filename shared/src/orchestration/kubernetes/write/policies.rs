@@ -1,4 +1,4 @@
-//! NetworkPolicies, for networks that separate units.
+//! Policies for networks that separate units.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -138,8 +138,7 @@ fn resource_name(name: &str, driver: Option<&str>, capabilities: &[String], gene
         Some("nvidia" | "cdi") if gpu || !generic => Some("nvidia.com/gpu".to_owned()),
         Some("amd" | "amd.com" | "rocm") => Some("amd.com/gpu".to_owned()),
         Some("intel" | "intel.com" | "i915") => Some("gpu.intel.com/i915".to_owned()),
-        Some(_) => None,
         None if gpu => Some("nvidia.com/gpu".to_owned()),
-        None => None,
+        Some(_) | None => None,
     }
 }

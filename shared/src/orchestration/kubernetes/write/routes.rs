@@ -58,8 +58,8 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
         user.annotations.extend(annotations.clone());
         class = class.or_else(|| own_class.clone());
         let legal_host = host.as_deref().is_none_or(|h| {
-            let plain = h.strip_prefix("*.").unwrap_or(h);
-            is_subdomain(plain) && plain.parse::<std::net::IpAddr>().is_err()
+            let name = h.strip_prefix("*.").unwrap_or(h);
+            is_subdomain(name) && name.parse::<std::net::IpAddr>().is_err()
         });
         if !legal_host {
             let message = format!("`{}` cannot be the host of a route", host.as_deref().unwrap_or_default());
@@ -108,18 +108,15 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
 
 /// Hosts with one certificate stand together.
 fn add_tls(tls: &mut Vec<IngressTLS>, host: Option<&str>, secret: Option<&str>) {
-    let place = tls.iter().position(|entry| entry.secret_name.as_deref() == secret);
-    let entry = match place {
-        Some(place) => &mut tls[place],
-        None => {
-            tls.push(IngressTLS {
-                hosts: None,
-                secret_name: secret.map(str::to_owned),
-            });
-            let last = tls.len() - 1;
-            &mut tls[last]
-        }
-    };
+    let known = tls.iter().position(|entry| entry.secret_name.as_deref() == secret);
+    let place = known.unwrap_or_else(|| {
+        tls.push(IngressTLS {
+            hosts: None,
+            secret_name: secret.map(str::to_owned),
+        });
+        tls.len() - 1
+    });
+    let entry = &mut tls[place];
     if let Some(host) = host {
         let hosts = entry.hosts.get_or_insert_default();
         if !hosts.iter().any(|h| h == host) {

@@ -112,7 +112,7 @@ fn capabilities(capabilities: &ModelCapabilities) -> Option<Capabilities> {
     (written != Capabilities::default()).then_some(written)
 }
 
-/// Kind and file of a seccomp or AppArmor profile.
+/// Kind and file of a profile for seccomp or `AppArmor`.
 fn profile(profile: &Sourced<String>, what: &str, findings: &mut Findings) -> (&'static str, Option<String>) {
     match profile.value.as_str() {
         "unconfined" => ("Unconfined", None),

@@ -217,7 +217,7 @@ impl Writer<'_, '_> {
         {
             metadata::add_user(&mut meta, user, findings);
             if !named.is_empty() {
-                ports = self.named_ports(named, &[unit], findings);
+                ports = named_ports(named, &[unit], findings);
             }
             headless = wanted.as_ref().map_or(headless, |h| h.value || ports.is_empty());
         }
@@ -402,7 +402,7 @@ impl Writer<'_, '_> {
         }) = declared
         {
             metadata::add_user(&mut meta, user, findings);
-            ports = self.named_ports(named, &units, findings);
+            ports = named_ports(named, &units, findings);
             wanted = headless.as_ref().map(|headless| headless.value);
         }
         if ports.is_empty() {
@@ -442,7 +442,7 @@ impl Writer<'_, '_> {
         };
         let mut meta = metadata::new(&label, namespace.as_ref(), only.map(|unit| unit.label.as_str()), plan);
         metadata::add_user(&mut meta, user, findings);
-        let mut service_ports = self.named_ports(ports, &members, findings);
+        let mut service_ports = named_ports(ports, &members, findings);
         if service_ports.is_empty() {
             service_ports = all_ports(&members, findings);
         }
@@ -511,7 +511,7 @@ impl Writer<'_, '_> {
             .map_while(|part| part.parse().ok())
             .collect();
         let count = target.split([',', ' ']).filter(|part| !part.is_empty()).count();
-        let service_ports = self.named_ports(ports, &[], findings);
+        let service_ports = named_ports(ports, &[], findings);
         if !addresses.is_empty() && addresses.len() == count {
             for (family, wanted) in [("IPv4", true), ("IPv6", false)] {
                 let own: Vec<_> = addresses.iter().filter(|a| a.is_ipv4() == wanted).collect();
@@ -595,36 +595,6 @@ impl Writer<'_, '_> {
         }
         self.names.insert(name.clone());
         name
-    }
-
-    fn named_ports(&self, ports: &[NamePort], units: &[&Unit], findings: &mut Findings) -> Vec<ServicePort> {
-        let mut written = Vec::new();
-        for port in ports {
-            let NamePort {
-                name,
-                port: number,
-                target,
-                protocol,
-                app_protocol,
-                origin,
-            } = port;
-            let target = match target {
-                PortRef::Number(number) => IntOrString::Int(i32::from(*number)),
-                PortRef::Name(name) => target_by_name(name, units),
-            };
-            push(
-                &mut written,
-                ServicePort {
-                    app_protocol: app_protocol.clone().filter(|p| app_protocol_ok(p, origin, findings)),
-                    name: name.as_ref().map(|name| port_label(name)),
-                    node_port: None,
-                    port: i32::from(*number),
-                    protocol: Some(text(*protocol)),
-                    target_port: Some(target),
-                },
-            );
-        }
-        finish_ports(written)
     }
 }
 
@@ -834,4 +804,34 @@ fn app_protocol_ok(protocol: &str, origin: &Origin, findings: &mut Findings) -> 
 /// Kubernetes' word for a transport protocol.
 pub(super) fn text(protocol: Protocol) -> String {
     protocol.as_str().to_ascii_uppercase()
+}
+
+fn named_ports(ports: &[NamePort], units: &[&Unit], findings: &mut Findings) -> Vec<ServicePort> {
+    let mut written = Vec::new();
+    for port in ports {
+        let NamePort {
+            name,
+            port: number,
+            target,
+            protocol,
+            app_protocol,
+            origin,
+        } = port;
+        let target = match target {
+            PortRef::Number(number) => IntOrString::Int(i32::from(*number)),
+            PortRef::Name(name) => target_by_name(name, units),
+        };
+        push(
+            &mut written,
+            ServicePort {
+                app_protocol: app_protocol.clone().filter(|p| app_protocol_ok(p, origin, findings)),
+                name: name.as_ref().map(|name| port_label(name)),
+                node_port: None,
+                port: i32::from(*number),
+                protocol: Some(text(*protocol)),
+                target_port: Some(target),
+            },
+        );
+    }
+    finish_ports(written)
 }

@@ -74,7 +74,7 @@ pub(super) fn write(
     }
     metadata::add_user(&mut meta, user, findings);
     if let Some(restart) = restart {
-        retries(restart, &shape, plan, findings);
+        retries(restart, &shape, findings);
     }
     let frame = Frame {
         restart: policy,
@@ -124,7 +124,7 @@ pub(super) fn write(
             volumes,
         ),
         Shape::Replicas(controller) => {
-            only_ready(rollout, plan, findings);
+            only_ready(rollout, findings);
             let ready = rollout.delay.as_ref().map(|d| number(seconds_up(d.value)));
             if controller == Controller::ReplicaSet {
                 let set = ReplicaSet {
@@ -165,7 +165,7 @@ pub(super) fn write(
             with_volumes(&set, "/spec/template/spec", volumes)
         }
         Shape::Job(settings) => {
-            no_rollout(rollout, plan, findings);
+            no_rollout(rollout, findings);
             let job = Job {
                 metadata: meta,
                 spec: Some(job(template, &settings, unit, plan)),
@@ -174,7 +174,7 @@ pub(super) fn write(
             with_volumes(&job, "/spec/template/spec", volumes)
         }
         Shape::Cron(settings) => {
-            no_rollout(rollout, plan, findings);
+            no_rollout(rollout, findings);
             let cron = cron_job(meta, template, &settings, unit, plan, findings);
             with_volumes(&cron, "/spec/jobTemplate/spec/template/spec", volumes)
         }
@@ -183,7 +183,7 @@ pub(super) fn write(
                 let message = format!("a bare Pod is one instance, not {}", replicas.value);
                 findings.add(Code("replicas-lost"), &replicas.origin, message);
             }
-            no_rollout(rollout, plan, findings);
+            no_rollout(rollout, findings);
             // The Pod is the workload and the instance in one.
             let PodTemplateSpec { metadata: inner, spec } = template;
             if let Some(inner) = inner {
@@ -266,9 +266,8 @@ fn bare(condition: Option<&Sourced<RestartCondition>>, plan: &Plan<'_>) -> &'sta
     match condition.map(|c| c.value) {
         Some(RestartCondition::Never) => "Never",
         Some(RestartCondition::OnFailure) => "OnFailure",
-        Some(RestartCondition::Always | RestartCondition::UnlessStopped) => "Always",
         None if plan.application.dialect == Dialect::Compose => "Never",
-        None => "Always",
+        Some(RestartCondition::Always | RestartCondition::UnlessStopped) | None => "Always",
     }
 }
 
@@ -293,7 +292,7 @@ fn by_restart(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut F
             ..JobSettings::default()
         })
     };
-    let serves = unit.main().is_some_and(|c| !c.ports.is_empty() || !c.probes.is_empty()) || planned.wanted_running;
+    let serves = planned.wanted_running || runs_for_long(unit);
     let ends = match condition.map(|c| c.value) {
         Some(RestartCondition::Never) => Some("Never"),
         Some(RestartCondition::OnFailure) => Some("OnFailure"),
@@ -302,7 +301,7 @@ fn by_restart(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut F
     match (ends, condition) {
         (Some(policy), Some(condition)) => {
             if serves && !planned.wanted_completed {
-                let message = "it serves others, so it is restarted whenever it ends";
+                let message = "it looks like one that runs all the time, so it is restarted whenever it ends";
                 findings.add(Code("restart-changed"), &condition.origin, message);
                 return (deployment, "Always");
             }
@@ -319,8 +318,16 @@ fn by_restart(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut F
     }
 }
 
+/// Whether a unit shows that it is not there to end: it is reached, asked for its health, scaled or rolled out.
+fn runs_for_long(unit: &Unit) -> bool {
+    unit.main().is_some_and(|c| !c.ports.is_empty() || !c.probes.is_empty())
+        || unit.networks.iter().any(|attachment| !attachment.aliases.is_empty())
+        || unit.replicas.as_ref().is_some_and(|replicas| replicas.value > 1)
+        || unit.rollout != Rollout::default()
+}
+
 /// What of a restart policy has no place.
-fn retries(restart: &Restart, shape: &Shape, plan: &Plan<'_>, findings: &mut Findings) {
+fn retries(restart: &Restart, shape: &Shape, findings: &mut Findings) {
     let Restart {
         condition: _,
         max_attempts,
@@ -338,7 +345,6 @@ fn retries(restart: &Restart, shape: &Shape, plan: &Plan<'_>, findings: &mut Fin
             findings.add(Code("restart-pauses"), &value.origin, message);
         }
     }
-    let _ = plan;
 }
 
 fn deployment(
@@ -685,14 +691,13 @@ fn cron_job(
         job: inner,
     } = settings;
     let mut suspended = suspend.as_ref().map(|s| s.value);
-    let schedule = match schedule {
-        Some(schedule) => schedule.value.clone(),
-        None => {
-            let message = "there is no schedule, so it is suspended";
-            findings.add(Code("cron-schedule"), &unit.name.origin, message);
-            suspended = Some(true);
-            "0 0 1 1 *".to_owned()
-        }
+    let schedule = if let Some(schedule) = schedule {
+        schedule.value.clone()
+    } else {
+        let message = "there is no schedule, so it is suspended";
+        findings.add(Code("cron-schedule"), &unit.name.origin, message);
+        suspended = Some(true);
+        "0 0 1 1 *".to_owned()
     };
     CronJob {
         metadata,
@@ -767,16 +772,16 @@ fn no_deadline(monitor: Option<&Sourced<std::time::Duration>>, findings: &mut Fi
 }
 
 /// Controllers that do not replace their Pods know the time until ready only.
-fn only_ready(rollout: &Rollout, plan: &Plan<'_>, findings: &mut Findings) {
+fn only_ready(rollout: &Rollout, findings: &mut Findings) {
     let without = Rollout {
         delay: None,
         ..rollout.clone()
     };
-    no_rollout(&without, plan, findings);
+    no_rollout(&without, findings);
 }
 
 /// Says that nothing of a rollout is kept.
-fn no_rollout(rollout: &Rollout, plan: &Plan<'_>, findings: &mut Findings) {
+fn no_rollout(rollout: &Rollout, findings: &mut Findings) {
     let Rollout {
         strategy,
         max_unavailable,
@@ -802,7 +807,6 @@ fn no_rollout(rollout: &Rollout, plan: &Plan<'_>, findings: &mut Findings) {
     for origin in places.into_iter().flatten() {
         findings.add(Code("no-rollout"), origin, "an object of this kind does not replace its Pods");
     }
-    let _ = plan;
 }
 
 fn number(value: u64) -> i32 {
