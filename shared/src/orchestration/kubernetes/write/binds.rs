@@ -147,7 +147,11 @@ impl<'f> Binds<'f> {
                     let nothing = matches!(reason, Reason::Missing | Reason::Empty);
                     if policy == BindPolicy::ConfigMap || !nothing {
                         let message = format!("`{}` cannot be a ConfigMap: {}", shown(bind), reason.text());
-                        let code = if policy == BindPolicy::ConfigMap { "bind-unfit" } else { "bind-content" };
+                        let code = if policy == BindPolicy::ConfigMap {
+                            "bind-unfit"
+                        } else {
+                            "bind-content"
+                        };
                         findings.add(Code(code), bind.origin, message);
                     }
                     self.claim(bind, found)
@@ -157,7 +161,8 @@ impl<'f> Binds<'f> {
     }
 
     fn claim(&self, bind: &Bind<'_>, found: PathKind) -> Held {
-        let is_file = matches!(found, PathKind::File(_)) || matches!(bind.kind, BindKind::File | BindKind::FileOrCreate);
+        let is_file =
+            matches!(found, PathKind::File(_)) || matches!(bind.kind, BindKind::File | BindKind::FileOrCreate);
         Held::Claim {
             name: self.name(bind, None),
             file: is_file.then(|| file_name(bind.path)),
@@ -218,10 +223,13 @@ impl<'f> Binds<'f> {
         let inner = inner.to_string_lossy();
         let own = short_hash(inner.as_bytes());
         let label = to_label(&file_name(&inner));
-        with_suffix(&format!("bind-{label}"), &match hash {
-            Some(hash) => short_hash(format!("{own}{hash}").as_bytes()),
-            None => own,
-        })
+        with_suffix(
+            &format!("bind-{label}"),
+            &match hash {
+                Some(hash) => short_hash(format!("{own}{hash}").as_bytes()),
+                None => own,
+            },
+        )
     }
 
     /// The files below a path, by their path in it.
@@ -331,7 +339,9 @@ fn node_type(kind: BindKind) -> Option<&'static str> {
 
 /// What the kubelet shall expect at a path that Docker would have made as a folder.
 fn docker_type(bind: &Bind<'_>, found: PathKind) -> Option<&'static str> {
-    let socket = Path::new(bind.path).extension().is_some_and(|e| e.eq_ignore_ascii_case("sock"));
+    let socket = Path::new(bind.path)
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("sock"));
     match (bind.kind, found) {
         (BindKind::DirectoryOrCreate | BindKind::Unknown | BindKind::Directory, _) if socket => Some("Socket"),
         (BindKind::DirectoryOrCreate | BindKind::Unknown, PathKind::File(_)) => Some("File"),

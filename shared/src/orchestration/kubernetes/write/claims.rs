@@ -64,11 +64,15 @@ pub(super) fn write(volumes: &[Volume], plan: &Plan<'_>, documents: &mut Documen
         let mut spec = PersistentVolumeClaimSpec {
             access_modes: Some(modes.clone()),
             resources: Some(VolumeResourceRequirements {
-                limits: size_limit.as_ref().map(|limit| quantity("storage", limit.value.max(size))),
+                limits: size_limit
+                    .as_ref()
+                    .map(|limit| quantity("storage", limit.value.max(size))),
                 requests: Some(quantity("storage", size)),
             }),
             storage_class_name: storage_class(class.as_ref(), backing, origin, plan, findings),
-            volume_mode: block.as_ref().map(|b| if b.value { "Block" } else { "Filesystem" }.to_owned()),
+            volume_mode: block
+                .as_ref()
+                .map(|b| if b.value { "Block" } else { "Filesystem" }.to_owned()),
             ..PersistentVolumeClaimSpec::default()
         };
         if let Some(mut volume) = persistent_volume(backing, &name.value, plan, findings) {
@@ -93,7 +97,12 @@ pub(super) fn write(volumes: &[Volume], plan: &Plan<'_>, documents: &mut Documen
 }
 
 /// A claim that each instance of a StatefulSet gets for itself.
-pub(super) fn template(claim: &ClaimTemplate, name: &str, plan: &Plan<'_>, findings: &mut Findings) -> PersistentVolumeClaim {
+pub(super) fn template(
+    claim: &ClaimTemplate,
+    name: &str,
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) -> PersistentVolumeClaim {
     let ClaimTemplate {
         name: own,
         size,

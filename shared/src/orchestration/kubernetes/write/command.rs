@@ -45,7 +45,10 @@ mod tests {
                 i += 2;
                 continue;
             }
-            assert!(!(chars[i] == '$' && chars.get(i + 1) == Some(&'(')), "a reference in {text}");
+            assert!(
+                !(chars[i] == '$' && chars.get(i + 1) == Some(&'(')),
+                "a reference in {text}"
+            );
             out.push(chars[i]);
             i += 1;
         }
@@ -54,7 +57,17 @@ mod tests {
 
     #[test]
     fn literals_survive_expansion() {
-        for text in ["", "$", "$$", "$$$", "$(X)", "$$(X)", "a$b", "echo $$ $(date) ${X} $((1+1))", "$$a$"] {
+        for text in [
+            "",
+            "$",
+            "$$",
+            "$$$",
+            "$(X)",
+            "$$(X)",
+            "a$b",
+            "echo $$ $(date) ${X} $((1+1))",
+            "$$a$",
+        ] {
             assert_eq!(expanded(&literal(text)), text);
         }
         assert_eq!(literal("$HOME ${X}"), "$HOME ${X}");

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Container as KubernetesContainer, ContainerPort
 use super::command::{literals, quoted};
 use super::plan::{Plan, pods};
 use super::pod::Pod;
-use super::{environment, lifecycle, mounts, probes, resources, security, services};
+use super::{environment, lifecycle, mounts, ports, probes, resources, security};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{
     Build, Container, Dialect, NetworkMode, Port, Probe, Publication, PublishMode, PullPolicy, Role,
@@ -73,7 +73,11 @@ pub(super) fn container(
         probes::Probes::default()
     };
     if let Some(disabled) = health_disabled.as_ref().filter(|d| !d.value) {
-        findings.add(Code("health-of-image"), &disabled.origin, "Kubernetes does not know a health check of the image");
+        findings.add(
+            Code("health-of-image"),
+            &disabled.origin,
+            "Kubernetes does not know a health check of the image",
+        );
     }
     if let Some(signal) = stop_signal {
         let message = format!("the signal of the image is sent instead of `{}`", signal.value);
@@ -121,7 +125,13 @@ pub(super) fn image(container: &Container, plan: &Plan<'_>) -> String {
     let legal = |text: &str| -> String {
         text.to_ascii_lowercase()
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+                    c
+                } else {
+                    '-'
+                }
+            })
             .collect()
     };
     match &container.image {
@@ -257,7 +267,7 @@ fn ports(ports: &[Port], pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> 
             origin: _,
         } = port;
         let number = i32::from(*target);
-        let word = services::text(port.transport());
+        let word = ports::text(port.transport());
         let mut entry = ContainerPort {
             container_port: number,
             protocol: protocol.as_ref().map(|_| word.clone()),
@@ -340,7 +350,8 @@ fn host_port(
         findings.add(Code("port-twice"), origin, message);
         return None;
     }
-    if pod.plan.application.dialect != Dialect::Kubernetes && (2..u64::MAX).contains(&pods(pod.unit, pod.plan.options)) {
+    if pod.plan.application.dialect != Dialect::Kubernetes && (2..u64::MAX).contains(&pods(pod.unit, pod.plan.options))
+    {
         let message = format!("port {number} of a node allows one instance on each node");
         findings.add(Code("host-port"), origin, message);
     }
@@ -353,7 +364,9 @@ pub(super) fn port_name(name: &str) -> Option<String> {
     let legal = |name: &str| {
         name.len() <= 15
             && !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && name.bytes().any(|b| b.is_ascii_lowercase())
             && !name.contains("--")
             && !name.starts_with('-')

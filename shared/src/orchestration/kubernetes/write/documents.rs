@@ -67,7 +67,13 @@ impl Documents {
             "PersistentVolume" | "PersistentVolumeClaim" => Rank::Storage,
             "NetworkPolicy" => Rank::Policy,
             "Service" | "Endpoints" | "EndpointSlice" => Rank::Service,
-            "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "StatefulSet" | "Pod" | "Job"
+            "Deployment"
+            | "ReplicaSet"
+            | "ReplicationController"
+            | "DaemonSet"
+            | "StatefulSet"
+            | "Pod"
+            | "Job"
             | "CronJob" => Rank::Workload,
             "Ingress" => Rank::Route,
             _ => Rank::Rest,
@@ -92,7 +98,13 @@ impl Documents {
     fn file_name(&mut self, stem: &str) -> String {
         let stem: String = stem
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                    c
+                } else {
+                    '-'
+                }
+            })
             .collect();
         let mut name = stem.clone();
         let mut number = 2;

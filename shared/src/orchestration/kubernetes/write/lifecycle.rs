@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use k8s_openapi::api::core::v1::{ExecAction, HTTPGetAction, Lifecycle, LifecycleHandler, SleepAction, TCPSocketAction};
+use k8s_openapi::api::core::v1::{
+    ExecAction, HTTPGetAction, Lifecycle, LifecycleHandler, SleepAction, TCPSocketAction,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::command::{quoted, shell};
@@ -27,7 +29,10 @@ pub(super) fn lifecycle(
 
 /// Kubernetes has one handler for each point; several hooks become one shell line.
 fn handler(hooks: &[Hook], sleep_max: Option<u64>, findings: &mut Findings) -> Option<LifecycleHandler> {
-    let hooks: Vec<_> = hooks.iter().filter(|hook| kept(hook, hooks.len() > 1, findings)).collect();
+    let hooks: Vec<_> = hooks
+        .iter()
+        .filter(|hook| kept(hook, hooks.len() > 1, findings))
+        .collect();
     if let [hook] = hooks.as_slice()
         && hook.environment.is_empty()
         && hook.working_dir.is_none()
@@ -60,11 +65,18 @@ fn kept(hook: &Hook, several: bool, findings: &mut Findings) -> bool {
         );
     }
     let alone = !several && working_dir.is_none() && environment.is_empty();
-    let in_shell = matches!(action, HookAction::Exec(_) | HookAction::Shell(_) | HookAction::Sleep(_));
+    let in_shell = matches!(
+        action,
+        HookAction::Exec(_) | HookAction::Shell(_) | HookAction::Sleep(_)
+    );
     if let HookAction::Exec(words) = action
         && words.is_empty()
     {
-        findings.add(Code("hook-impossible"), origin, "the hook has no command and is left out");
+        findings.add(
+            Code("hook-impossible"),
+            origin,
+            "the hook has no command and is left out",
+        );
         return false;
     }
     if !alone && !in_shell {

@@ -3,12 +3,16 @@
 //! [`plan`] settles first what several objects have to agree on (names, labels, access to volumes); the other
 //! modules then write one kind of object each. Everything that Kubernetes 1.34 cannot say exactly is a finding.
 
+mod aliases;
 mod binds;
 mod claims;
 mod command;
 mod container;
 mod documents;
 mod environment;
+mod files;
+mod fill;
+mod jobs;
 mod lifecycle;
 mod metadata;
 mod mounts;
@@ -17,11 +21,15 @@ mod placement;
 mod plan;
 mod pod;
 mod policies;
+mod ports;
 mod probes;
 mod resources;
+mod restart;
+mod rollout;
 mod routes;
 mod security;
 mod services;
+mod settings;
 mod volumes;
 mod wait;
 mod workload;

@@ -3,26 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, ConfigMapVolumeSource, Container as KubernetesContainer, DownwardAPIProjection,
-    DownwardAPIVolumeFile, DownwardAPIVolumeSource, HostPathVolumeSource, KeyToPath, ObjectFieldSelector,
-    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, ResourceFieldSelector, SecretProjection,
-    SecretVolumeSource, SecurityContext, VolumeDevice, VolumeMount, VolumeProjection,
+    ConfigMapVolumeSource, DownwardAPIVolumeSource, HostPathVolumeSource, PersistentVolumeClaimVolumeSource,
+    ProjectedVolumeSource, VolumeDevice, VolumeMount,
 };
 use serde_json::{Value, json};
 
 use super::binds::{Bind, Held};
-use super::command::{literal, quoted, shell};
 use super::plan::{VolumePlan, pods};
 use super::pod::Pod;
 use super::volumes::empty;
-use super::{container, objects};
+use super::{files, fill};
 use crate::finding::{Code, Findings};
-use crate::orchestration::model::{
-    Container, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, SharedMedium,
-    VolumeBacking,
-};
+use crate::orchestration::model::{Container, Mount, MountSource, Propagation, SharedMedium, VolumeBacking};
 use crate::orchestration::names::{is_label, is_subdomain, to_label};
-use crate::source::{Origin, Sourced};
+use crate::source::Sourced;
 
 /// The mounts of one container.
 #[derive(Debug, Default)]
@@ -30,9 +24,6 @@ pub(super) struct Mounts {
     pub(super) mounts: Vec<VolumeMount>,
     pub(super) devices: Vec<VolumeDevice>,
 }
-
-/// Where helpers see the volume that they fill.
-const FILL: &str = "/migrate";
 
 pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> Mounts {
     let mut written = Mounts::default();
@@ -55,7 +46,9 @@ pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings:
         && targets.insert("/dev/shm".to_owned())
     {
         let key = format!("shm/{}", size.value);
-        let name = pod.volumes.add(key, "dshm", |v| empty(v, Some("Memory"), Some(size.value)));
+        let name = pod
+            .volumes
+            .add(key, "dshm", |v| empty(v, Some("Memory"), Some(size.value)));
         written.mounts.push(VolumeMount {
             mount_path: "/dev/shm".to_owned(),
             name,
@@ -114,7 +107,15 @@ fn mount(
                 return;
             }
             if fresh && !no_copy {
-                copy_up(&volume, &target, entry.sub_path.as_deref(), container, origin, pod, findings);
+                fill::copy_up(
+                    &volume,
+                    &target,
+                    entry.sub_path.as_deref(),
+                    container,
+                    origin,
+                    pod,
+                    findings,
+                );
             }
             entry.name = volume;
         }
@@ -128,9 +129,9 @@ fn mount(
                     None
                 }
             };
-            entry.name = pod
-                .volumes
-                .add(format!("shared/{name}"), wanted.unwrap_or(name), |v| empty(v, medium, *size));
+            entry.name = pod.volumes.add(format!("shared/{name}"), wanted.unwrap_or(name), |v| {
+                empty(v, medium, *size)
+            });
         }
         MountSource::Anonymous => {
             let name = format!("anonymous-{}", path_label(&target));
@@ -138,7 +139,7 @@ fn mount(
             entry.name = pod.volumes.add(key, wanted.unwrap_or(&name), |v| empty(v, None, None));
             if !no_copy && pod.plan.docker {
                 let volume = entry.name.clone();
-                copy_up(&volume, &target, None, container, origin, pod, findings);
+                fill::copy_up(&volume, &target, None, container, origin, pod, findings);
             }
         }
         MountSource::Bind {
@@ -174,7 +175,10 @@ fn mount(
                 findings.add(Code("tmpfs-options"), origin, message);
             }
             if !options.is_empty() {
-                let message = format!("`{target}`: {} cannot be said of a volume in memory", options.join(", "));
+                let message = format!(
+                    "`{target}`: {} cannot be said of a volume in memory",
+                    options.join(", ")
+                );
                 findings.add(Code("tmpfs-options"), origin, message);
             }
         }
@@ -185,19 +189,22 @@ fn mount(
                 return;
             }
             let sub_path = entry.sub_path.take();
-            entry.name = image(reference, pull.as_deref(), sub_path.as_deref(), origin, pod, findings);
+            entry.name = fill::image(reference, pull.as_deref(), sub_path.as_deref(), origin, pod, findings);
             entry.read_only = Some(true);
         }
         MountSource::Object(object) => {
-            self::object(object, &target, wanted, &mut entry, pod, findings);
+            files::object(object, &target, wanted, &mut entry, pod, findings);
         }
         MountSource::Projected(sources) => {
             let projections: Vec<_> = sources
                 .iter()
-                .filter_map(|source| projection(source, container, origin, pod, findings))
+                .filter_map(|source| files::projection(source, container, origin, pod, findings))
                 .collect();
             let mode = sources.iter().find_map(|source| match source {
-                MountSource::Object(object) => object.mode.as_ref().and_then(|m| mode(m.value, origin, findings)),
+                MountSource::Object(object) => object
+                    .mode
+                    .as_ref()
+                    .and_then(|m| files::mode(m.value, origin, findings)),
                 _ => None,
             });
             let key = format!("projected/{}", json!(projections));
@@ -212,7 +219,7 @@ fn mount(
             });
         }
         MountSource::Fields(fields) => {
-            let items = self::fields(fields, container, origin, findings);
+            let items = files::fields(fields, container, origin, findings);
             let key = format!("fields/{}", json!(items));
             entry.name = pod.volumes.add(key, wanted.unwrap_or("fields"), |mut volume| {
                 volume.downward_api = Some(DownwardAPIVolumeSource {
@@ -229,19 +236,16 @@ fn mount(
         }
         MountSource::Other { kind, value } => {
             let key = format!("other/{kind}/{value}");
-            entry.name = pod.volumes.add_value(key, wanted.unwrap_or(kind), |name| json!({"name": name, kind: value}));
+            entry.name = pod
+                .volumes
+                .add_value(key, wanted.unwrap_or(kind), |name| json!({"name": name, kind: value}));
         }
     }
     written.mounts.push(entry);
 }
 
 /// The Pod's volume for a volume of the application, and whether it is one that begins empty.
-fn volume(
-    name: &str,
-    wanted: Option<&str>,
-    pod: &mut Pod<'_, '_, '_>,
-    findings: &mut Findings,
-) -> (String, bool) {
+fn volume(name: &str, wanted: Option<&str>, pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> (String, bool) {
     if let Some(claim) = pod.claims.get(name) {
         return (claim.clone(), false);
     }
@@ -249,7 +253,11 @@ fn volume(
     let key = format!("volume/{name}");
     let wanted = wanted.unwrap_or(name);
     let Some(VolumePlan { claim, volume, usage }) = plan.volume(name) else {
-        let claim = if is_subdomain(name) { name.to_owned() } else { to_label(name) };
+        let claim = if is_subdomain(name) {
+            name.to_owned()
+        } else {
+            to_label(name)
+        };
         let volume = pod.volumes.add(key, wanted, |mut v| {
             v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
                 claim_name: claim,
@@ -281,101 +289,6 @@ fn volume(
     (name, fresh)
 }
 
-/// Docker fills a fresh volume with what the image has at the mount point; Kubernetes never does.
-fn copy_up(
-    volume: &str,
-    target: &str,
-    sub_path: Option<&str>,
-    container: &Container,
-    origin: &Origin,
-    pod: &mut Pod<'_, '_, '_>,
-    findings: &mut Findings,
-) {
-    if !pod.copied.insert(volume.to_owned()) {
-        return;
-    }
-    let image = container::image(container, pod.plan);
-    if !pod.plan.options.copy_up {
-        let message = format!("`{target}` begins empty, without what the image has there");
-        findings.add(Code("copy-up"), origin, message);
-        return;
-    }
-    let name = pod.container_name(&format!("copy-{volume}"));
-    let line = format!(
-        "if [ -d {from} ] && [ -z \"$(ls -A {FILL})\" ]; then cp -a {from}/. {FILL}/; fi",
-        from = quoted(target)
-    );
-    pod.helpers.push(KubernetesContainer {
-        command: Some(shell(literal(&line))),
-        image: Some(image),
-        name: name.clone(),
-        // Owners are kept only by root.
-        security_context: Some(SecurityContext {
-            run_as_user: Some(0),
-            ..SecurityContext::default()
-        }),
-        volume_mounts: Some(vec![VolumeMount {
-            mount_path: FILL.to_owned(),
-            name: volume.to_owned(),
-            sub_path: sub_path.map(str::to_owned),
-            ..VolumeMount::default()
-        }]),
-        ..KubernetesContainer::default()
-    });
-    let message = format!("the init container `{name}` fills `{target}` and needs a shell and `cp` in the image");
-    findings.add(Code("copy-up-container"), origin, message);
-}
-
-/// The image volumes of Kubernetes are off by default in 1.34, so an init container copies the image's files.
-fn image(
-    reference: &str,
-    pull: Option<&str>,
-    sub_path: Option<&str>,
-    origin: &Origin,
-    pod: &mut Pod<'_, '_, '_>,
-    findings: &mut Findings,
-) -> String {
-    let from = sub_path.unwrap_or_default();
-    let count = pod.images;
-    let volume = pod.volumes.add(format!("image/{reference}/{from}"), &format!("image-{count}"), |v| {
-        empty(v, None, None)
-    });
-    if !pod.copied.insert(volume.clone()) {
-        return volume;
-    }
-    pod.images += 1;
-    let name = pod.container_name(&volume);
-    // All but what the kernel and the volume itself put there.
-    let line = if from.is_empty() {
-        format!(
-            "for f in /* /.[!.]*; do case \"$f\" in /proc|/sys|/dev|{FILL}) ;; *) if [ -e \"$f\" ]; then cp -a \"$f\" \
-             {FILL}/; fi ;; esac; done"
-        )
-    } else {
-        format!("cp -a {}/. {FILL}/", quoted(&format!("/{}", from.trim_matches('/'))))
-    };
-    pod.helpers.push(KubernetesContainer {
-        command: Some(shell(literal(&line))),
-        image: Some(reference.trim().to_owned()),
-        image_pull_policy: pull.and_then(|pull| match pull.to_ascii_lowercase().as_str() {
-            "always" => Some("Always".to_owned()),
-            "never" => Some("Never".to_owned()),
-            "missing" | "if_not_present" | "ifnotpresent" => Some("IfNotPresent".to_owned()),
-            _ => None,
-        }),
-        name: name.clone(),
-        volume_mounts: Some(vec![VolumeMount {
-            mount_path: FILL.to_owned(),
-            name: volume.clone(),
-            ..VolumeMount::default()
-        }]),
-        ..KubernetesContainer::default()
-    });
-    let message = format!("the files of `{reference}` are copied by the init container `{name}`");
-    findings.add(Code("image-volume"), origin, message);
-    volume
-}
-
 /// Whether the mount can be made.
 fn bind(
     bind: &Bind<'_>,
@@ -394,27 +307,31 @@ fn bind(
             executable,
         } => {
             let mode = (executable && file.is_some()).then_some(0o755);
-            entry.name = pod.volumes.add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
-                v.config_map = Some(ConfigMapVolumeSource {
-                    default_mode: mode,
-                    items,
-                    name: name.clone(),
-                    optional: None,
+            entry.name = pod
+                .volumes
+                .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                    v.config_map = Some(ConfigMapVolumeSource {
+                        default_mode: mode,
+                        items,
+                        name: name.clone(),
+                        optional: None,
+                    });
+                    v
                 });
-                v
-            });
             entry.sub_path = join(file, entry.sub_path.take());
             // The kubelet mounts them so in any case.
             entry.read_only = Some(true);
         }
         Held::Claim { name, file } => {
-            entry.name = pod.volumes.add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
-                v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
-                    claim_name: name.clone(),
-                    read_only: None,
+            entry.name = pod
+                .volumes
+                .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                    v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                        claim_name: name.clone(),
+                        read_only: None,
+                    });
+                    v
                 });
-                v
-            });
             entry.sub_path = join(file, entry.sub_path.take());
         }
         Held::Node(kind) => {
@@ -435,191 +352,6 @@ fn bind(
         }
     }
     true
-}
-
-fn object(
-    object: &ObjectMount,
-    target: &str,
-    wanted: Option<&str>,
-    entry: &mut VolumeMount,
-    pod: &mut Pod<'_, '_, '_>,
-    findings: &mut Findings,
-) {
-    let ObjectMount {
-        kind,
-        object: name,
-        items,
-        single,
-        mode: file_mode,
-        uid,
-        gid,
-        optional,
-    } = object;
-    let plan = pod.plan;
-    for owner in [uid, gid].into_iter().flatten().filter(|owner| owner.value != "0") {
-        let message = format!("the files of `{name}` belong to root, not to {}", owner.value);
-        findings.add(Code("file-of-root"), &owner.origin, message);
-    }
-    // Docker's default is 0444, Kubernetes' is 0644.
-    let default_mode = match file_mode {
-        Some(file_mode) => mode(file_mode.value, &file_mode.origin, findings),
-        None => plan.docker.then_some(0o444),
-    };
-    let mut keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
-    if *single {
-        let wanted = items.first().map(|item| item.key.as_str());
-        let key = objects::only_key(plan, *kind, name, wanted);
-        let path = keys.first().map_or_else(|| file_name(target), |item| item.path.clone());
-        keys = vec![KeyToPath {
-            key: objects::key(&key),
-            mode: keys.first().and_then(|item| item.mode),
-            path: path.clone(),
-        }];
-        entry.sub_path = Some(path);
-    }
-    let given = plan.object_name(*kind, name);
-    let optional = optional.as_ref().map(|o| o.value);
-    let prefix = match kind {
-        ObjectKind::Config => "config",
-        ObjectKind::Secret => "secret",
-    };
-    let wanted = wanted.map_or_else(|| format!("{prefix}-{}", to_label(name)), str::to_owned);
-    let key = format!("{prefix}/{given}/{default_mode:?}/{optional:?}/{}", json!(keys));
-    let keys = Some(keys).filter(|keys| !keys.is_empty());
-    entry.name = pod.volumes.add(key, &wanted, |mut volume| {
-        match kind {
-            ObjectKind::Config => {
-                volume.config_map = Some(ConfigMapVolumeSource {
-                    default_mode,
-                    items: keys,
-                    name: given,
-                    optional,
-                });
-            }
-            ObjectKind::Secret => {
-                volume.secret = Some(SecretVolumeSource {
-                    default_mode,
-                    items: keys,
-                    optional,
-                    secret_name: Some(given),
-                });
-            }
-        }
-        volume
-    });
-    if plan.docker {
-        entry.read_only = Some(true);
-    }
-}
-
-fn projection(
-    source: &MountSource,
-    container: &Container,
-    origin: &Origin,
-    pod: &Pod<'_, '_, '_>,
-    findings: &mut Findings,
-) -> Option<Value> {
-    let projection = match source {
-        MountSource::Object(ObjectMount {
-            kind,
-            object,
-            items,
-            single: _,
-            mode: _,
-            uid: _,
-            gid: _,
-            optional,
-        }) => {
-            let keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
-            let items = Some(keys).filter(|keys| !keys.is_empty());
-            let name = pod.plan.object_name(*kind, object);
-            let optional = optional.as_ref().map(|o| o.value);
-            match kind {
-                ObjectKind::Config => VolumeProjection {
-                    config_map: Some(ConfigMapProjection { items, name, optional }),
-                    ..VolumeProjection::default()
-                },
-                ObjectKind::Secret => VolumeProjection {
-                    secret: Some(SecretProjection { items, name, optional }),
-                    ..VolumeProjection::default()
-                },
-            }
-        }
-        MountSource::Fields(fields) => VolumeProjection {
-            downward_api: Some(DownwardAPIProjection {
-                items: Some(self::fields(fields, container, origin, findings)),
-            }),
-            ..VolumeProjection::default()
-        },
-        MountSource::Other { kind, value } => return Some(json!({kind: value})),
-        _ => {
-            let message = "a part of a joined folder can only be a config, a secret or fields";
-            findings.add(Code("mount-impossible"), origin, message);
-            return None;
-        }
-    };
-    Some(json!(projection))
-}
-
-fn fields(
-    fields: &[(String, String)],
-    container: &Container,
-    origin: &Origin,
-    findings: &mut Findings,
-) -> Vec<DownwardAPIVolumeFile> {
-    let mut files = Vec::new();
-    for (path, field) in fields {
-        let mut file = DownwardAPIVolumeFile {
-            path: path.clone(),
-            ..DownwardAPIVolumeFile::default()
-        };
-        if let Some(resource) = field.strip_prefix("resource:") {
-            file.resource_field_ref = Some(ResourceFieldSelector {
-                container_name: Some(to_label(&container.name.value)),
-                divisor: None,
-                resource: resource.to_owned(),
-            });
-        } else if field.starts_with("metadata.") {
-            file.field_ref = Some(ObjectFieldSelector {
-                api_version: None,
-                field_path: field.clone(),
-            });
-        } else {
-            let message = format!("an instance has no field `{field}` that can be a file");
-            findings.add(Code("env-field"), origin, message);
-            continue;
-        }
-        files.push(file);
-    }
-    files
-}
-
-fn item(item: &ObjectItem, findings: &mut Findings) -> KeyToPath {
-    let ObjectItem {
-        key,
-        path,
-        mode: item_mode,
-        origin,
-    } = item;
-    let relative: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
-    let relative = if relative.is_empty() { objects::key(key) } else { relative.join("/") };
-    if relative != *path && !path.is_empty() {
-        let message = format!("`{path}` cannot lead out of the folder and is `{relative}`");
-        findings.add(Code("mount-target"), origin, message);
-    }
-    KeyToPath {
-        key: objects::key(key),
-        mode: item_mode.and_then(|m| mode(m, origin, findings)),
-        path: relative,
-    }
-}
-
-fn mode(mode: u32, origin: &Origin, findings: &mut Findings) -> Option<i32> {
-    if mode > 0o777 {
-        let message = format!("the mode {mode:04o} is cut to {:04o}", mode & 0o777);
-        findings.add(Code("file-mode"), origin, message);
-    }
-    i32::try_from(mode & 0o777).ok()
 }
 
 fn propagation(propagation: &Sourced<Propagation>, container: &Container, findings: &mut Findings) -> String {
@@ -652,9 +384,16 @@ fn propagation(propagation: &Sourced<Propagation>, container: &Container, findin
 
 /// A path inside of a volume: relative, and never out of it.
 fn sub_path(path: &Sourced<String>, findings: &mut Findings) -> Option<String> {
-    let parts: Vec<_> = path.value.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let parts: Vec<_> = path
+        .value
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
     if parts.contains(&"..") {
-        let message = format!("`{}` leads out of the volume, so the whole volume is mounted", path.value);
+        let message = format!(
+            "`{}` leads out of the volume, so the whole volume is mounted",
+            path.value
+        );
         findings.add(Code("mount-target"), &path.origin, message);
         return None;
     }
@@ -674,10 +413,6 @@ fn target(path: &str) -> String {
         "" if path.starts_with('/') => "/".to_owned(),
         trimmed => trimmed.to_owned(),
     }
-}
-
-fn file_name(path: &str) -> String {
-    path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("file").to_owned()
 }
 
 /// A path as part of a volume's name.

@@ -22,7 +22,9 @@ const APPLY_MAX: u64 = 256 * 1024;
 pub(super) fn namespace(name: &str, whole: &[WholeObject], documents: &mut Documents) {
     let there = name == "default"
         || name.starts_with("kube-")
-        || whole.iter().any(|object| object.kind == "Namespace" && object.name == name);
+        || whole
+            .iter()
+            .any(|object| object.kind == "Namespace" && object.name == name);
     if !there {
         let object = Namespace {
             metadata: ObjectMeta {
@@ -172,7 +174,11 @@ pub(super) fn only_key(plan: &Plan<'_>, kind: ObjectKind, name: &str, wanted: Op
         Some(ObjectPlan { name: _, object }) => {
             let keys: BTreeSet<_> = object.data.keys().map(String::as_str).collect();
             let present = wanted.filter(|key| keys.contains(key));
-            present.or_else(|| keys.first().copied()).or(wanted).unwrap_or(name).to_owned()
+            present
+                .or_else(|| keys.first().copied())
+                .or(wanted)
+                .unwrap_or(name)
+                .to_owned()
         }
         None => wanted.unwrap_or(name).to_owned(),
     }

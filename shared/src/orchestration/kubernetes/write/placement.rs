@@ -59,7 +59,10 @@ pub(super) fn apply(
             });
         }
         Some(most) if most.value > 1 => {
-            let message = format!("Pods are spread evenly over the nodes, which is near to {} for each", most.value);
+            let message = format!(
+                "Pods are spread evenly over the nodes, which is near to {} for each",
+                most.value
+            );
             findings.add(Code("max-per-node"), &most.origin, message);
             constraints.retain(|c| !(c.topology_key == HOSTNAME && c.when_unsatisfiable == "DoNotSchedule"));
             constraints.push(TopologySpreadConstraint {
@@ -155,7 +158,11 @@ fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSel
             key.clone()
         }
         NodeAttribute::Id | NodeAttribute::Ip => {
-            let what = if *attribute == NodeAttribute::Id { "id" } else { "address" };
+            let what = if *attribute == NodeAttribute::Id {
+                "id"
+            } else {
+                "address"
+            };
             let message = format!("a node cannot be chosen by its {what} {}", values.join(", "));
             findings.add(Code("placement-impossible"), origin, message);
             return None;
@@ -206,7 +213,10 @@ fn role(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSelectorRe
         .all(|v| is_manager(v) || v.eq_ignore_ascii_case("worker"));
     let single = predicate.values.len() == 1 && matches!(predicate.operator, Operator::In | Operator::NotIn);
     if !(known && single) {
-        let message = format!("the role of a node is `manager` or `worker`, not {}", predicate.values.join(", "));
+        let message = format!(
+            "the role of a node is `manager` or `worker`, not {}",
+            predicate.values.join(", ")
+        );
         findings.add(Code("placement-impossible"), &predicate.origin, message);
         return None;
     }
@@ -246,20 +256,36 @@ fn spread(
         let key = match attribute {
             NodeAttribute::Hostname => HOSTNAME.to_owned(),
             NodeAttribute::Id | NodeAttribute::Ip => {
-                findings.add(Code("spread-by-name"), origin, "Pods are spread over the nodes by their host names");
+                findings.add(
+                    Code("spread-by-name"),
+                    origin,
+                    "Pods are spread over the nodes by their host names",
+                );
                 HOSTNAME.to_owned()
             }
             NodeAttribute::Os => "kubernetes.io/os".to_owned(),
             NodeAttribute::Architecture => "kubernetes.io/arch".to_owned(),
             NodeAttribute::Label(key) | NodeAttribute::EngineLabel(key) if is_metadata_key(key) => key.clone(),
             NodeAttribute::Label(_) | NodeAttribute::EngineLabel(_) | NodeAttribute::Role => {
-                findings.add(Code("placement-impossible"), origin, "Pods cannot be spread over this attribute of nodes");
+                findings.add(
+                    Code("placement-impossible"),
+                    origin,
+                    "Pods cannot be spread over this attribute of nodes",
+                );
                 continue;
             }
         };
-        let word = if *hard == Some(true) { "DoNotSchedule" } else { "ScheduleAnyway" };
+        let word = if *hard == Some(true) {
+            "DoNotSchedule"
+        } else {
+            "ScheduleAnyway"
+        };
         if !seen.insert((key.clone(), word)) {
-            findings.add(Code("spread-nested"), origin, format!("Pods are spread over `{key}` already"));
+            findings.add(
+                Code("spread-nested"),
+                origin,
+                format!("Pods are spread over `{key}` already"),
+            );
             continue;
         }
         if !constraints.is_empty() && max_skew.is_none() {

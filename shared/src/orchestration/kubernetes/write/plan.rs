@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::services::{self, Group};
+use super::aliases::{self, Group};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::{ControllerChoice, KubernetesOptions};
 use crate::orchestration::model::{
-    AccessMode, Application, DependencyCondition, Dialect, FileObject, MountSource, NameKind, NetworkMode, ObjectKind, Unit,
-    UnitKind, Volume,
+    AccessMode, Application, DependencyCondition, Dialect, FileObject, MountSource, NameKind, NetworkMode, ObjectKind,
+    Unit, UnitKind, Volume,
 };
 use crate::orchestration::names::{
     ALIAS_LABEL_PREFIX, LABEL_MAX, LabelNames, is_subdomain, short_hash, to_label, with_suffix,
@@ -144,16 +144,23 @@ impl<'a> Plan<'a> {
             groups: Vec::new(),
             service_names: BTreeSet::new(),
         };
-        plan.labels = plan.units.iter().enumerate().map(|(i, unit)| (unit.label.clone(), i)).collect();
+        plan.labels = plan
+            .units
+            .iter()
+            .enumerate()
+            .map(|(i, unit)| (unit.label.clone(), i))
+            .collect();
         plan.dependencies();
         plan.attach_networks();
         if docker {
             plan.service_names = plan.units.iter().map(|unit| unit.label.clone()).collect();
         }
         let names = application.names.iter().map(|name| name.name.value.clone());
-        let legal: Vec<_> = names.filter(|name| crate::orchestration::names::is_label(name)).collect();
+        let legal: Vec<_> = names
+            .filter(|name| crate::orchestration::names::is_label(name))
+            .collect();
         plan.service_names.extend(legal);
-        plan.groups = services::groups(&plan, findings);
+        plan.groups = aliases::groups(&plan, findings);
         plan.label_groups();
         plan
     }
@@ -239,7 +246,11 @@ impl<'a> Plan<'a> {
                 continue;
             }
             let names: Vec<_> = unit.networks.iter().map(|a| a.network.value.as_str()).collect();
-            let names = if names.is_empty() && default_matters { vec!["default"] } else { names };
+            let names = if names.is_empty() && default_matters {
+                vec!["default"]
+            } else {
+                names
+            };
             for name in names {
                 if let Some(label) = self.networks.get(name) {
                     planned
@@ -296,7 +307,11 @@ pub(super) fn alias_label(name: &str) -> String {
         return format!("{ALIAS_LABEL_PREFIX}{label}");
     }
     let head: String = label.chars().take(ROOM - 9).collect();
-    format!("{ALIAS_LABEL_PREFIX}{}-{}", head.trim_end_matches('-'), short_hash(name.as_bytes()))
+    format!(
+        "{ALIAS_LABEL_PREFIX}{}-{}",
+        head.trim_end_matches('-'),
+        short_hash(name.as_bytes())
+    )
 }
 
 /// Whether a unit has a network of its own, under which it can have names.
@@ -343,7 +358,10 @@ fn units(application: &Application, docker: bool, findings: &mut Findings) -> Ve
                 findings.add(
                     Code("name-changed"),
                     &name.origin,
-                    format!("`{}` is called `{object}`, and its DNS name changes with it", name.value),
+                    format!(
+                        "`{}` is called `{object}`, and its DNS name changes with it",
+                        name.value
+                    ),
                 );
             }
             UnitPlan {

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::documents::{Documents, Rank, subject};
 use super::metadata::{self, INSTANCE};
 use super::plan::{Plan, has_network};
-use super::services;
+use super::{ports, services};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{Network, NetworkMode, Protocol};
 use crate::orchestration::names::{
@@ -34,7 +34,10 @@ pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Docum
             origin: _,
         } = network;
         if let Some(external) = external.as_ref().filter(|e| e.value) {
-            let message = format!("units of other applications are reached as NAME.NAMESPACE, not through `{}`", name.value);
+            let message = format!(
+                "units of other applications are reached as NAME.NAMESPACE, not through `{}`",
+                name.value
+            );
             findings.add(Code("network-external"), &external.origin, message);
         }
         if let Some(internal) = internal.as_ref().filter(|i| i.value && !plan.options.network_policies) {
@@ -52,7 +55,12 @@ pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Docum
 /// Units without a network at all.
 fn isolated(plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
     for (unit, planned) in plan.application.units.iter().zip(&plan.units) {
-        let Some(mode) = unit.settings.network_mode.as_ref().filter(|m| m.value == NetworkMode::None) else {
+        let Some(mode) = unit
+            .settings
+            .network_mode
+            .as_ref()
+            .filter(|m| m.value == NetworkMode::None)
+        else {
             continue;
         };
         let name = with_suffix(&planned.label, "isolated");
@@ -104,9 +112,16 @@ fn policies(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, fi
     let attached = plan.application.units.iter().flat_map(|unit| &unit.networks);
     let mut used: Vec<&str> = Vec::new();
     let mut seen = BTreeSet::new();
-    let lone = plan.application.units.iter().any(|unit| unit.networks.is_empty() && has_network(unit));
+    let lone = plan
+        .application
+        .units
+        .iter()
+        .any(|unit| unit.networks.is_empty() && has_network(unit));
     let declared = networks.iter().map(|n| n.name.value.as_str());
-    for name in declared.chain(attached.map(|a| a.network.value.as_str())).chain(lone.then_some("default")) {
+    for name in declared
+        .chain(attached.map(|a| a.network.value.as_str()))
+        .chain(lone.then_some("default"))
+    {
         if seen.insert(name) {
             used.push(name);
         }
@@ -221,6 +236,6 @@ fn port(number: u16, protocol: Protocol) -> NetworkPolicyPort {
     NetworkPolicyPort {
         end_port: None,
         port: Some(IntOrString::Int(i32::from(number))),
-        protocol: Some(services::text(protocol)),
+        protocol: Some(ports::text(protocol)),
     }
 }

@@ -38,7 +38,9 @@ pub(super) fn probes(probes: &[Probe], plan: &Plan<'_>, findings: &mut Findings)
             timings,
             origin,
         } = probe;
-        let Some(asked) = ask(check, origin, findings) else { continue };
+        let Some(asked) = ask(check, origin, findings) else {
+            continue;
+        };
         match purpose {
             Purpose::Health => health(&asked, timings, origin, plan, &mut written, findings),
             Purpose::Ready => written.ready = Some(exact(asked, timings, *purpose, findings)),
@@ -165,7 +167,11 @@ fn exact(asked: KubernetesProbe, timings: &Timings, purpose: Purpose, findings: 
 
 fn ask(check: &Check, origin: &Origin, findings: &mut Findings) -> Option<KubernetesProbe> {
     let mut refuse = |what: &str| {
-        findings.add(Code("probe-impossible"), origin, format!("{what}, so there is no health check"));
+        findings.add(
+            Code("probe-impossible"),
+            origin,
+            format!("{what}, so there is no health check"),
+        );
     };
     let mut probe = KubernetesProbe::default();
     match check {

@@ -34,7 +34,11 @@ pub(super) fn write(routes: &[Route], plan: &Plan<'_>, documents: &mut Documents
 fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
     let Some(first) = routes.first() else { return };
     let name = &first.ingress;
-    let given = if is_subdomain(&name.value) { name.value.clone() } else { to_label(&name.value) };
+    let given = if is_subdomain(&name.value) {
+        name.value.clone()
+    } else {
+        to_label(&name.value)
+    };
     let mut meta = metadata::new(&given, first.namespace.as_ref(), None, plan);
     metadata::original(&mut meta, &name.value);
     let mut rules: Vec<IngressRule> = Vec::new();
@@ -62,11 +66,16 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
             is_subdomain(name) && name.parse::<std::net::IpAddr>().is_err()
         });
         if !legal_host {
-            let message = format!("`{}` cannot be the host of a route", host.as_deref().unwrap_or_default());
+            let message = format!(
+                "`{}` cannot be the host of a route",
+                host.as_deref().unwrap_or_default()
+            );
             findings.add(Code("route-impossible"), origin, message);
             continue;
         }
-        let Some(backend) = self::backend(backend, origin, findings) else { continue };
+        let Some(backend) = self::backend(backend, origin, findings) else {
+            continue;
+        };
         if *secure || tls_secret.is_some() {
             add_tls(&mut tls, host.as_deref(), tls_secret.as_deref());
         }

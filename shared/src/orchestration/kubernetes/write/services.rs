@@ -5,124 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::aliases::{Group, networks_of};
 use super::documents::{Documents, Rank};
 use super::metadata::{self, INSTANCE, NAME};
 use super::plan::{Plan, UnitPlan, alias_label, has_network};
-use super::{container, routes};
+use super::{ports, routes};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::Publish;
-use crate::orchestration::model::{
-    Name, NameKind, NamePort, NetworkMode, Port, PortRef, Protocol, Publication, PublishMode, Role, Unit,
-};
+use crate::orchestration::model::{Name, NameKind, NetworkMode, Port, Protocol, Publication, PublishMode, Unit};
 use crate::orchestration::names::{
-    ALIAS_NETWORKS, LINK_FROM, ROLE_ALIAS, ROLE_CONTAINER_NAME, ROLE_LINK, ROLE_NAME, ROLE_PUBLISHED,
-    ROLE_PUBLISHED_ANY, is_label, is_subdomain, short_hash, to_label, with_suffix,
+    ALIAS_NETWORKS, LINK_FROM, ROLE_NAME, ROLE_PUBLISHED, ROLE_PUBLISHED_ANY, is_label, is_subdomain, short_hash,
+    to_label, with_suffix,
 };
 use crate::source::{Origin, Sourced};
 
 /// The node ports that an API server gives out unless it is told otherwise (`--service-node-port-range`).
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
-
-/// One name beside the units' own, and all units that have it.
-pub(super) struct Group<'a> {
-    pub(super) name: String,
-    members: Vec<Member<'a>>,
-    /// The label that all its Pods have, where there are several units.
-    pub(super) label: Option<String>,
-}
-
-struct Member<'a> {
-    role: &'static str,
-    unit: usize,
-    networks: BTreeSet<&'a str>,
-    link_from: Option<&'a str>,
-    declared: Option<&'a Name>,
-}
-
-impl Group<'_> {
-    pub(super) fn units(&self) -> Vec<usize> {
-        let units: BTreeSet<_> = self.members.iter().map(|member| member.unit).collect();
-        units.into_iter().collect()
-    }
-}
-
-/// Gathers aliases, container names and aliases of links by name, in the order in which they first stand.
-pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<'a>> {
-    let mut found: Vec<(&'a Sourced<String>, Member<'a>)> = Vec::new();
-    let member = |role, unit| Member {
-        role,
-        unit,
-        networks: BTreeSet::new(),
-        link_from: None,
-        declared: None,
-    };
-    for (index, unit) in plan.application.units.iter().enumerate() {
-        if !has_network(unit) {
-            continue;
-        }
-        for attachment in &unit.networks {
-            for alias in &attachment.aliases {
-                let mut member = member(ROLE_ALIAS, index);
-                member.networks.insert(&attachment.network.value);
-                found.push((alias, member));
-            }
-        }
-        if let Some(name) = &unit.settings.instance_name {
-            found.push((name, member(ROLE_CONTAINER_NAME, index)));
-        }
-    }
-    for name in &plan.application.names {
-        let (role, networks, link_from): (_, &[String], _) = match &name.kind {
-            NameKind::Alias { networks } => (ROLE_ALIAS, networks, None),
-            NameKind::ContainerName => (ROLE_CONTAINER_NAME, &[], None),
-            NameKind::Link { from } => (ROLE_LINK, &[], Some(from.as_str())),
-            NameKind::Unit | NameKind::Service | NameKind::External(_) => continue,
-        };
-        for unit in &name.units {
-            let Some(index) = plan.unit(unit) else { continue };
-            let mut member = member(role, index);
-            member.networks.extend(networks.iter().map(String::as_str));
-            member.link_from = link_from;
-            member.declared = Some(name);
-            found.push((&name.name, member));
-        }
-    }
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
-    for (name, member) in found {
-        if !is_label(&name.value) {
-            // A name that is the unit's own needs no second Service; the change of that name was reported already.
-            if plan.application.units[member.unit].name.value != name.value {
-                let message = format!("`{}` cannot be the name of a Service, so it does not resolve", name.value);
-                findings.add(Code("alias-impossible"), &name.origin, message);
-            }
-            continue;
-        }
-        if member.role == ROLE_LINK {
-            let message = format!("`{}` resolves for all units, not only for the linking one", name.value);
-            findings.add(Code("alias-wider"), &name.origin, message);
-        }
-        let index = *by_name.entry(&name.value).or_insert_with(|| {
-            groups.push(Group {
-                name: name.value.clone(),
-                members: Vec::new(),
-                label: None,
-            });
-            groups.len() - 1
-        });
-        let members = &mut groups[index].members;
-        match members.iter_mut().find(|m| m.unit == member.unit && m.role == member.role) {
-            Some(known) => {
-                known.networks.extend(member.networks);
-                known.declared = known.declared.or(member.declared);
-            }
-            None => members.push(member),
-        }
-    }
-    groups
-}
 
 pub(super) fn write(plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
     let mut writer = Writer {
@@ -181,17 +80,6 @@ fn publications_by_service<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, Vec<(u16, P
     map
 }
 
-/// The ports of all containers of a unit that run for long, each once.
-pub(super) fn unit_ports(unit: &Unit) -> Vec<&Port> {
-    let mut seen = BTreeSet::new();
-    unit.containers
-        .iter()
-        .filter(|container| matches!(container.role, Role::Main | Role::Sidecar | Role::NativeSidecar))
-        .flat_map(|container| &container.ports)
-        .filter(|port| seen.insert((port.target, port.transport())))
-        .collect()
-}
-
 impl Writer<'_, '_> {
     fn unit(&mut self, unit: &Unit, planned: &UnitPlan, documents: &mut Documents, findings: &mut Findings) {
         if !has_network(unit) {
@@ -202,7 +90,7 @@ impl Writer<'_, '_> {
         let mut meta = metadata::new(&planned.label, unit.namespace.as_ref(), Some(&planned.label), plan);
         metadata::role(&mut meta, ROLE_NAME);
         metadata::original(&mut meta, &unit.name.value);
-        let mut ports = ports_of(unit, findings);
+        let mut ports = ports::ports_of(unit, findings);
         let mut headless = ports.is_empty();
         if let Some(Name {
             name: _,
@@ -217,7 +105,7 @@ impl Writer<'_, '_> {
         {
             metadata::add_user(&mut meta, user, findings);
             if !named.is_empty() {
-                ports = named_ports(named, &[unit], findings);
+                ports = ports::named_ports(named, &[unit], findings);
             }
             headless = wanted.as_ref().map_or(headless, |h| h.value || ports.is_empty());
         }
@@ -225,7 +113,11 @@ impl Writer<'_, '_> {
             Some(label) => shared(label, plan),
             None => selector(planned, plan),
         };
-        documents.add(Rank::Service, &service(meta, selector, ports, headless, None), Vec::new());
+        documents.add(
+            Rank::Service,
+            &service(meta, selector, ports, headless, None),
+            Vec::new(),
+        );
         self.publish(unit, planned, documents, findings);
     }
 
@@ -293,12 +185,15 @@ impl Writer<'_, '_> {
             let outside = outside.unwrap_or(port.target);
             let list = kinds.entry(kind).or_default();
             let protocol = port.transport();
-            if list.iter().any(|p| p.port == i32::from(outside) && p.protocol == Some(text(protocol))) {
+            if list
+                .iter()
+                .any(|p| p.port == i32::from(outside) && p.protocol == Some(ports::text(protocol)))
+            {
                 let message = format!("port {outside} is published twice, and only the first is kept");
                 findings.add(Code("port-twice"), origin, message);
                 continue;
             }
-            let mut entry = service_port(port, outside, findings);
+            let mut entry = ports::service_port(port, outside, findings);
             entry.node_port = node_port.map(i32::from);
             list.push(entry);
         }
@@ -328,7 +223,11 @@ impl Writer<'_, '_> {
                 Kind::Any | Kind::ClusterIp | Kind::Http => "ClusterIP",
             };
             let selector = selector(planned, self.plan);
-            documents.add(Rank::Service, &service(meta, selector, ports, false, Some(kind)), Vec::new());
+            documents.add(
+                Rank::Service,
+                &service(meta, selector, ports, false, Some(kind)),
+                Vec::new(),
+            );
         }
     }
 
@@ -402,18 +301,22 @@ impl Writer<'_, '_> {
         }) = declared
         {
             metadata::add_user(&mut meta, user, findings);
-            ports = named_ports(named, &units, findings);
+            ports = ports::named_ports(named, &units, findings);
             wanted = headless.as_ref().map(|headless| headless.value);
         }
         if ports.is_empty() {
-            ports = all_ports(&units, findings);
+            ports = ports::all_ports(&units, findings);
         }
         let headless = wanted.unwrap_or(false) || ports.is_empty();
         let selector = match &group.label {
             Some(label) => shared(label, plan),
             None => selector(&plan.units[first.unit], plan),
         };
-        documents.add(Rank::Service, &service(meta, selector, ports, headless, None), Vec::new());
+        documents.add(
+            Rank::Service,
+            &service(meta, selector, ports, headless, None),
+            Vec::new(),
+        );
     }
 
     /// A Service that the source has itself.
@@ -442,14 +345,15 @@ impl Writer<'_, '_> {
         };
         let mut meta = metadata::new(&label, namespace.as_ref(), only.map(|unit| unit.label.as_str()), plan);
         metadata::add_user(&mut meta, user, findings);
-        let mut service_ports = named_ports(ports, &members, findings);
+        let mut service_ports = ports::named_ports(ports, &members, findings);
         if service_ports.is_empty() {
-            service_ports = all_ports(&members, findings);
+            service_ports = ports::all_ports(&members, findings);
         }
         let mut kind = None;
         for (target, protocol, publication) in self.by_service.get(own.value.as_str()).cloned().unwrap_or_default() {
             let entry = service_ports.iter_mut().find(|port| {
-                port.protocol == Some(text(protocol)) && target_of(port, &members, protocol) == Some(target)
+                port.protocol == Some(ports::text(protocol))
+                    && ports::target_of(port, &members, protocol) == Some(target)
             });
             let node = match publication.mode {
                 PublishMode::NodePort => {
@@ -473,7 +377,10 @@ impl Writer<'_, '_> {
             _ => shared(&alias_label(&own.value), plan),
         };
         if service_ports.is_empty() && !headless {
-            let message = format!("`{}` has no port, so it resolves to the instances themselves", own.value);
+            let message = format!(
+                "`{}` has no port, so it resolves to the instances themselves",
+                own.value
+            );
             findings.add(Code("service-without-port"), origin, message);
         }
         let headless = headless || service_ports.is_empty();
@@ -511,7 +418,7 @@ impl Writer<'_, '_> {
             .map_while(|part| part.parse().ok())
             .collect();
         let count = target.split([',', ' ']).filter(|part| !part.is_empty()).count();
-        let service_ports = named_ports(ports, &[], findings);
+        let service_ports = ports::named_ports(ports, &[], findings);
         if !addresses.is_empty() && addresses.len() == count {
             for (family, wanted) in [("IPv4", true), ("IPv6", false)] {
                 let own: Vec<_> = addresses.iter().filter(|a| a.is_ipv4() == wanted).collect();
@@ -565,7 +472,10 @@ impl Writer<'_, '_> {
             };
             documents.add(Rank::Service, &object, Vec::new());
         } else {
-            let message = format!("`{}` leads to `{target}`, which is neither a DNS name nor an address", own.value);
+            let message = format!(
+                "`{}` leads to `{target}`, which is neither a DNS name nor an address",
+                own.value
+            );
             findings.add(Code("alias-impossible"), origin, message);
         }
     }
@@ -618,8 +528,11 @@ fn speaks_http(port: &Port, number: u16) -> Option<bool> {
     match &port.app_protocol {
         Some(said) => {
             let said = said.value.to_ascii_lowercase();
-            matches!(said.as_str(), "http" | "ws" | "grpc" | "kubernetes.io/h2c" | "kubernetes.io/ws" | "h2c")
-                .then_some(true)
+            matches!(
+                said.as_str(),
+                "http" | "ws" | "grpc" | "kubernetes.io/h2c" | "kubernetes.io/ws" | "h2c"
+            )
+            .then_some(true)
         }
         None => [number, port.target]
             .iter()
@@ -633,7 +546,10 @@ fn reachable(ip: &Sourced<String>, port: &Port, findings: &mut Findings) -> bool
     let text = ip.value.trim_start_matches('[').trim_end_matches(']');
     let parsed: Option<std::net::IpAddr> = text.parse().ok();
     if text == "localhost" || parsed.is_some_and(|ip| ip.is_loopback()) {
-        let message = format!("port {} is bound to {text} and stays inside of the cluster", port.target);
+        let message = format!(
+            "port {} is bound to {text} and stays inside of the cluster",
+            port.target
+        );
         findings.add(Code("port-loopback"), &ip.origin, message);
         return false;
     }
@@ -677,161 +593,4 @@ fn shared(label: &str, plan: &Plan<'_>) -> BTreeMap<String, String> {
         (label.to_owned(), "true".to_owned()),
         (INSTANCE.to_owned(), plan.instance.clone()),
     ])
-}
-
-fn networks_of(group: &Group<'_>, plan: &Plan<'_>) -> Option<String> {
-    let first = group.members.first()?;
-    if group.members.iter().all(|member| member.networks == first.networks) {
-        let networks: Vec<_> = first.networks.iter().copied().collect();
-        return (!networks.is_empty()).then(|| networks.join(","));
-    }
-    let entries: Vec<_> = group
-        .members
-        .iter()
-        .flat_map(|member| {
-            let unit = &plan.application.units[member.unit].name.value;
-            member.networks.iter().map(move |network| format!("{unit}/{network}"))
-        })
-        .collect();
-    Some(entries.join(","))
-}
-
-fn ports_of(unit: &Unit, findings: &mut Findings) -> Vec<ServicePort> {
-    all_ports(&[unit], findings)
-}
-
-fn all_ports(units: &[&Unit], findings: &mut Findings) -> Vec<ServicePort> {
-    let mut ports = Vec::new();
-    for port in units.iter().flat_map(|unit| unit_ports(unit)) {
-        push(&mut ports, service_port(port, port.target, findings));
-    }
-    finish_ports(ports)
-}
-
-fn service_port(port: &Port, number: u16, findings: &mut Findings) -> ServicePort {
-    let Port {
-        target,
-        protocol: _,
-        name,
-        app_protocol,
-        published: _,
-        origin: _,
-    } = port;
-    ServicePort {
-        app_protocol: app_protocol
-            .as_ref()
-            .filter(|p| app_protocol_ok(&p.value, &p.origin, findings))
-            .map(|p| p.value.clone()),
-        name: Some(name.as_ref().map_or_else(
-            || format!("{}-{number}", port.transport().as_str()),
-            |name| port_label(&name.value),
-        )),
-        node_port: None,
-        port: i32::from(number),
-        protocol: Some(text(port.transport())),
-        target_port: Some(IntOrString::Int(i32::from(*target))),
-    }
-}
-
-/// Each number and protocol stands once.
-fn push(ports: &mut Vec<ServicePort>, port: ServicePort) {
-    if !ports.iter().any(|p| p.port == port.port && p.protocol == port.protocol) {
-        ports.push(port);
-    }
-}
-
-/// Names have to be there when there are several ports, and to differ.
-fn finish_ports(mut ports: Vec<ServicePort>) -> Vec<ServicePort> {
-    let mut used = BTreeSet::new();
-    let several = ports.len() > 1;
-    for port in &mut ports {
-        let generated = format!(
-            "{}-{}",
-            port.protocol.as_deref().unwrap_or("TCP").to_ascii_lowercase(),
-            port.port
-        );
-        let name = port.name.take().unwrap_or_else(|| if several { generated.clone() } else { String::new() });
-        let name = if used.contains(&name) { generated } else { name };
-        used.insert(name.clone());
-        port.name = Some(name).filter(|name| !name.is_empty());
-    }
-    ports
-}
-
-/// The nearest DNS label for a port's name in a Service.
-fn port_label(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    let legal = lower.len() <= 63
-        && !lower.is_empty()
-        && lower.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !lower.starts_with('-')
-        && !lower.ends_with('-');
-    if legal { lower } else { to_label(name) }
-}
-
-fn target_by_name(name: &str, units: &[&Unit]) -> IntOrString {
-    let port = units
-        .iter()
-        .flat_map(|unit| unit.containers.iter().flat_map(|container| &container.ports))
-        .find(|port| port.name.as_ref().is_some_and(|n| n.value == name));
-    match (container::port_name(name), port) {
-        (Some(name), _) => IntOrString::String(name),
-        (None, Some(port)) => IntOrString::Int(i32::from(port.target)),
-        (None, None) => IntOrString::String(to_label(name).chars().take(15).collect()),
-    }
-}
-
-fn target_of(port: &ServicePort, units: &[&Unit], protocol: Protocol) -> Option<u16> {
-    match port.target_port.as_ref()? {
-        IntOrString::Int(number) => u16::try_from(*number).ok(),
-        IntOrString::String(name) => units
-            .iter()
-            .flat_map(|unit| unit.containers.iter().flat_map(|container| &container.ports))
-            .find(|p| p.transport() == protocol && p.name.as_ref().is_some_and(|n| n.value == *name))
-            .map(|p| p.target),
-    }
-}
-
-fn app_protocol_ok(protocol: &str, origin: &Origin, findings: &mut Findings) -> bool {
-    let ok = crate::orchestration::names::is_metadata_key(protocol);
-    if !ok {
-        let message = format!("`{protocol}` cannot be the application protocol of a port");
-        findings.add(Code("port-protocol"), origin, message);
-    }
-    ok
-}
-
-/// Kubernetes' word for a transport protocol.
-pub(super) fn text(protocol: Protocol) -> String {
-    protocol.as_str().to_ascii_uppercase()
-}
-
-fn named_ports(ports: &[NamePort], units: &[&Unit], findings: &mut Findings) -> Vec<ServicePort> {
-    let mut written = Vec::new();
-    for port in ports {
-        let NamePort {
-            name,
-            port: number,
-            target,
-            protocol,
-            app_protocol,
-            origin,
-        } = port;
-        let target = match target {
-            PortRef::Number(number) => IntOrString::Int(i32::from(*number)),
-            PortRef::Name(name) => target_by_name(name, units),
-        };
-        push(
-            &mut written,
-            ServicePort {
-                app_protocol: app_protocol.clone().filter(|p| app_protocol_ok(p, origin, findings)),
-                name: name.as_ref().map(|name| port_label(name)),
-                node_port: None,
-                port: i32::from(*number),
-                protocol: Some(text(*protocol)),
-                target_port: Some(target),
-            },
-        );
-    }
-    finish_ports(written)
 }

@@ -61,7 +61,9 @@ pub(super) fn empty(volume: Volume, medium: Option<&str>, size: Option<u64>) -> 
     Volume {
         empty_dir: Some(EmptyDirVolumeSource {
             medium: medium.map(str::to_owned),
-            size_limit: size.filter(|size| *size > 0).map(|size| Quantity(bytes_to_kubernetes(size))),
+            size_limit: size
+                .filter(|size| *size > 0)
+                .map(|size| Quantity(bytes_to_kubernetes(size))),
         }),
         ..volume
     }

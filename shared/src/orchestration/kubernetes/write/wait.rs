@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Container as KubernetesContainer;
 use super::command::shell;
 use super::plan::has_network;
 use super::pod::Pod;
-use super::services;
+use super::ports;
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::StartOrder;
 use crate::orchestration::model::{Dependency, DependencyCondition, Protocol, Unit};
@@ -82,7 +82,7 @@ fn line(index: usize, condition: DependencyCondition, pod: &Pod<'_, '_, '_>) -> 
         return None;
     }
     let service = &plan.units[index].label;
-    let port = services::unit_ports(unit)
+    let port = ports::unit_ports(unit)
         .into_iter()
         .find(|port| port.transport() == Protocol::Tcp)
         .map(|port| port.target);
