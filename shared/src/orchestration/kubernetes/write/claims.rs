@@ -1,6 +1,6 @@
 //! Claims, and a PersistentVolume for each where the source says what they stand on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     HostPathVolumeSource, NFSVolumeSource, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec,
@@ -14,11 +14,12 @@ use super::metadata;
 use super::plan::{Plan, Usage, VolumePlan};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{AccessMode, ClaimTemplate, Volume, VolumeBacking};
-use crate::orchestration::names::{REAL_NAME, is_subdomain, to_label};
+use crate::orchestration::names::{REAL_NAME, is_subdomain};
 use crate::orchestration::quantity::bytes_to_kubernetes;
 use crate::source::{Origin, Sourced};
 
 pub(super) fn write(volumes: &[Volume], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+    let mut written = BTreeSet::new();
     for volume in volumes {
         let Volume {
             name,
@@ -49,6 +50,11 @@ pub(super) fn write(volumes: &[Volume], plan: &Plan<'_>, documents: &mut Documen
             }
             continue;
         }
+        if !written.insert((namespace.as_ref().map(|n| &n.value), claim)) {
+            let message = format!("`{}` is the claim `{claim}` as well", name.value);
+            findings.add(Code("object-twice"), origin, message);
+            continue;
+        }
         if let VolumeBacking::Memory { .. } = backing {
             // An `emptyDir` in each Pod; see `mounts`.
             continue;
@@ -75,7 +81,7 @@ pub(super) fn write(volumes: &[Volume], plan: &Plan<'_>, documents: &mut Documen
                 .map(|b| if b.value { "Block" } else { "Filesystem" }.to_owned()),
             ..PersistentVolumeClaimSpec::default()
         };
-        if let Some(mut volume) = persistent_volume(backing, &name.value, plan, findings) {
+        if let Some(mut volume) = persistent_volume(backing, claim, plan, findings) {
             volume.1.access_modes = Some(modes);
             volume.1.capacity = Some(quantity("storage", size));
             spec.storage_class_name = Some(String::new());
@@ -243,7 +249,7 @@ fn storage_class(
 /// A volume of the cluster for a claim to bind.
 fn persistent_volume(
     backing: &VolumeBacking,
-    name: &str,
+    claim: &str,
     plan: &Plan<'_>,
     findings: &mut Findings,
 ) -> Option<(ObjectMeta, PersistentVolumeSpec)> {
@@ -290,7 +296,7 @@ fn persistent_volume(
     // Such volumes have no namespace, so the application's name tells them apart.
     let meta = ObjectMeta {
         namespace: None,
-        ..metadata::new(&to_label(&format!("{}-{name}", plan.instance)), None, None, plan)
+        ..metadata::new(&format!("{}-{claim}", plan.instance), None, None, plan)
     };
     Some((meta, spec))
 }

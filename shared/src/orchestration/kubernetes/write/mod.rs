@@ -23,6 +23,7 @@ mod pod;
 mod policies;
 mod ports;
 mod probes;
+mod publish;
 mod resources;
 mod restart;
 mod rollout;

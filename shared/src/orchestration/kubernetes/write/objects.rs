@@ -38,6 +38,7 @@ pub(super) fn namespace(name: &str, whole: &[WholeObject], documents: &mut Docum
 }
 
 pub(super) fn write(objects: &[FileObject], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+    let mut written = BTreeSet::new();
     for object in objects {
         let FileObject {
             kind,
@@ -64,6 +65,11 @@ pub(super) fn write(objects: &[FileObject], plan: &Plan<'_>, documents: &mut Doc
                 let message = format!("`{given}` has to be there, with its content under the key `{key}`: `{create}`");
                 findings.add(Code("object-expected"), origin, message);
             }
+            continue;
+        }
+        if !written.insert((*kind, namespace.as_ref().map(|n| &n.value), given)) {
+            let message = format!("`{}` is the object `{given}` as well", name.value);
+            findings.add(Code("object-twice"), origin, message);
             continue;
         }
         let size: u64 = data.values().map(|data| data.bytes.len() as u64).sum();

@@ -12,11 +12,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::documents::{Documents, Rank, subject};
 use super::metadata::{self, INSTANCE};
 use super::plan::{Plan, has_network};
+use super::publish::is_loopback;
 use super::{ports, services};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{Network, NetworkMode, Protocol};
 use crate::orchestration::names::{
-    NETWORK_LABEL_PREFIX, ROLE_ISOLATED, ROLE_NETWORK, ROLE_PUBLISHED, short_hash, with_suffix,
+    LABEL_MAX, NETWORK_LABEL_PREFIX, ROLE_ISOLATED, ROLE_NETWORK, ROLE_PUBLISHED, short_hash, with_suffix,
 };
 
 pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
@@ -54,6 +55,7 @@ pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Docum
 
 /// Units without a network at all.
 fn isolated(plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+    let mut names = BTreeSet::new();
     for (unit, planned) in plan.application.units.iter().zip(&plan.units) {
         let Some(mode) = unit
             .settings
@@ -63,7 +65,7 @@ fn isolated(plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings)
         else {
             continue;
         };
-        let name = with_suffix(&planned.label, "isolated");
+        let name = fresh(&mut names, &planned.label, "isolated");
         let mut meta = metadata::new(&name, unit.namespace.as_ref(), Some(&planned.label), plan);
         metadata::role(&mut meta, ROLE_ISOLATED);
         let policy = NetworkPolicy {
@@ -142,10 +144,7 @@ fn policies(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, fi
                 (INSTANCE.to_owned(), plan.instance.clone()),
             ])),
         };
-        let mut object = with_suffix("network", label);
-        if !names.insert(object.clone()) {
-            object = with_suffix(&object, &short_hash(name.as_bytes()));
-        }
+        let object = fresh(&mut names, "network", label);
         let mut meta = metadata::new(&object, None, None, plan);
         metadata::role(&mut meta, ROLE_NETWORK);
         metadata::original(&mut meta, name);
@@ -198,19 +197,21 @@ fn policies(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, fi
 
 /// What is published can be reached from anywhere.
 fn published(plan: &Plan<'_>, documents: &mut Documents) {
+    let mut names = BTreeSet::new();
     for (unit, planned) in plan.application.units.iter().zip(&plan.units) {
         let mut seen = BTreeSet::new();
         let ports: Vec<_> = unit
             .containers
             .iter()
             .flat_map(|container| &container.ports)
-            .filter(|p| !p.published.is_empty() && seen.insert((p.target, p.transport())))
+            .filter(|p| p.published.iter().any(|p| !p.host_ip.as_ref().is_some_and(is_loopback)))
+            .filter(|p| seen.insert((p.target, p.transport())))
             .map(|p| port(p.target, p.transport()))
             .collect();
         if ports.is_empty() || !has_network(unit) {
             continue;
         }
-        let name = with_suffix(&planned.label, "published");
+        let name = fresh(&mut names, &planned.label, "published");
         let mut meta = metadata::new(&name, unit.namespace.as_ref(), Some(&planned.label), plan);
         metadata::role(&mut meta, ROLE_PUBLISHED);
         let policy = NetworkPolicy {
@@ -230,6 +231,16 @@ fn published(plan: &Plan<'_>, documents: &mut Documents) {
         };
         documents.add(Rank::Policy, &policy, Vec::new());
     }
+}
+
+/// `head-tail`, shortened where it is too long, and different for different pairs.
+fn fresh(names: &mut BTreeSet<String>, head: &str, tail: &str) -> String {
+    let mut name = with_suffix(head, tail);
+    if head.len() + tail.len() + 1 > LABEL_MAX || names.contains(&name) {
+        name = with_suffix(&name, &short_hash(format!("{head}/{tail}").as_bytes()));
+    }
+    names.insert(name.clone());
+    name
 }
 
 fn port(number: u16, protocol: Protocol) -> NetworkPolicyPort {

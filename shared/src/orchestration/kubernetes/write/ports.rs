@@ -68,21 +68,24 @@ pub(super) fn push(ports: &mut Vec<ServicePort>, port: ServicePort) {
 
 /// Names have to be there when there are several ports, and to differ.
 pub(super) fn finish_ports(mut ports: Vec<ServicePort>) -> Vec<ServicePort> {
-    let mut used = BTreeSet::new();
     let several = ports.len() > 1;
+    let mut used: BTreeSet<String> = BTreeSet::new();
     for port in &mut ports {
-        let generated = format!(
-            "{}-{}",
-            port.protocol.as_deref().unwrap_or("TCP").to_ascii_lowercase(),
-            port.port
-        );
-        let name = port
-            .name
-            .take()
-            .unwrap_or_else(|| if several { generated.clone() } else { String::new() });
-        let name = if used.contains(&name) { generated } else { name };
-        used.insert(name.clone());
-        port.name = Some(name).filter(|name| !name.is_empty());
+        let protocol = port.protocol.as_deref().unwrap_or("TCP").to_ascii_lowercase();
+        let generated = format!("{protocol}-{}", port.port);
+        let Some(mut name) = port.name.take().or_else(|| several.then(|| generated.clone())) else {
+            continue;
+        };
+        let mut attempt = 1;
+        while !used.insert(name.clone()) {
+            name = if attempt == 1 {
+                generated.clone()
+            } else {
+                format!("{generated}-{attempt}")
+            };
+            attempt += 1;
+        }
+        port.name = Some(name);
     }
     ports
 }
