@@ -617,21 +617,3 @@ fn explanations_fit_the_screen() {
             .contains("finding code")
     );
 }
-#[test]
-#[ignore]
-fn show() {
-    for q in [
-        "ulimits",
-        "hostNetwork",
-        "name",
-        "deploy",
-        "ulimits-not-carried",
-        "build-detail",
-        "HorizontalPodAutoscaler",
-        "network-driver",
-        "podAntiAffinity",
-        "ports",
-    ] {
-        println!("=== {q}\n{}", explain_text(q).unwrap());
-    }
-}
