@@ -51,22 +51,18 @@ pub fn report_leftovers(
     to: Target,
     findings: &mut Findings,
 ) {
-    let mut known = HashMap::<&str, Verdicts>::new();
+    let mut known = HashMap::<_, Verdicts>::new();
     for leftover in leftovers {
-        let verdicts = known.entry(&leftover.row).or_insert_with(|| match from {
-            Dialect::Compose | Dialect::Swarm => of_key(&leftover.row, from, to),
-            Dialect::Kubernetes => of_field(&leftover.row, to),
-        });
         let path = leftover.origin.path.to_string();
-        let subject = if path.is_empty() {
-            &leftover.row
-        } else {
-            &path
-        };
-        findings.push(
-            Finding::new(verdicts.code, format!("`{subject}` {}", verdicts.says))
-                .at(&leftover.origin),
-        );
+        let row = leftover.row.as_str();
+        let is_item = path.ends_with(']');
+        let verdicts = known.entry((row, is_item)).or_insert_with(|| match from {
+            Dialect::Compose | Dialect::Swarm => of_key(row, from, to),
+            Dialect::Kubernetes => of_field(row, is_item, to),
+        });
+        let subject = if path.is_empty() { row } else { &path };
+        let message = format!("`{subject}` {}", verdicts.says);
+        findings.push(Finding::new(verdicts.code, message).at(&leftover.origin));
     }
 }
 
@@ -102,8 +98,12 @@ fn of_key(row: &str, from: Dialect, to: Target) -> Verdicts {
     }
 }
 
-fn of_field(row: &str, to: Target) -> Verdicts {
-    let Some(field) = kubernetes_field(row) else {
+fn of_field(row: &str, is_item: bool, to: Target) -> Verdicts {
+    // Where a list is read and only an item of it is not, the item may have a row of its own.
+    let item = is_item
+        .then(|| kubernetes().get(&format!("{row}[]")))
+        .flatten();
+    let Some(field) = item.or_else(|| kubernetes_field(row)) else {
         let of = row.split('.').next().unwrap_or(row);
         // A type without a single row is one that the table lacks, so nothing can be said about its fields.
         if kubernetes().below(of).is_empty() {

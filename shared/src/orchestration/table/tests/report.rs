@@ -11,7 +11,10 @@ fn origin(path: &str) -> Origin {
     let path = if path.is_empty() {
         KeyPath::root()
     } else {
-        KeyPath::root().join(path)
+        match path.strip_suffix("[]") {
+            Some(list) => KeyPath::root().join(list).index(0),
+            None => KeyPath::root().join(path),
+        }
     };
     Origin::new(Position::start_of(file), path)
 }
@@ -81,6 +84,22 @@ fn leftovers_are_reported_as_the_tables_say() {
             Target::Kubernetes,
             "not-understood",
             "left out",
+        ),
+        (
+            "PodSpec.volumes",
+            "spec.volumes",
+            Kubernetes,
+            Target::Compose,
+            "not-understood",
+            "left out",
+        ),
+        (
+            "PodSpec.volumes",
+            "spec.volumes[]",
+            Kubernetes,
+            Target::Compose,
+            "unused-volume",
+            "no effect",
         ),
         (
             "DeploymentSpec.selector",
