@@ -177,7 +177,7 @@ fn unknown<T>(
             format!("is not a {what} that {format} knows here; it belongs under `{place}`")
         }
         (None, Some(right)) => {
-            format!("is not a {what} that {format} knows; did you mean `{right}`?")
+            format!("is not a {what} that {format} knows; perhaps `{right}` is meant")
         }
         (None, None) => format!("is not a {what} that {format} knows"),
     };

@@ -163,7 +163,7 @@ fn leftovers_are_reported_as_the_tables_say() {
             Compose,
             Target::Kubernetes,
             "unknown-key",
-            "did you mean `ports`?",
+            "perhaps `ports` is meant",
         ),
         (
             "service",
@@ -171,7 +171,7 @@ fn leftovers_are_reported_as_the_tables_say() {
             Compose,
             Target::Kubernetes,
             "unknown-key",
-            "did you mean `services`?",
+            "perhaps `services` is meant",
         ),
         (
             "services.*.qwertz",
@@ -235,7 +235,7 @@ fn leftovers_are_reported_as_the_tables_say() {
             Kubernetes,
             Target::Swarm,
             "unknown-key",
-            "did you mean `hostNetwork`?",
+            "perhaps `hostNetwork` is meant",
         ),
         (
             "Nothing.field",
