@@ -37,7 +37,12 @@ fn one_case_for_each_path() {
     let mut wrong = Vec::new();
     let mut verdicts: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows {
-        let (path, text) = (row[0].as_str(), row[2].as_str());
+        // The list writes `S` for a service.
+        let path = match row[0].strip_prefix('S') {
+            Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => format!("services.*{rest}"),
+            _ => row[0].clone(),
+        };
+        let (path, text) = (path.as_str(), row[2].as_str());
         let Some(key) = compose_key(path) else {
             wrong.push(format!("{path}: no row in the mapping table"));
             continue;
@@ -59,15 +64,15 @@ fn one_case_for_each_path() {
             .map(|f| (f.severity(), f.code.0))
             .collect();
         let worst = about.iter().map(|(severity, _)| *severity).max();
-        *verdicts.entry(verdict_name(key.verdict)).or_default() += 1;
-        let fits = match key.verdict {
+        *verdicts.entry(verdict_name(key.kubernetes.verdict)).or_default() += 1;
+        let fits = match key.kubernetes.verdict {
             Verdict::Exact => worst.is_none_or(|w| w <= Severity::Warning),
             Verdict::Approximate => worst.is_none_or(|w| w <= Severity::Loss),
             Verdict::Unsupported => worst >= Some(Severity::Info),
             Verdict::NoEffect | Verdict::Loader | Verdict::Build => worst.is_none_or(|w| w <= Severity::Loss),
         };
         if !fits {
-            wrong.push(format!("{path}: {:?}, but the findings say {about:?}", key.verdict));
+            wrong.push(format!("{path}: {:?}, but the findings say {about:?}", key.kubernetes.verdict));
         }
         // Without the key the outcome is another one: it was not lost in silence.
         if let Some(without) = without(text, path)
@@ -91,13 +96,14 @@ fn verdict_name(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Whether `services.web.ports[0].target` is an example of `services.*.ports[].target`, or below it.
+/// Whether `services.web.ports[0].target` is an example of `services.*.ports[].target`, or stands above or below it.
 fn matches_path(real: &str, pattern: &str) -> bool {
     let steps = |text: &str| -> Vec<String> {
         text.replace('[', ".[").split('.').filter(|s| !s.is_empty()).map(str::to_owned).collect()
     };
     let (real, pattern) = (steps(real), steps(pattern));
-    real.len() >= pattern.len()
+    // What is said of a whole section says nothing of a key in it.
+    real.len() >= pattern.len().min(if pattern.first().is_some_and(|p| p == "services") { 3 } else { 1 })
         && pattern.iter().zip(&real).all(|(p, r)| p == r || (p == "*" && !r.starts_with('[')) || (p == "[]" && r.starts_with('[')))
 }
 
