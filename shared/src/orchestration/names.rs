@@ -28,6 +28,8 @@ pub const ROLE_NETWORK: &str = "network";
 pub const ALIAS_NETWORKS: &str = "migrate.tmhcc.io/alias-networks";
 /// Annotation: what Kubernetes cannot say of a Compose service, volume, config or secret.
 pub const CARRIED: &str = "migrate.tmhcc.io/compose";
+/// Annotation of a Pod template: the Compose service keys of its containers, in their order, separated by commas.
+pub const SERVICES: &str = "migrate.tmhcc.io/services";
 /// Label prefix: Pods that take part in a Compose network have `migrate.tmhcc.io/network-NAME: "true"`.
 pub const NETWORK_LABEL_PREFIX: &str = "migrate.tmhcc.io/network-";
 /// Top-level key of a Compose file with what Compose cannot say of Kubernetes objects.

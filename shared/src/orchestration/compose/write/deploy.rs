@@ -1,0 +1,202 @@
+//! Replicas, mode and resources.
+
+use serde_json::{Value, json};
+
+use super::document::{Map, put, put_list, put_map, put_some};
+use super::names::Endpoint;
+use super::plan::runs_on;
+use super::service::Site;
+use super::writer::Writer;
+use crate::orchestration::model::{DeviceRequest, JobSettings, Resources, UnitKind};
+use crate::orchestration::quantity::{bytes_to_compose, millicores_to_compose};
+
+impl<'a> Writer<'a> {
+    /// `deploy.mode`, `deploy.replicas`, `deploy.endpoint_mode`.
+    pub(super) fn write_mode(&mut self, site: &Site<'a>, deploy: &mut Map) {
+        let swarm = self.is_swarm();
+        if !runs_on(site.container) {
+            if swarm {
+                put(deploy, "mode", "replicated-job");
+            }
+            return;
+        }
+        if self.joins(site) {
+            return;
+        }
+        let replicas = site.unit.replicas.as_ref().filter(|_| site.instance.ordinal.is_none()).map(|r| r.value);
+        match &site.unit.kind {
+            UnitKind::Service(_) | UnitKind::Stateful(_) | UnitKind::Bare => put_some(deploy, "replicas", replicas),
+            UnitKind::Daemon => put(deploy, "mode", "global"),
+            UnitKind::Job(job) => self.write_job(site, job, deploy),
+            // Started from outside: see `write_schedule`.
+            UnitKind::Cron(cron) => self.note_job(site, &cron.job),
+        }
+        if let Some(endpoint) = self.reach.get(site.index).and_then(|reach| reach.endpoint) {
+            let mode = match endpoint {
+                Endpoint::Vip => "vip",
+                Endpoint::Instances => "dnsrr",
+            };
+            put(deploy, "endpoint_mode", mode);
+        }
+    }
+
+    fn write_job(&mut self, site: &Site<'a>, job: &JobSettings, deploy: &mut Map) {
+        self.note_job(site, job);
+        let JobSettings {
+            completions,
+            parallelism,
+            backoff_limit: _,
+            suspend,
+            on_each_node,
+            indexed: _,
+        } = job;
+        let suspended = suspend.as_ref().is_some_and(|s| s.value);
+        let replicas = completions.as_ref().or(parallelism.as_ref()).map(|c| c.value);
+        let replicas = replicas.or(site.unit.replicas.as_ref().map(|r| r.value));
+        if on_each_node.as_ref().is_some_and(|o| o.value) {
+            put(deploy, "mode", "global-job");
+        } else if self.is_swarm() {
+            put(deploy, "mode", "replicated-job");
+            put_some(deploy, "replicas", if suspended { Some(0) } else { replicas });
+        } else {
+            put_some(deploy, "replicas", replicas);
+        }
+    }
+
+    /// What of a Job has no place.
+    fn note_job(&mut self, site: &Site<'a>, job: &JobSettings) {
+        if !site.is_main() {
+            return;
+        }
+        let JobSettings {
+            completions,
+            parallelism,
+            backoff_limit: _,
+            suspend,
+            on_each_node: _,
+            indexed,
+        } = job;
+        let key = site.key();
+        if let (Some(all), Some(once)) = (completions, parallelism)
+            && once.value < all.value
+        {
+            let message = format!("all {} runs of `{key}` start at once, not {} at a time", all.value, once.value);
+            self.note("job-parallelism", &once.origin, message);
+        }
+        if let Some(indexed) = indexed.as_ref().filter(|i| i.value) {
+            let message = format!("the runs of `{key}` do not know their index");
+            self.note("job-index", &indexed.origin, message);
+        }
+        if let Some(suspend) = suspend.as_ref().filter(|s| s.value) {
+            let message = format!("`{key}` waits to be started by hand");
+            self.note("job-suspended", &suspend.origin, message);
+        }
+        if matches!(site.unit.kind, UnitKind::Job(_)) && !self.is_swarm() && self.from_kubernetes() {
+            let message = format!("`{key}` runs again at each `docker compose up`");
+            self.note("job-runs-again", &site.unit.origin, message);
+        }
+    }
+
+    /// `deploy.resources` and `storage_opt`.
+    pub(super) fn write_resources(&mut self, site: &Site<'a>, service: &mut Map, deploy: &mut Map) {
+        let Resources {
+            cpu_limit,
+            memory_limit,
+            cpu_request,
+            memory_request,
+            storage_limit,
+            devices,
+        } = &site.container.resources;
+        let key = site.key();
+        let swarm = self.is_swarm();
+        let mut limits = Map::new();
+        put_some(&mut limits, "cpus", cpu_limit.as_ref().map(|c| millicores_to_compose(c.value)));
+        put_some(&mut limits, "memory", memory_limit.as_ref().map(|m| bytes_to_compose(m.value)));
+        let mut reservations = Map::new();
+        put_some(&mut reservations, "cpus", cpu_request.as_ref().map(|c| millicores_to_compose(c.value)));
+        put_some(&mut reservations, "memory", memory_request.as_ref().map(|m| bytes_to_compose(m.value)));
+        if let Some(request) = cpu_request.as_ref().filter(|_| !swarm && self.from_kubernetes()) {
+            let message = format!("Compose does not reserve processors for `{key}`");
+            self.note("cpu-reservation", &request.origin, message);
+        }
+        if let Some(size) = storage_limit {
+            let text = bytes_to_compose(size.value);
+            if swarm {
+                let message = format!("the writable layer of `{key}` is not bounded to {text}");
+                self.note("storage-limit-not-in-stack", &size.origin, message);
+            } else {
+                put(service, "storage_opt", json!({ "size": text }));
+                if self.from_kubernetes() {
+                    let message = format!("only some storage drivers bound the writable layer of `{key}` to {text}");
+                    self.note("storage-limit-by-driver", &size.origin, message);
+                }
+            }
+        }
+        let mut generic = Vec::new();
+        let mut reserved = Vec::new();
+        for device in devices {
+            self.write_device(site, device, &mut generic, &mut reserved);
+        }
+        put_list(&mut reservations, "generic_resources", generic);
+        put_list(&mut reservations, "devices", reserved);
+        let mut resources = Map::new();
+        put_map(&mut resources, "limits", limits);
+        put_map(&mut resources, "reservations", reservations);
+        put_map(deploy, "resources", resources);
+    }
+
+    fn write_device(&mut self, site: &Site<'a>, device: &DeviceRequest, generic: &mut Vec<Value>, reserved: &mut Vec<Value>) {
+        let DeviceRequest {
+            name,
+            count,
+            driver,
+            capabilities,
+            ids,
+            generic: is_generic,
+            origin,
+        } = device;
+        let key = site.key();
+        let swarm = self.is_swarm();
+        let gpu = name.ends_with("/gpu");
+        if *is_generic || swarm {
+            // The name under which Docker's documentation has the daemon advertise them.
+            let kind = match name.as_str() {
+                "nvidia.com/gpu" => "NVIDIA-GPU",
+                other => other.rsplit('/').next().unwrap_or(other),
+            };
+            let Some(count) = count else {
+                let message = format!("a stack cannot reserve all `{name}` of a node for `{key}`");
+                self.note("device-count", origin, message);
+                return;
+            };
+            generic.push(json!({ "discrete_resource_spec": { "kind": kind, "value": count } }));
+            if !is_generic {
+                let message = format!("the nodes have to advertise `{kind}` for `{key}`");
+                self.note("generic-resource", origin, message);
+            }
+            if !ids.is_empty() {
+                let message = format!("a stack cannot choose the devices of `{key}` by id");
+                self.note("device-count", origin, message);
+            }
+            return;
+        }
+        if !gpu && capabilities.is_empty() && driver.is_none() {
+            let message = format!("`{name}` of `{key}` is no device that Compose can reserve");
+            self.note("device-unknown", origin, message);
+            return;
+        }
+        let mut map = Map::new();
+        let vendor = name.split('.').next().filter(|_| name.contains('/')).map(str::to_owned);
+        put_some(&mut map, "driver", driver.clone().or(vendor.filter(|_| gpu && capabilities.is_empty())));
+        if !ids.is_empty() {
+            put(&mut map, "device_ids", ids.clone());
+        } else if let Some(count) = count {
+            put(&mut map, "count", *count);
+        } else {
+            put(&mut map, "count", "all");
+        }
+        let words = if capabilities.is_empty() { vec!["gpu".to_owned()] } else { capabilities.clone() };
+        put(&mut map, "capabilities", words);
+        reserved.push(Value::Object(map));
+    }
+}

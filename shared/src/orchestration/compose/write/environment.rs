@@ -1,0 +1,328 @@
+//! Variables of a container.
+
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use super::document::{Map, put, put_list, put_map};
+use super::env_file::render;
+use super::keys::file_name;
+use super::names::list;
+use super::service::Site;
+use super::writer::Writer;
+use crate::orchestration::model::{EnvFrom, EnvValue, EnvVar, ObjectKind};
+use crate::source::Origin;
+
+/// A variable on its way.
+enum Variable {
+    /// For everybody to see.
+    Plain(String),
+    /// For the service's own file.
+    Secret(String),
+    /// Stands in the file of a whole secret.
+    InFile(String),
+    /// Taken from the caller.
+    Passed,
+}
+
+impl Variable {
+    /// The text, and whether it is confidential.
+    fn text(&self) -> Option<(&str, bool)> {
+        match self {
+            Self::Plain(text) => Some((text, false)),
+            Self::Secret(text) | Self::InFile(text) => Some((text, true)),
+            Self::Passed => None,
+        }
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// `environment` and `env_file`.
+    pub(super) fn write_environment(&mut self, site: &Site<'a>, service: &mut Map) {
+        let mut variables: IndexMap<String, Variable> = IndexMap::new();
+        let mut files: Vec<Value> = Vec::new();
+        for from in &site.container.environment_from {
+            self.take_object(site, from, &mut variables, &mut files);
+        }
+        for variable in &site.container.environment {
+            let EnvVar { name, value } = variable;
+            if let Some(value) = self.resolve(site, &name.value, value, &name.origin, &variables) {
+                variables.insert(name.value.clone(), value);
+            }
+        }
+        let swarm = self.is_swarm();
+        let mut environment = Map::new();
+        let mut own = Vec::new();
+        let mut empty = Vec::new();
+        for (name, variable) in variables {
+            match variable {
+                Variable::Plain(text) => {
+                    if swarm && text.is_empty() {
+                        empty.push(name.clone());
+                    }
+                    put(&mut environment, &name, text);
+                }
+                Variable::Passed => put(&mut environment, &name, Value::Null),
+                Variable::Secret(text) => own.push((name, text)),
+                Variable::InFile(_) => {}
+            }
+        }
+        if !own.is_empty() {
+            let path = format!("secrets/{}.env", file_name(site.key()));
+            files.push(self.env_file(site, &path, &own, &site.container.origin));
+        }
+        if !empty.is_empty() && self.from_kubernetes() {
+            let message = format!("`docker stack deploy` fills the empty {} of `{}` from its own environment", list(&empty), site.key());
+            self.note("empty-variable", &site.container.origin, message);
+        }
+        put_list(service, "env_file", files);
+        put_map(service, "environment", environment);
+    }
+
+    /// Writes a file of variables and gives its entry in `env_file`.
+    fn env_file(&mut self, site: &Site<'a>, path: &str, variables: &[(String, String)], origin: &Origin) -> Value {
+        let file = render(variables, self.is_swarm());
+        if !file.rejected.is_empty() {
+            let message = format!("no file of variables can hold {} of `{}`", list(&file.rejected), site.key());
+            self.note("variable-not-in-file", origin, message);
+        }
+        let path = self.files.add(path, file.text.as_bytes(), true);
+        let path = format!("./{path}");
+        match (self.is_swarm(), file.raw) {
+            (true, _) => json!(path),
+            (false, true) => json!({ "path": path, "format": "raw" }),
+            (false, false) => json!({ "path": path }),
+        }
+    }
+
+    /// All keys of a config or secret.
+    fn take_object(
+        &mut self,
+        site: &Site<'a>,
+        from: &EnvFrom,
+        variables: &mut IndexMap<String, Variable>,
+        files: &mut Vec<Value>,
+    ) {
+        let EnvFrom {
+            secret,
+            object,
+            prefix,
+            optional,
+        } = from;
+        let kind = if *secret { ObjectKind::Secret } else { ObjectKind::Config };
+        let prefix = prefix.as_ref().map_or("", |p| p.value.as_str());
+        let folder = if *secret { "secrets" } else { "configs" };
+        let dot = if prefix.is_empty() { "" } else { "." };
+        let path = format!("{folder}/{}{dot}{}.env", file_name(&object.value), if prefix.is_empty() { String::new() } else { file_name(prefix) });
+        let Some(index) = self.objects.find(kind, &object.value, site.namespace()) else {
+            if optional.as_ref().is_some_and(|o| o.value) {
+                self.note_optional(site, &object.value, &object.origin);
+                return;
+            }
+            let (place, swarm) = (format!("./{path}"), self.is_swarm());
+            let how = if swarm { String::new() } else { format!("; put them into `{place}`") };
+            let message = format!("the variables of `{}` are not part of the input{how}", object.value);
+            self.note("object-not-in-input", &object.origin, message);
+            if !swarm {
+                files.push(json!({ "path": place, "required": false, "format": "raw" }));
+            }
+            return;
+        };
+        let mut pairs = Vec::new();
+        for (key, data) in self.objects.data(index) {
+            self.objects.mark_variable(index, key);
+            let name = format!("{prefix}{key}");
+            let text = std::str::from_utf8(&data.bytes).ok().filter(|text| !text.contains('\0'));
+            let Some(text) = text.filter(|_| is_variable(&name)) else {
+                let message = format!("key `{key}` of `{}` cannot be a variable of `{}`", object.value, site.key());
+                self.note("key-no-variable", &object.origin, message);
+                continue;
+            };
+            pairs.push((name, self.without_templates(text)));
+        }
+        if *secret && !self.options.inline_secrets {
+            for (name, text) in &pairs {
+                variables.insert(name.clone(), Variable::InFile(text.clone()));
+            }
+            if !pairs.is_empty() {
+                let entry = self.env_file(site, &path, &pairs, &object.origin);
+                // The last file wins, as the last object does in Kubernetes.
+                files.retain(|file| *file != entry);
+                files.push(entry);
+            }
+        } else {
+            if *secret {
+                self.note_inlined(site, &object.value, &object.origin);
+            }
+            for (name, text) in pairs {
+                variables.insert(name, Variable::Plain(text));
+            }
+        }
+    }
+
+    fn note_optional(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {
+        let message = format!("`{object}`, which `{}` may use, is not part of the input", site.key());
+        self.note("optional-object-missing", origin, message);
+    }
+
+    fn note_inlined(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {
+        let message = format!("values of Secret `{object}` stand in the variables of `{}`", site.key());
+        self.note("secret-inlined", origin, message);
+    }
+
+    /// The value of one variable.
+    fn resolve(
+        &mut self,
+        site: &Site<'a>,
+        name: &str,
+        value: &EnvValue,
+        origin: &Origin,
+        known: &IndexMap<String, Variable>,
+    ) -> Option<Variable> {
+        match value {
+            EnvValue::Literal(text) => Some(Variable::Plain(self.without_templates(text))),
+            EnvValue::Unset => Some(Variable::Passed),
+            EnvValue::Composed(text) => {
+                let (text, secret, unknown) = expand(text, known);
+                if !unknown.is_empty() {
+                    let message = format!("`{name}` of `{}` refers to {}, which has no value here", site.key(), list(&unknown));
+                    self.note("reference-unresolved", origin, message);
+                }
+                let text = self.without_templates(&text);
+                Some(if secret && !self.options.inline_secrets {
+                    Variable::Secret(text)
+                } else {
+                    Variable::Plain(text)
+                })
+            }
+            EnvValue::Object {
+                secret,
+                object,
+                key,
+                optional,
+            } => {
+                let kind = if *secret { ObjectKind::Secret } else { ObjectKind::Config };
+                let found = self.objects.find(kind, object, site.namespace());
+                let data = found.and_then(|index| {
+                    self.objects.mark_variable(index, key);
+                    self.objects.data(index).get(key)
+                });
+                let Some(data) = data else {
+                    if optional.unwrap_or(false) {
+                        self.note_optional(site, object, origin);
+                        return None;
+                    }
+                    let message = format!(
+                        "key `{key}` of `{object}` is not part of the input; `{name}` of `{}` comes from the shell instead",
+                        site.key()
+                    );
+                    self.note("object-not-in-input", origin, message);
+                    return Some(Variable::Passed);
+                };
+                let Some(text) = std::str::from_utf8(&data.bytes).ok().filter(|text| !text.contains('\0')) else {
+                    let message = format!("key `{key}` of `{object}` is no text and cannot be `{name}` of `{}`", site.key());
+                    self.note("key-no-variable", origin, message);
+                    return None;
+                };
+                let text = self.without_templates(text);
+                if !*secret {
+                    return Some(Variable::Plain(text));
+                }
+                if self.options.inline_secrets {
+                    self.note_inlined(site, object, origin);
+                    return Some(Variable::Plain(text));
+                }
+                Some(Variable::Secret(text))
+            }
+            EnvValue::Field(field) => self.field(site, field, true, origin).map(Variable::Plain),
+            EnvValue::Resource {
+                resource,
+                container,
+                divisor,
+            } => {
+                let text = super::fields::resource(site, resource, container.as_deref(), divisor.as_deref());
+                if text.is_none() {
+                    let message = format!("`{name}` of `{}` cannot be `{resource}`, which is not set", site.key());
+                    self.note("field-unknown", origin, message);
+                }
+                text.map(Variable::Plain)
+            }
+        }
+    }
+
+    /// Text in which Swarm finds no template of its own: it fills templates in the values of variables (swarmkit
+    /// `template/expand.go`).
+    pub(super) fn without_templates(&self, text: &str) -> String {
+        let swarm_source = self.app.dialect == crate::orchestration::model::Dialect::Swarm;
+        if self.is_swarm() && !swarm_source && text.contains("{{") {
+            text.replace("{{", r#"{{"{{"}}"#)
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Whether a name may be that of a variable.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains('=') && !name.chars().any(char::is_control)
+}
+
+/// Fills references `$(NAME)` in; `$$` is a literal `$`. Gives the text, whether something confidential went in, and
+/// the names that are not known (Kubernetes API, `EnvVar.value`).
+fn expand(text: &str, known: &IndexMap<String, Variable>) -> (String, bool, Vec<String>) {
+    let mut out = String::with_capacity(text.len());
+    let mut secret = false;
+    let mut unknown = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let (head, tail) = rest.split_at(at);
+        out.push_str(head);
+        let tail = tail.get(1..).unwrap_or_default();
+        if let Some(after) = tail.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+        } else if let Some((name, after)) = tail.strip_prefix('(').and_then(|t| t.split_once(')')) {
+            if let Some((value, confidential)) = known.get(name).and_then(Variable::text) {
+                out.push_str(value);
+                secret |= confidential;
+            } else {
+                out.push_str("$(");
+                out.push_str(name);
+                out.push(')');
+                unknown.push(name.to_owned());
+            }
+            rest = after;
+        } else {
+            out.push('$');
+            rest = tail;
+        }
+    }
+    out.push_str(rest);
+    (out, secret, unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_filled_in() {
+        let known: IndexMap<String, Variable> = [
+            ("A".to_owned(), Variable::Plain("1".to_owned())),
+            ("S".to_owned(), Variable::Secret("x".to_owned())),
+            ("P".to_owned(), Variable::Passed),
+        ]
+        .into_iter()
+        .collect();
+        for (text, expected, secret, unknown) in [
+            ("a$(A)b", "a1b", false, vec![]),
+            ("$$(A) $x $", "$(A) $x $", false, vec![]),
+            ("u:$(S)@$(N)", "u:x@$(N)", true, vec!["N"]),
+            ("$(P)", "$(P)", false, vec!["P"]),
+            ("$(A", "$(A", false, vec![]),
+        ] {
+            let (out, confidential, missing) = expand(text, &known);
+            assert_eq!((out.as_str(), confidential), (expected, secret), "{text}");
+            assert_eq!(missing, unknown, "{text}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Top-level volumes.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::document::{Map, put, put_map, put_some};
+use super::keys::{Keys, legal};
+use super::service::Site;
+use super::writer::Writer;
+use crate::orchestration::model::{AccessMode, Application, ClaimTemplate, Metadata, UnitKind, Volume, VolumeBacking};
+use crate::orchestration::names::DOMAIN;
+use crate::orchestration::quantity::{bytes_to_compose, bytes_to_kubernetes};
+use crate::source::{Origin, Sourced};
+
+/// The volumes of the document and how mounts find them.
+#[derive(Debug, Default)]
+pub(super) struct Volumes<'a> {
+    keys: Keys,
+    declared: Vec<(String, &'a Volume)>,
+    by_name: HashMap<&'a str, Vec<usize>>,
+    made: Vec<(String, Map)>,
+    made_for: HashMap<String, String>,
+}
+
+impl<'a> Volumes<'a> {
+    /// The volumes that the model lists.
+    pub(super) fn new(app: &'a Application) -> Self {
+        let mut volumes = Self::default();
+        for (index, volume) in app.volumes.iter().enumerate() {
+            let name = volume.name.value.as_str();
+            let mut wanted = vec![legal(name)];
+            if let Some(space) = &volume.namespace {
+                wanted.push(legal(&format!("{name}-{}", space.value)));
+            }
+            let key = volumes.keys.give(&wanted);
+            volumes.declared.push((key, volume));
+            volumes.by_name.entry(name).or_default().push(index);
+        }
+        volumes
+    }
+
+    /// The volume of that name, in this namespace if both say one.
+    fn find(&self, name: &str, namespace: Option<&str>) -> Option<&str> {
+        let found = self.by_name.get(name)?;
+        found.iter().find_map(|index| {
+            let (key, volume) = self.declared.get(*index)?;
+            let own = volume.namespace.as_ref().map(|n| n.value.as_str());
+            (own.is_none() || namespace.is_none() || own == namespace).then_some(key.as_str())
+        })
+    }
+
+    /// A volume that the model does not list; the same `identity` always gets the same one.
+    pub(super) fn make(&mut self, identity: String, wanted: &str, map: impl FnOnce() -> Map) -> String {
+        if let Some(key) = self.made_for.get(&identity) {
+            return key.clone();
+        }
+        let key = self.keys.give(&[legal(wanted)]);
+        self.made.push((key.clone(), map()));
+        self.made_for.insert(identity, key.clone());
+        key
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// The key of the volume that a mount names.
+    pub(super) fn volume_key(&mut self, site: &Site<'a>, name: &str, origin: &Origin) -> String {
+        if let UnitKind::Stateful(settings) = &site.unit.kind
+            && let Some(claim) = settings.claims.iter().find(|claim| claim.name.value == name)
+        {
+            return self.claim_key(site, claim);
+        }
+        if let Some(key) = self.volumes.find(name, site.namespace()) {
+            return key.to_owned();
+        }
+        let message = format!("the volume `{name}` is not part of the input and has to exist");
+        self.note("volume-not-in-input", origin, message);
+        let space = site.namespace().unwrap_or_default();
+        self.volumes.make(format!("outside {space} {name}"), name, || {
+            let mut map = Map::new();
+            put(&mut map, "external", true);
+            if legal(name) != name {
+                put(&mut map, "name", name);
+            }
+            map
+        })
+    }
+
+    /// The volume of one instance of a StatefulSet.
+    fn claim_key(&mut self, site: &Site<'a>, claim: &'a ClaimTemplate) -> String {
+        let ClaimTemplate {
+            name,
+            size,
+            access,
+            class,
+            metadata,
+            origin,
+        } = claim;
+        let UnitKind::Stateful(settings) = &site.unit.kind else {
+            return name.value.clone();
+        };
+        let first = settings.first_ordinal.as_ref().map_or(0, |o| o.value);
+        let base = format!("{}-{}", name.value, site.unit.name.value);
+        let many = site.replicas() > 1;
+        let swarm = self.is_swarm();
+        let key = match site.instance.ordinal {
+            Some(ordinal) => format!("{base}-{ordinal}"),
+            None if many => base.clone(),
+            None => format!("{base}-{first}"),
+        };
+        if site.is_main() && site.is_first() {
+            self.note_storage(&base, size.as_ref(), None, access, class.as_ref(), None);
+            if swarm && many {
+                let message = format!("each task of `{}` gets its own volume `{base}-SLOT` on the node where it runs", site.key());
+                self.note("volume-of-slot", origin, message);
+            } else if swarm {
+                self.note_per_node(&key, origin);
+            }
+        }
+        let labels = labels_of(metadata);
+        self.volumes.make(format!("claim {} {key}", site.index), &key, || {
+            let mut map = Map::new();
+            if swarm && many {
+                // Swarm fills templates in the source of a mount (swarmkit `template/expand.go`).
+                put(&mut map, "name", format!("{base}-{{{{.Task.Slot}}}}"));
+            }
+            put_map(&mut map, "labels", labels);
+            map
+        })
+    }
+
+    /// Top-level `volumes`.
+    pub(super) fn write_volumes(&mut self) -> Map {
+        let mut volumes = Map::new();
+        for (key, volume) in std::mem::take(&mut self.volumes.declared) {
+            let map = self.write_volume(&key, volume);
+            volumes.insert(key, Value::Object(map));
+        }
+        for (key, map) in std::mem::take(&mut self.volumes.made) {
+            volumes.insert(key, Value::Object(map));
+        }
+        volumes
+    }
+
+    fn write_volume(&mut self, key: &str, volume: &Volume) -> Map {
+        let Volume {
+            name,
+            namespace: _,
+            real_name,
+            external,
+            backing,
+            size,
+            size_limit,
+            access,
+            class,
+            block,
+            metadata,
+            origin,
+        } = volume;
+        if key != name.value {
+            self.note("volume-renamed", &name.origin, format!("volume `{}` is written as `{key}`", name.value));
+        }
+        self.note_storage(&name.value, size.as_ref(), size_limit.as_ref(), access, class.as_ref(), block.as_ref());
+        let mut map = Map::new();
+        put_some(&mut map, "name", real_name.as_ref().map(|n| n.value.clone()));
+        let labels = labels_of(metadata);
+        if *external {
+            put(&mut map, "external", true);
+            if *backing != VolumeBacking::Default || !labels.is_empty() {
+                let message = format!("volume `{}` exists already; what is said of it is left out", name.value);
+                self.note("external-detail", origin, message);
+            }
+            return map;
+        }
+        self.write_backing(key, backing, origin, &mut map);
+        put_map(&mut map, "labels", labels);
+        map
+    }
+
+    fn write_backing(&mut self, key: &str, backing: &VolumeBacking, origin: &Origin, map: &mut Map) {
+        let mut options = Map::new();
+        match backing {
+            VolumeBacking::Default => {
+                if self.is_swarm() && self.from_kubernetes() {
+                    self.note_per_node(key, origin);
+                }
+                return;
+            }
+            VolumeBacking::Driver { name, options: given } => {
+                put_some(map, "driver", name.as_ref().map(|n| n.value.clone()));
+                for (option, value) in given {
+                    put(&mut options, option, value.value.clone());
+                }
+                put_map(map, "driver_opts", options);
+                return;
+            }
+            VolumeBacking::Nfs {
+                server,
+                path,
+                options: given,
+                read_only,
+                origin: _,
+            } => {
+                let mut words = vec![format!("addr={server}")];
+                words.extend(given.iter().filter(|word| !word.starts_with("addr=")).cloned());
+                if *read_only && !given.iter().any(|word| word == "ro") {
+                    words.push("ro".to_owned());
+                }
+                put(&mut options, "type", "nfs");
+                put(&mut options, "o", words.join(","));
+                put(&mut options, "device", format!(":{path}"));
+            }
+            VolumeBacking::HostPath { path, origin } => {
+                put(&mut options, "type", "none");
+                put(&mut options, "o", "bind");
+                put(&mut options, "device", path.clone());
+                if self.from_kubernetes() {
+                    let message = format!("volume `{key}` is the path `{path}` of the Docker host");
+                    self.note("host-path", origin, message);
+                }
+            }
+            VolumeBacking::Memory { size, origin: _ } => {
+                put(&mut options, "type", "tmpfs");
+                put(&mut options, "device", "tmpfs");
+                if let Some(size) = size {
+                    put(&mut options, "o", format!("size={size}"));
+                }
+            }
+        }
+        put(map, "driver", "local");
+        put_map(map, "driver_opts", options);
+    }
+
+    /// What a claim asks for and Docker's volumes do not know.
+    fn note_storage(
+        &mut self,
+        name: &str,
+        size: Option<&Sourced<u64>>,
+        limit: Option<&Sourced<u64>>,
+        access: &[Sourced<AccessMode>],
+        class: Option<&Sourced<String>>,
+        block: Option<&Sourced<bool>>,
+    ) {
+        if let Some(size) = size {
+            let message = format!("volume `{name}` has no size, where {} is asked for", bytes_to_kubernetes(size.value));
+            self.note("volume-size", &size.origin, message);
+        }
+        if let Some(limit) = limit {
+            let message = format!("volume `{name}` may grow beyond {}", bytes_to_kubernetes(limit.value));
+            self.note("volume-size", &limit.origin, message);
+        }
+        for mode in access {
+            let word = match mode.value {
+                AccessMode::ReadWriteOnce => "ReadWriteOnce",
+                AccessMode::ReadOnlyMany => "ReadOnlyMany",
+                AccessMode::ReadWriteMany => "ReadWriteMany",
+                AccessMode::ReadWriteOncePod => "ReadWriteOncePod",
+            };
+            let message = format!("the access mode {word} of volume `{name}` has no place");
+            self.note("volume-access", &mode.origin, message);
+        }
+        if let Some(class) = class {
+            let message = format!("volume `{name}` has the driver `local` instead of storage class `{}`", class.value);
+            self.note("storage-class", &class.origin, message);
+        }
+        if let Some(block) = block.filter(|b| b.value) {
+            let message = format!("volume `{name}` is a folder instead of a raw device");
+            self.note("block-volume", &block.origin, message);
+        }
+    }
+
+    /// A local volume of Swarm exists anew on each node.
+    pub(super) fn note_per_node(&mut self, key: &str, origin: &Origin) {
+        let message = format!("volume `{key}` is another one on each node: a task that moves finds it empty");
+        self.note("volume-per-node", origin, message);
+    }
+}
+
+/// Labels and annotations of a volume without the marks of this program.
+fn labels_of(metadata: &Metadata) -> Map {
+    let mut labels = Map::new();
+    for (key, value) in metadata.labels.iter().chain(&metadata.annotations) {
+        if !key.starts_with(DOMAIN) {
+            put(&mut labels, key, value.value.clone());
+        }
+    }
+    labels
+}
+
+/// Driver options of a volume in memory.
+pub(super) fn memory(size: Option<u64>) -> Map {
+    let mut options = Map::new();
+    put(&mut options, "type", "tmpfs");
+    put(&mut options, "device", "tmpfs");
+    put_some(&mut options, "o", size.map(|size| format!("size={size}")));
+    let mut map = Map::new();
+    put(&mut map, "driver", "local");
+    put_map(&mut map, "driver_opts", options);
+    map
+}
+
+/// A size as the target's schema takes it: a stack wants a number.
+pub(super) fn size_value(size: u64, swarm: bool) -> Value {
+    if swarm { Value::from(size) } else { Value::from(bytes_to_compose(size)) }
+}
