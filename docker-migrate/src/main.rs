@@ -1,3 +1,7 @@
-//! Entry point.
+//! Entry point of `docker-migrate`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    docker_migrate::run(std::env::args_os().collect()).into()
+}

@@ -1,3 +1,7 @@
-//! Entry point.
+//! Entry point of `helm-convert`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    helm_convert::run(std::env::args_os().collect()).into()
+}

@@ -1,3 +1,7 @@
-//! Entry point.
+//! Entry point of `kubectl-migrate`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubectl_migrate::run(std::env::args_os().collect()).into()
+}

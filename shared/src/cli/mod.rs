@@ -1,1 +1,32 @@
-//! To come.
+//! What the three programs share of their command line.
+
+mod convert;
+mod exit;
+mod explain;
+mod printer;
+mod write;
+
+pub use convert::{ReportOptions, finish};
+pub use exit::Exit;
+pub use explain::{ExplainArgs, explain};
+pub use printer::Printer;
+pub use write::{DocumentFormat, OutputOptions, WriteError};
+
+/// Reads all of standard input as text.
+///
+/// # Errors
+/// Standard input cannot be read, or is not UTF-8.
+pub fn read_stdin() -> std::io::Result<String> {
+    std::io::read_to_string(std::io::stdin())
+}
+
+/// Prints what clap has to say, and gives the exit code: 0 for help and version, 64 for a wrong command line.
+#[must_use]
+pub fn usage(error: &clap::Error) -> Exit {
+    // Nobody is left to tell when both streams are closed.
+    let _ = error.print();
+    match error.kind() {
+        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Exit::Done,
+        _ => Exit::Usage,
+    }
+}

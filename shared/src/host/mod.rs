@@ -1,1 +1,4 @@
-//! To come.
+//! What kubectl, docker and helm expect of a plugin.
+
+pub mod docker;
+pub mod kubectl;

@@ -14,6 +14,8 @@ pub const ROLE: &str = "migrate.tmhcc.io/role";
 pub const ROLE_NAME: &str = "name";
 /// A Service that publishes ports to the outside.
 pub const ROLE_PUBLISHED: &str = "published";
+/// A Service for published ports that have no number of their own outside: the platform chooses it.
+pub const ROLE_PUBLISHED_ANY: &str = "published-any";
 /// A Service for an alias of a Compose service; its networks stand in [`ALIAS_NETWORKS`].
 pub const ROLE_ALIAS: &str = "alias";
 /// A Service for a `container_name`.
@@ -24,7 +26,31 @@ pub const ROLE_LINK: &str = "link";
 pub const ROLE_WAIT: &str = "wait";
 /// A NetworkPolicy that stands for a Compose network.
 pub const ROLE_NETWORK: &str = "network";
-/// Annotation: networks of an alias, separated by commas.
+/// The ConfigMap that holds what was carried along and belongs to no object.
+pub const ROLE_CARRIED: &str = "carried";
+/// A NetworkPolicy for a unit without any network (`network_mode: none`).
+pub const ROLE_ISOLATED: &str = "isolated";
+/// A ConfigMap or claim that stands for a bind mount; see [`BIND`].
+pub const ROLE_BIND: &str = "bind";
+/// Annotation: the path of a bind mount as its user wrote it.
+pub const BIND: &str = "migrate.tmhcc.io/bind";
+/// Annotation: the dialect of the source, whose defaults were filled in: `compose` or `swarm`.
+pub const DIALECT: &str = "migrate.tmhcc.io/dialect";
+/// Annotation: the real name (`name:`) of a volume, config or secret.
+pub const REAL_NAME: &str = "migrate.tmhcc.io/real-name";
+/// Annotation of a Pod: init containers that carry nothing of their own, separated by commas.
+pub const HELPERS: &str = "migrate.tmhcc.io/helpers";
+/// Annotation of a Pod: what its `wait-` init containers wait for: `unit:condition`, separated by commas.
+pub const WAIT: &str = "migrate.tmhcc.io/wait";
+/// Annotation of a Pod: containers whose name had to change: `name=original`, separated by commas.
+pub const CONTAINERS: &str = "migrate.tmhcc.io/containers";
+/// Annotation of a Pod: networks whose label is not their name: `label=original`, separated by commas.
+pub const NETWORKS: &str = "migrate.tmhcc.io/networks";
+/// Annotation of a Service for the alias of a link: the linking unit.
+pub const LINK_FROM: &str = "migrate.tmhcc.io/link-from";
+/// Label prefix: Pods of several units under one alias have `migrate.tmhcc.io/alias-NAME: "true"`.
+pub const ALIAS_LABEL_PREFIX: &str = "migrate.tmhcc.io/alias-";
+/// Annotation: networks of an alias, separated by commas; `unit/network` where units differ.
 pub const ALIAS_NETWORKS: &str = "migrate.tmhcc.io/alias-networks";
 /// Annotation: what Kubernetes cannot say of a Compose service, volume, config or secret.
 pub const CARRIED: &str = "migrate.tmhcc.io/compose";
@@ -122,6 +148,18 @@ pub fn short_hash(bytes: &[u8]) -> String {
         let _ = write!(out, "{byte:02x}");
         out
     })
+}
+
+/// Whether a text may be the name of most Kubernetes objects (RFC 1123 subdomain).
+#[must_use]
+pub fn is_subdomain(name: &str) -> bool {
+    name.len() <= 253
+        && name.split('.').all(|part| {
+            let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            part.starts_with(edge)
+                && part.ends_with(edge)
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
 }
 
 /// Whether a text may be the value of a Kubernetes label.

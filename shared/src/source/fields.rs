@@ -223,6 +223,11 @@ impl<'n> Fields<'n> {
         self.take(key)?.integer(ledger)
     }
 
+    /// Takes a key as number.
+    pub fn number(&mut self, key: &str, ledger: &mut Ledger) -> Option<Sourced<f64>> {
+        self.take(key)?.number(ledger)
+    }
+
     /// Takes a key as list; absent is empty.
     pub fn items(&mut self, key: &str, ledger: &mut Ledger) -> Vec<Item<'n>> {
         self.take(key).map_or_else(Vec::new, |item| item.items(ledger))

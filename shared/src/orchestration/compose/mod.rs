@@ -1,5 +1,6 @@
 //! Docker Compose files (every version) and Swarm stacks.
 
+pub mod form;
 pub mod load;
 pub mod read;
 pub mod write;

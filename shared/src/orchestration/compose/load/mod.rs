@@ -4,12 +4,23 @@
 //! `include`, profiles, `env_file`, and the translation of old versions and short forms into the long forms of
 //! today's specification. What it consumes that way it accounts for itself, with findings.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod canonical;
+mod check;
+mod dialect;
+pub mod dotenv;
+mod environment;
+mod files;
+pub mod interpolate;
+mod merge;
+mod profiles;
+mod project;
 
-use crate::finding::Findings;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::finding::{Code, Findings};
 use crate::orchestration::model::Dialect;
-use crate::source::{Files, Limits, Node, Origin, Sources};
+use crate::source::{Files, KeyPath, Limits, Mapping, Node, Origin, Sources, Value, normalize};
 
 /// What to load, and in which surroundings.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +78,107 @@ pub fn load(
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Result<Project, Findings> {
-    let _ = (options, files, sources, findings);
-    Err(Findings::default())
+    let mut own = Findings::default();
+    let project = load_into(options, files, sources, &mut own);
+    match project {
+        Some(project) if !own.has_errors() => {
+            findings.extend(own);
+            Ok(project)
+        }
+        _ => {
+            let mut all = std::mem::take(findings);
+            all.extend(own);
+            Err(all)
+        }
+    }
 }
+
+fn load_into(
+    options: &LoadOptions,
+    files: &dyn Files,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Option<Project> {
+    let found = project::find(options, files, findings)?;
+    let environment = project::environment(options, &found.directory, files, sources, findings);
+    let mut assembler = files::Assembler {
+        files,
+        sources,
+        findings,
+        limits: options.limits,
+        allow_outside: options.allow_outside,
+        directory: found.directory.clone(),
+        home: options.environment.get("HOME").cloned(),
+        stdin: options.stdin.as_deref(),
+        warned: BTreeSet::new(),
+        including: Vec::new(),
+        version: None,
+    };
+    let mut root: Option<Node> = None;
+    for file in &found.files {
+        for document in assembler.documents(file, "", &environment) {
+            match &mut root {
+                None => root = Some(merge::settle(document)),
+                Some(root) => merge::merge(root, document, &KeyPath::root(), assembler.findings),
+            }
+        }
+    }
+    let version = assembler.version.take();
+    let mut root = match root {
+        Some(root) => root,
+        None if findings.has_errors() => return None,
+        None => {
+            let name = found.files.first().map_or_else(String::new, |f| f.display().to_string());
+            let origin = Origin::file(sources.add(name.clone(), ""));
+            findings.add(Code("no-services"), &origin, format!("`{name}` is empty"));
+            return None;
+        }
+    };
+    let at = root.at;
+    let Value::Mapping(map) = &mut root.value else {
+        findings.add(Code("wrong-type"), &Origin::new(at, KeyPath::root()), "a Compose file is a mapping");
+        return None;
+    };
+    let dialect = dialect::decide(options.dialect, map, &version, &found.files, at, findings);
+    if map.get("services").and_then(Node::as_mapping).is_none_or(Mapping::is_empty) {
+        findings.add(Code("no-services"), &Origin::new(at, KeyPath::root()), "there is no service in this file");
+    }
+    let (name, name_origin) = project::name(options, map, &found.directory, &environment, findings);
+    profiles::select(map, options, &environment, findings);
+    let around = environment::Surroundings {
+        variables: &environment,
+        files,
+        directory: &found.directory,
+        allow_outside: options.allow_outside,
+        swarm: dialect == Dialect::Swarm,
+    };
+    let services = KeyPath::root().key("services");
+    if let Some(Value::Mapping(all)) = map.0.get_mut("services").map(|e| &mut e.node.value) {
+        for (name, entry) in &mut all.0 {
+            if let Value::Mapping(service) = &mut entry.node.value {
+                environment::resolve(service, &services.key(name), &around, findings);
+            }
+        }
+    }
+    check::check(map, options.allow_outside, findings);
+    Some(Project {
+        node: root,
+        name,
+        name_origin,
+        dialect,
+        version,
+        directory: found.directory,
+        environment,
+    })
+}
+
+/// Whether a path leaves the folder that it is relative to.
+fn outside(path: &str) -> bool {
+    Path::new(path).is_absolute() || normalize(Path::new(path)).starts_with("..")
+}
+
+fn outside_error(path: &str, origin: &Origin, findings: &mut Findings) {
+    let message = format!("`{path}` is outside of the project folder and is not read");
+    findings.add(Code("path-outside-project"), origin, message);
+}
+

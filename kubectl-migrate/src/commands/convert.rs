@@ -1,0 +1,168 @@
+//! `kubectl migrate convert`
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use migrate::cli::{Exit, OutputOptions, ReportOptions, finish, read_stdin};
+use migrate::host::kubectl::{KubectlError, kustomize};
+use migrate::orchestration::compose::{ComposeOptions, ComposeTarget, CronRunner, HttpProbe, IngressProxy};
+use migrate::orchestration::convert::to_compose;
+use migrate::orchestration::kubernetes::load::LoadOptions;
+use migrate::source::Disk;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kubectl migrate convert -f app.yaml -d compose           a Compose file and what it refers to
+  kubectl migrate convert -f manifests/ --to swarm -d out  a stack file for `docker stack deploy`
+  kubectl migrate convert -k overlays/prod -d compose      a kustomization, rendered by kubectl
+  kubectl migrate explain PodSpec.hostNetwork              what happens to a field")]
+pub(crate) struct ConvertArgs {
+    /// File or folder with Kubernetes objects; `-` is standard input
+    #[arg(long, short, value_name = "FILE|DIR", required_unless_present = "kustomize")]
+    filename: Vec<PathBuf>,
+    /// Go into sub-folders as well
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Folder with a kustomization, rendered by kubectl
+    #[arg(long, short, value_name = "DIR", conflicts_with = "filename")]
+    kustomize: Option<PathBuf>,
+    /// What to convert to
+    #[arg(long, value_enum, default_value_t = Goal::Compose)]
+    to: Goal,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(flatten)]
+    report: ReportOptions,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Goal {
+    /// A file for `docker compose`
+    Compose,
+    /// A file for `docker stack deploy`
+    Swarm,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Choices for Compose and Swarm")]
+struct TargetArgs {
+    /// How an HTTP probe is asked from inside of the container
+    #[arg(long, value_enum, default_value_t = HttpProbeArg::Either)]
+    http_probe: HttpProbeArg,
+    /// Make one service for each replica of a StatefulSet
+    #[arg(long)]
+    unroll_stateful: bool,
+    /// What a CronJob becomes
+    #[arg(long, value_enum, default_value_t = CronArg::None)]
+    cron: CronArg,
+    /// What an Ingress becomes
+    #[arg(long, value_enum, default_value_t = IngressArg::None)]
+    ingress: IngressArg,
+    /// Write secret values into the Compose file instead of files beside it
+    #[arg(long)]
+    inline_secrets: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum HttpProbeArg {
+    /// wget, else curl, whichever the image has
+    Either,
+    Wget,
+    Curl,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CronArg {
+    /// A service that is not started, for the scheduler of the host
+    None,
+    /// Labels for ofelia (Compose) or swarm-cronjob (Swarm)
+    Labels,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum IngressArg {
+    /// Nothing but a list of the routes
+    None,
+    /// Labels for Traefik
+    Traefik,
+}
+
+/// Runs the verb.
+pub(crate) fn convert(args: &ConvertArgs) -> Exit {
+    let printer = args.report.printer();
+    let (stdin, stdin_name) = if let Some(folder) = &args.kustomize {
+        match kustomize(folder) {
+            Ok(text) => (Some(text), format!("kubectl kustomize {}", folder.display())),
+            Err(error) => {
+                printer.complain(&format!("error: {error}"));
+                return match error {
+                    KubectlError::Failed { .. } => Exit::NativeTool,
+                    KubectlError::Missing | KubectlError::Start { .. } => Exit::Unreachable,
+                };
+            }
+        }
+    } else if args.filename.iter().any(|f| f.as_os_str() == "-") {
+        match read_stdin() {
+            Ok(text) => (Some(text), String::new()),
+            Err(error) => {
+                printer.complain(&format!("error: standard input: {error}"));
+                return Exit::Input;
+            }
+        }
+    } else {
+        (None, String::new())
+    };
+    let working_dir = match std::env::current_dir() {
+        Ok(folder) => folder,
+        Err(error) => {
+            printer.complain(&format!("error: the current folder: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let options = LoadOptions {
+        files: if args.kustomize.is_some() {
+            vec![PathBuf::from("-")]
+        } else {
+            args.filename.clone()
+        },
+        recursive: args.recursive,
+        stdin,
+        stdin_name,
+        working_dir,
+        ..LoadOptions::default()
+    };
+    let result = to_compose(&options, &args.options(), !args.output.no_carry, &Disk);
+    let what = match args.to {
+        Goal::Compose => "Compose file",
+        Goal::Swarm => "stack file",
+    };
+    finish(result, &args.output, &args.report, what)
+}
+
+impl ConvertArgs {
+    fn options(&self) -> ComposeOptions {
+        ComposeOptions {
+            target: match self.to {
+                Goal::Compose => ComposeTarget::Compose,
+                Goal::Swarm => ComposeTarget::Swarm,
+            },
+            http_probe: match self.target.http_probe {
+                HttpProbeArg::Either => HttpProbe::Either,
+                HttpProbeArg::Wget => HttpProbe::Wget,
+                HttpProbeArg::Curl => HttpProbe::Curl,
+            },
+            unroll_stateful: self.target.unroll_stateful,
+            cron: match self.target.cron {
+                CronArg::None => CronRunner::None,
+                CronArg::Labels => CronRunner::Labels,
+            },
+            ingress: match self.target.ingress {
+                IngressArg::None => IngressProxy::None,
+                IngressArg::Traefik => IngressProxy::Traefik,
+            },
+            inline_secrets: self.target.inline_secrets,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The verb `explain`: what happens to a key, or what a finding means.
+
+use clap::Args;
+
+use super::{Exit, Printer};
+use crate::orchestration::table;
+
+/// What to explain.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// Code of a finding, key of a Compose file, or field of a Kubernetes object
+    #[arg(value_name = "CODE|KEY", required = true)]
+    pub query: String,
+}
+
+/// Prints what the tables know.
+#[must_use]
+pub fn explain(args: &ExplainArgs) -> Exit {
+    let printer = Printer {
+        quiet: false,
+        verbose: false,
+    };
+    match table::explain_text(&args.query) {
+        Ok(text) => match printer.data(&text) {
+            Ok(()) => Exit::Done,
+            Err(error) => {
+                printer.complain(&format!("error: standard output: {error}"));
+                Exit::Failed
+            }
+        },
+        Err(text) => {
+            printer.complain(&text);
+            Exit::Usage
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! What a target cannot say travels along, so that the way back gives the source again.

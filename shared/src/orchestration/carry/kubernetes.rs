@@ -1,0 +1,216 @@
+//! What Compose cannot say of Kubernetes objects, under a top-level `x-` field.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Change, apply, diff, fingerprint, read_changes, report_refused};
+use crate::finding::{Code, Finding, Findings};
+use crate::orchestration::kubernetes::load::Object;
+use crate::orchestration::names;
+use crate::orchestration::output::{Document, Output, SideFile};
+use crate::source::{Node, Value as NodeValue};
+
+/// Name of an object among all: `apps/v1/Deployment/NAMESPACE/NAME`.
+type ObjectKey = String;
+
+/// Packs the difference between the source objects (`want`) and those that come back from the Compose document
+/// (`have`) into that document. Objects of kinds that `is_known` does not know are written as files of their own
+/// instead. The content of Secrets is never packed.
+pub fn pack(
+    want: &[Object],
+    have: &[Object],
+    is_known: impl Fn(&Object) -> bool,
+    document: &mut Value,
+    output: &mut Vec<SideFile>,
+) {
+    let mut live: BTreeMap<ObjectKey, Value> = have.iter().map(|o| (key(o), without_secrets(o))).collect();
+    let mut objects = Map::new();
+    for object in want {
+        let name = key(object);
+        let value = without_secrets(object);
+        let entry = match live.remove(&name) {
+            Some(back) => {
+                let changes = diff(&value, &back);
+                if changes.is_empty() {
+                    continue;
+                }
+                json!({"changes": changes.iter().map(Change::to_json).collect::<Vec<_>>()})
+            }
+            None if is_known(object) => json!({"whole": value}),
+            None => {
+                let path = format!(
+                    "unconverted/{}-{}.yaml",
+                    object.kind.to_lowercase(),
+                    object.name.replace(['/', ':'], "-")
+                );
+                let text = serde_yaml::to_string(&object.node.to_json()).unwrap_or_default();
+                output.push(SideFile {
+                    path: path.clone(),
+                    bytes: text.into_bytes(),
+                    secret: false,
+                });
+                json!({"file": format!("./{path}")})
+            }
+        };
+        objects.insert(name, entry);
+    }
+    for (name, value) in live {
+        objects.insert(name, json!({"remove": fingerprint(&value)}));
+    }
+    if objects.is_empty() {
+        return;
+    }
+    // Compose interpolates the values of `x-` fields as well.
+    let mut packet = json!({"kubernetes": {"schema": 1, "objects": objects}});
+    escape(&mut packet);
+    if let Some(document) = document.as_object_mut() {
+        document.insert(names::CARRIED_KEY.to_owned(), packet);
+    }
+}
+
+/// Doubles every `$`, so that interpolation gives it back.
+pub fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Value::Array(items) => items.iter_mut().for_each(escape),
+        Value::Object(map) => map.values_mut().for_each(escape),
+        _ => {}
+    }
+}
+
+fn key(object: &Object) -> ObjectKey {
+    let namespace = object.namespace.as_deref().unwrap_or("");
+    format!("{}/{}/{namespace}/{}", object.api_version, object.kind, object.name)
+}
+
+fn without_secrets(object: &Object) -> Value {
+    let mut value = object.node.to_json();
+    if object.kind == "Secret"
+        && let Some(map) = value.as_object_mut()
+    {
+        map.shift_remove("data");
+        map.shift_remove("stringData");
+    }
+    value
+}
+
+/// What was carried along in a Compose document.
+#[derive(Debug, Default)]
+pub struct Packet(Map<String, Value>);
+
+/// Takes the packet out of a canonical Compose document, so that the reader never sees it.
+pub fn unpack(node: &mut Node, findings: &mut Findings) -> Packet {
+    let NodeValue::Mapping(root) = &mut node.value else { return Packet::default() };
+    let Some(entry) = root.remove(names::CARRIED_KEY) else { return Packet::default() };
+    let value = entry.node.to_json();
+    let schema = value.pointer("/kubernetes/schema").and_then(Value::as_u64);
+    match (schema, value.pointer("/kubernetes/objects")) {
+        (Some(1), Some(Value::Object(objects))) => Packet(objects.clone()),
+        _ => {
+            let message = format!("`{}` cannot be understood and is left out", names::CARRIED_KEY);
+            findings.push(Finding::new(Code("carried-not-understood"), message).at_position(entry.key_at));
+            Packet::default()
+        }
+    }
+}
+
+impl Packet {
+    /// Whether nothing was carried along.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Applies the packet to Kubernetes objects. `read_file` gives the text of a file beside the Compose file.
+    pub fn apply(
+        &self,
+        output: &mut Output,
+        read_file: impl Fn(&str) -> Option<String>,
+        findings: &mut Findings,
+    ) {
+        let mut index: BTreeMap<ObjectKey, usize> = BTreeMap::new();
+        for (i, document) in output.documents.iter().enumerate() {
+            index.insert(value_key(&document.value), i);
+        }
+        let mut removed = std::collections::BTreeSet::new();
+        for (name, entry) in &self.0 {
+            let live = index.get(name).copied();
+            if let Some(changes) = entry.get("changes") {
+                let changes = read_changes(name, changes, findings);
+                let Some(i) = live else {
+                    let message = format!("`{name}` was carried along, but what it belonged to is gone");
+                    findings.push(Finding::new(Code("carried-but-edited"), message));
+                    continue;
+                };
+                let refused = apply(&mut output.documents[i].value, &changes);
+                report_refused(name, &refused, findings);
+            } else if let Some(whole) = entry.get("whole") {
+                match live {
+                    None => output.documents.push(document(name, whole.clone())),
+                    Some(_) => {
+                        let message = format!("`{name}` was carried along, but is made from the live file now");
+                        findings.push(Finding::new(Code("carried-but-edited"), message));
+                    }
+                }
+            } else if let Some(was) = entry.get("remove").and_then(Value::as_str) {
+                match live {
+                    Some(i) if fingerprint(&comparable(&output.documents[i].value)) == was => {
+                        removed.insert(i);
+                    }
+                    Some(_) => {
+                        let message = format!("`{name}` was changed after the conversion and is kept");
+                        findings.push(Finding::new(Code("carried-but-edited"), message));
+                    }
+                    None => {}
+                }
+            } else if let Some(path) = entry.get("file").and_then(Value::as_str) {
+                let value = read_file(path).and_then(|text| serde_yaml::from_str::<Value>(&text).ok());
+                match value {
+                    Some(value) => output.documents.push(document(name, value)),
+                    None => {
+                        let message = format!("`{name}` was written to `{path}`, which cannot be read now");
+                        findings.push(Finding::new(Code("carried-file-missing"), message));
+                    }
+                }
+            }
+        }
+        let mut position = 0;
+        output.documents.retain(|_| {
+            position += 1;
+            !removed.contains(&(position - 1))
+        });
+    }
+}
+
+fn value_key(value: &Value) -> ObjectKey {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+    format!(
+        "{}/{}/{}/{}",
+        text("/apiVersion"),
+        text("/kind"),
+        text("/metadata/namespace"),
+        text("/metadata/name")
+    )
+}
+
+fn comparable(value: &Value) -> Value {
+    let mut value = value.clone();
+    if value.get("kind").and_then(Value::as_str) == Some("Secret")
+        && let Some(map) = value.as_object_mut()
+    {
+        map.shift_remove("data");
+        map.shift_remove("stringData");
+    }
+    value
+}
+
+fn document(key: &str, value: Value) -> Document {
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or("object").to_lowercase();
+    let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or(key);
+    Document {
+        name: format!("{}-{kind}", name.replace(['/', ':'], "-")),
+        value,
+        subjects: Vec::new(),
+    }
+}

@@ -1,0 +1,134 @@
+//! `env_file` and `label_file` folded into `environment` and `labels`, and variables of the caller.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::dotenv;
+use crate::finding::{Code, Findings};
+use crate::source::{Entry, Files, KeyPath, Mapping, Node, Origin, Value};
+
+/// Bytes of one such file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// What the variables of a service depend on.
+pub(super) struct Surroundings<'a> {
+    /// The caller's environment with `.env` beneath.
+    pub(super) variables: &'a BTreeMap<String, String>,
+    pub(super) files: &'a dyn Files,
+    pub(super) directory: &'a Path,
+    pub(super) allow_outside: bool,
+    /// A stack: `K=` takes the caller's value as well (docker/cli `updateEnvironment`).
+    pub(super) swarm: bool,
+}
+
+/// Resolves the variables and labels of one service.
+pub(super) fn resolve(service: &mut Mapping, path: &KeyPath, around: &Surroundings<'_>, findings: &mut Findings) {
+    for (file_key, key) in [("env_file", "environment"), ("label_file", "labels")] {
+        let Some(entry) = service.remove(file_key) else { continue };
+        let path = path.key(file_key);
+        let items = match &entry.node.value {
+            Value::Sequence(items) => items.as_slice(),
+            _ => &[],
+        };
+        let mut merged = Mapping::default();
+        for (index, item) in items.iter().enumerate() {
+            let path = path.index(index);
+            for (name, value) in read(item, &path, around, findings) {
+                let node = value.map_or_else(|| Node::plain("", item.at), |v| Node::string(v, item.at));
+                merged.set(name, item.at, node);
+            }
+        }
+        if merged.is_empty() && !service.0.contains_key(key) {
+            continue;
+        }
+        let own = service.0.entry(key.to_owned()).or_insert_with(|| Entry {
+            key_at: entry.key_at,
+            node: Node::mapping(Mapping::default(), entry.node.at),
+        });
+        if own.node.is_null() {
+            own.node.value = Value::Mapping(Mapping::default());
+        }
+        if let Value::Mapping(own) = &mut own.node.value {
+            for (name, entry) in std::mem::take(&mut own.0) {
+                merged.0.insert(name, entry);
+            }
+            *own = merged;
+        }
+    }
+    let path = path.key("environment");
+    if let Some(Value::Mapping(environment)) = service.0.get_mut("environment").map(|e| &mut e.node.value) {
+        for (name, entry) in &mut environment.0 {
+            let empty = entry.node.as_text() == Some("");
+            if !(entry.node.is_null() || (around.swarm && empty)) {
+                continue;
+            }
+            match around.variables.get(name) {
+                Some(value) => entry.node = Node::string(value, entry.node.at),
+                None if empty => {}
+                None => {
+                    let origin = Origin::new(entry.key_at, path.key(name));
+                    let message = format!("`{name}` has no value and is not set here; the container does not get it");
+                    findings.add(Code("env-unresolved"), &origin, message);
+                }
+            }
+        }
+    }
+}
+
+fn read(
+    item: &Node,
+    path: &KeyPath,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Vec<(String, Option<String>)> {
+    let origin = Origin::new(item.at, path.clone());
+    let map = item.as_mapping();
+    let text = |key: &str| map.and_then(|m| m.get(key)).and_then(Node::as_text);
+    let Some(name) = text("path").or_else(|| item.as_text()) else {
+        findings.add(Code("wrong-type"), &origin, format!("`{path}` has no `path`"));
+        return Vec::new();
+    };
+    if let Some(map) = map {
+        for key in ["required", "format"] {
+            if let Some(entry) = map.0.get(key) {
+                let origin = Origin::new(entry.key_at, path.key(key));
+                let message = format!("`{}` only says how the file is read", origin.path);
+                findings.add(Code("resolved-by-loader"), &origin, message);
+            }
+        }
+    }
+    if !around.allow_outside && super::outside(name) {
+        super::outside_error(name, &origin, findings);
+        return Vec::new();
+    }
+    let required = text("required") != Some("false");
+    let bytes = match around.files.read(&around.directory.join(name), MAX_FILE) {
+        Ok(bytes) => bytes,
+        Err(_) if !required => {
+            let message = format!("`{name}` is not required and not there");
+            findings.add(Code("resolved-by-loader"), &origin, message);
+            return Vec::new();
+        }
+        Err(error) => {
+            findings.add(Code("unreadable-file"), &origin, format!("`{name}`: {error}"));
+            return Vec::new();
+        }
+    };
+    let Ok(content) = String::from_utf8(bytes) else {
+        findings.add(Code("unreadable-file"), &origin, format!("`{name}` is not UTF-8"));
+        return Vec::new();
+    };
+    let message = format!("the variables of `{name}` are written into the service");
+    findings.add(Code("resolved-by-loader"), &origin, message);
+    match text("format") {
+        Some("raw") => dotenv::parse_raw(&content),
+        None => dotenv::parse(&content, around.variables).unwrap_or_else(|bad| {
+            findings.add(Code("bad-env-file"), &origin, format!("`{name}`, line {}: {}", bad.line, bad.message));
+            Vec::new()
+        }),
+        Some(other) => {
+            findings.add(Code("bad-env-file"), &origin, format!("`{name}`: the format `{other}` is not known; it is raw"));
+            Vec::new()
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The whole way from a source to a target.

@@ -1,0 +1,119 @@
+//! Compose or Swarm to Kubernetes.
+
+use serde_json::Value;
+
+use super::{Conversion, Failure, to_yaml};
+use crate::finding::Findings;
+use crate::orchestration::carry;
+use crate::orchestration::compose::load::{LoadOptions, Project, load};
+use crate::orchestration::compose::{ComposeOptions, ComposeTarget, read, write as compose_write};
+use crate::orchestration::kubernetes::{self, KubernetesOptions};
+use crate::orchestration::model::Dialect;
+use crate::orchestration::output::Output;
+use crate::orchestration::table::{Target, report_leftovers};
+use crate::source::{Files, Ledger, Limits, Memory, Sources};
+
+/// Converts a Compose project to Kubernetes objects. With `carry`, what Kubernetes cannot say is packed into
+/// annotations.
+///
+/// # Errors
+/// The input is wrong, or cannot be written as Kubernetes objects under these options.
+pub fn to_kubernetes(
+    options: &LoadOptions,
+    target: &KubernetesOptions,
+    carry_along: bool,
+    files: &dyn Files,
+) -> Result<Conversion, Box<Failure>> {
+    let mut sources = Sources::default();
+    let mut findings = Findings::default();
+    let mut project = match load(options, files, &mut sources, &mut findings) {
+        Ok(project) => project,
+        Err(errors) => {
+            findings.extend(errors);
+            return Err(Failure::new(findings, sources));
+        }
+    };
+    let carried = carry::kubernetes::unpack(&mut project.node, &mut findings);
+    let mut ledger = Ledger::new();
+    let application = read::read(&project, files, &mut ledger);
+    findings.extend(ledger.findings);
+    if findings.has_errors() {
+        return Err(Failure::new(findings, sources));
+    }
+    let mut output = kubernetes::write::write(&application, target, files, &project.directory, &mut findings);
+    report_leftovers(&application.leftovers, project.dialect, Target::Kubernetes, &mut findings);
+    if findings.has_errors() {
+        return Err(Failure::new(findings, sources));
+    }
+    let want = project.node.to_json();
+    if !carried.is_empty() {
+        let read_file = |path: &str| {
+            let bytes = files.read(&project.directory.join(path), Limits::default().bytes as u64).ok()?;
+            String::from_utf8(bytes).ok()
+        };
+        carried.apply(&mut output, read_file, &mut findings);
+    }
+    if carry_along && let Some(have) = read_back(&project, &output) {
+        carry::compose::pack(&want, &have, project.dialect, &project.name, &mut output);
+    }
+    findings.sort();
+    Ok(Conversion {
+        output,
+        findings,
+        sources,
+        name: project.name,
+    })
+}
+
+/// The canonical Compose document that a reader of these objects would write.
+pub(super) fn read_back(project: &Project, output: &Output) -> Option<Value> {
+    let text = to_yaml(output.documents.iter().map(|d| &d.value));
+    let mut sources = Sources::default();
+    let mut ignored = Findings::default();
+    let options = kubernetes::load::LoadOptions {
+        files: vec!["-".into()],
+        stdin: Some(text),
+        ..Default::default()
+    };
+    let objects = kubernetes::load::load(&options, &Memory::default(), &mut sources, &mut ignored).ok()?;
+    let mut ledger = Ledger::new();
+    let application = kubernetes::read::read(&objects, &mut ledger);
+    let target = match project.dialect {
+        Dialect::Swarm => ComposeTarget::Swarm,
+        Dialect::Compose | Dialect::Kubernetes => ComposeTarget::Compose,
+    };
+    let options = ComposeOptions {
+        target,
+        ..Default::default()
+    };
+    let written = compose_write::write(&application, &options, &mut ignored);
+    canonical(&written, project)
+}
+
+/// The canonical form of a Compose document that was just written, in the surroundings of `project`.
+pub(super) fn canonical(written: &Output, project: &Project) -> Option<Value> {
+    let directory = &project.directory;
+    let mut files = Memory::default();
+    files.add(
+        directory.join("compose.yaml"),
+        to_yaml(written.documents.iter().map(|d| &d.value)),
+    );
+    for file in &written.files {
+        files.add(directory.join(&file.path), file.bytes.clone());
+    }
+    let options = LoadOptions {
+        files: vec![directory.join("compose.yaml")],
+        working_dir: directory.clone(),
+        project_directory: Some(directory.clone()),
+        project_name: Some(project.name.clone()),
+        profiles: vec!["*".into()],
+        environment: project.environment.clone(),
+        dialect: Some(project.dialect),
+        allow_outside: true,
+        ..Default::default()
+    };
+    let mut sources = Sources::default();
+    let mut ignored = Findings::default();
+    let project = load(&options, &files, &mut sources, &mut ignored).ok()?;
+    Some(project.node.to_json())
+}
