@@ -40,7 +40,7 @@ impl Writer<'_> {
         if let Some(image) = image.as_ref().filter(|image| !image.value.is_empty()) {
             put(service, "image", image.value.clone());
         } else if build.is_none() {
-            self.note("image-missing", origin, format!("container `{}` has no image", name.value));
+            self.note("container-without-image", origin, format!("container `{}` has no image", name.value));
         } else if swarm {
             let project = self.app.name.as_ref().map_or("stack", |n| n.value.as_str());
             put(service, "image", format!("{project}-{key}"));
@@ -58,8 +58,8 @@ impl Writer<'_> {
             };
             if swarm {
                 let code = match pull.value {
-                    PullPolicy::Never | PullPolicy::Build => "pull-policy-lost",
-                    _ => "pull-policy-of-the-command",
+                    PullPolicy::Never | PullPolicy::Build => "image-pull-in-swarm",
+                    _ => "image-pull-in-swarm",
                 };
                 self.note(code, &pull.origin, format!("the pull policy `{word}` of `{key}` has no key in a stack"));
             } else {

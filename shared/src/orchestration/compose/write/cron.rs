@@ -36,24 +36,24 @@ impl Writer<'_> {
         let forbid = concurrency.as_ref().is_some_and(|c| c.value == Concurrency::Forbid);
         if let Some(concurrency) = concurrency.as_ref().filter(|c| c.value == Concurrency::Replace) {
             let message = format!("a run of `{key}` that is due does not end the one before");
-            self.note("cron-replace", &concurrency.origin, message);
+            self.note("overlapping-runs", &concurrency.origin, message);
         }
         if let Some(zone) = time_zone {
             let message = format!("`{key}` starts by the scheduler's own time zone, not by {}", zone.value);
-            self.note("cron-time-zone", &zone.origin, message);
+            self.note("schedule-detail", &zone.origin, message);
         }
         if let Some(suspend) = suspend.as_ref().filter(|s| s.value) {
-            self.note("job-suspended", &suspend.origin, format!("`{key}` waits to be started by hand"));
+            self.note("suspended-work", &suspend.origin, format!("`{key}` waits to be started by hand"));
         }
         match (self.options.cron, swarm) {
             (CronRunner::None, false) => {
                 let message = format!("no scheduler starts `{key}`; as a line of crontab: {when} docker compose run --rm {key}");
-                self.note("cron-without-scheduler", origin, message);
+                self.note("no-scheduler", origin, message);
             }
             (CronRunner::None, true) => {
                 let message =
                     format!("no scheduler starts `{key}`; as a line of crontab: {when} docker service update --replicas 1 --force STACK_{key}");
-                self.note("cron-without-scheduler", origin, message);
+                self.note("no-scheduler", origin, message);
             }
             (CronRunner::Labels, false) => {
                 let mut labels = vec![

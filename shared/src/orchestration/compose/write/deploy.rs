@@ -71,17 +71,21 @@ impl<'a> Writer<'a> {
         let JobSettings {
             completions,
             parallelism,
-            backoff_limit: _,
+            backoff_limit,
             suspend,
             on_each_node: _,
             indexed,
         } = job;
         let key = site.key();
+        if let Some(limit) = backoff_limit.as_ref().filter(|l| l.value > 0 && self.from_kubernetes()) {
+            let message = format!("`{key}` is started again at once after a failure, {} times at most", limit.value);
+            self.note("job-retries", &limit.origin, message);
+        }
         if let (Some(all), Some(once)) = (completions, parallelism)
             && once.value < all.value
         {
             let message = format!("all {} runs of `{key}` start at once, not {} at a time", all.value, once.value);
-            self.note("job-parallelism", &once.origin, message);
+            self.note("job-instances", &once.origin, message);
         }
         if let Some(indexed) = indexed.as_ref().filter(|i| i.value) {
             let message = format!("the runs of `{key}` do not know their index");
@@ -89,7 +93,7 @@ impl<'a> Writer<'a> {
         }
         if let Some(suspend) = suspend.as_ref().filter(|s| s.value) {
             let message = format!("`{key}` waits to be started by hand");
-            self.note("job-suspended", &suspend.origin, message);
+            self.note("suspended-work", &suspend.origin, message);
         }
         if matches!(site.unit.kind, UnitKind::Job(_)) && !self.is_swarm() && self.from_kubernetes() {
             let message = format!("`{key}` runs again at each `docker compose up`");
@@ -123,12 +127,12 @@ impl<'a> Writer<'a> {
             let text = bytes_to_compose(size.value);
             if swarm {
                 let message = format!("the writable layer of `{key}` is not bounded to {text}");
-                self.note("storage-limit-not-in-stack", &size.origin, message);
+                self.note("local-storage-in-swarm", &size.origin, message);
             } else {
                 put(service, "storage_opt", json!({ "size": text }));
                 if self.from_kubernetes() {
                     let message = format!("only some storage drivers bound the writable layer of `{key}` to {text}");
-                    self.note("storage-limit-by-driver", &size.origin, message);
+                    self.note("local-storage-limit", &size.origin, message);
                 }
             }
         }
@@ -166,7 +170,7 @@ impl<'a> Writer<'a> {
             };
             let Some(count) = count else {
                 let message = format!("a stack cannot reserve all `{name}` of a node for `{key}`");
-                self.note("device-count", origin, message);
+                self.note("device-choice", origin, message);
                 return;
             };
             generic.push(json!({ "discrete_resource_spec": { "kind": kind, "value": count } }));
@@ -176,13 +180,13 @@ impl<'a> Writer<'a> {
             }
             if !ids.is_empty() {
                 let message = format!("a stack cannot choose the devices of `{key}` by id");
-                self.note("device-count", origin, message);
+                self.note("device-choice", origin, message);
             }
             return;
         }
         if !gpu && capabilities.is_empty() && driver.is_none() {
             let message = format!("`{name}` of `{key}` is no device that Compose can reserve");
-            self.note("device-unknown", origin, message);
+            self.note("other-resources", origin, message);
             return;
         }
         let mut map = Map::new();

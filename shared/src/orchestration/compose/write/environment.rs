@@ -74,6 +74,10 @@ impl<'a> Writer<'a> {
             let message = format!("`docker stack deploy` fills the empty {} of `{}` from its own environment", list(&empty), site.key());
             self.note("empty-variable", &site.container.origin, message);
         }
+        if !files.is_empty() && self.from_kubernetes() && site.is_first() {
+            let message = format!("`docker inspect` shows the secrets in the variables of `{}`", site.key());
+            self.note("secrets-in-variables", &site.container.origin, message);
+        }
         put_list(service, "env_file", files);
         put_map(service, "environment", environment);
     }
@@ -161,7 +165,7 @@ impl<'a> Writer<'a> {
 
     fn note_optional(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {
         let message = format!("`{object}`, which `{}` may use, is not part of the input", site.key());
-        self.note("optional-object-missing", origin, message);
+        self.note("optional-objects", origin, message);
     }
 
     fn note_inlined(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {

@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
             }
             Some(text) if !exact => {
                 let message = format!("`{field}` of `{key}` becomes `{text}`");
-                self.note("field-approximated", origin, message);
+                self.note("pod-fields-in-variables", origin, message);
             }
             Some(_) => {}
         }

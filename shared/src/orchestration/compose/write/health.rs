@@ -68,6 +68,11 @@ impl Writer<'_> {
         put_some(map, "retries", failures);
 
         let delay = initial_delay.as_ref().map(|d| d.value);
+        if let Some(delay) = initial_delay.as_ref().filter(|d| d.value > Duration::ZERO) {
+            let text = duration_to_compose(delay.value);
+            let message = format!("`{}` is asked in its first {text}, too, but failures do not count yet", site.key());
+            self.note("probe-delay", &delay.origin, message);
+        }
         let mut grace = match (start_period.as_ref().map(|s| s.value), delay) {
             (Some(period), Some(delay)) => Some(period.saturating_add(delay)),
             (period, delay) => period.or(delay),
@@ -87,7 +92,7 @@ impl Writer<'_> {
         put_some(map, "start_interval", early.map(duration_to_compose));
         if let Some(successes) = successes.as_ref().filter(|s| s.value > 1) {
             let message = format!("one success is enough for `{}`, not {}", site.key(), successes.value);
-            self.note("success-threshold", &successes.origin, message);
+            self.note("probe-success-threshold", &successes.origin, message);
         }
     }
 
@@ -123,19 +128,19 @@ impl Writer<'_> {
                     HttpProbe::Wget => "`wget`",
                     HttpProbe::Curl => "`curl`",
                 };
-                self.note("probe-needs-tool", &probe.origin, format!("the check of `{key}` needs {tool} in its image"));
+                self.note("probe-by-command", &probe.origin, format!("the check of `{key}` needs {tool} in its image"));
                 Some(shell(http_script(self.options.http_probe, &url, headers)))
             }
             Check::Tcp { host, port } => {
                 let port = self.probe_port(site, port, probe)?;
                 let message = format!("the check of `{key}` needs `nc` or `bash` in its image");
-                self.note("probe-needs-tool", &probe.origin, message);
+                self.note("probe-by-command", &probe.origin, message);
                 Some(shell(tcp_script(host.as_deref().unwrap_or("127.0.0.1"), &port)))
             }
             Check::Grpc { port, service } => {
                 let port = self.probe_port(site, port, probe)?;
                 let message = format!("the check of `{key}` needs `grpc_health_probe` in its image");
-                self.note("probe-needs-tool", &probe.origin, message);
+                self.note("probe-by-command", &probe.origin, message);
                 let mut all = vec![
                     "CMD".to_owned(),
                     "grpc_health_probe".to_owned(),
@@ -173,7 +178,7 @@ impl Writer<'_> {
             (Purpose::Started, false) => format!("the startup probe of `{key}` goes on after the start"),
             (Purpose::Started, true) => format!("the startup probe of `{key}` goes on after the start, and its failure replaces the task"),
         };
-        self.note("probe-as-healthcheck", &chosen.origin, message);
+        self.note("one-health-check", &chosen.origin, message);
     }
 
     /// Docker has one check: what becomes of the others.
@@ -190,7 +195,7 @@ impl Writer<'_> {
             self.note("probe-merged", &probe.origin, message);
         } else {
             let message = format!("the {purpose} of `{key}` is left out: Docker has one check for each container");
-            self.note("probe-left-out", &probe.origin, message);
+            self.note("one-health-check", &probe.origin, message);
         }
     }
 }

@@ -16,7 +16,7 @@ impl Writer<'_> {
             for hook in hooks {
                 if self.is_swarm() {
                     let message = format!("`{key}` of `{}` has no key in a stack", site.key());
-                    self.note("hook-not-in-stack", &hook.origin, message);
+                    self.note("hooks-in-swarm", &hook.origin, message);
                 } else {
                     list.push(Value::Object(self.hook(site, key, hook)));
                 }
@@ -52,7 +52,7 @@ impl Writer<'_> {
         }
         if self.from_kubernetes() && key == "pre_stop" {
             let message = format!("`pre_stop` of `{}` runs at `docker compose stop` and `down` only", site.key());
-            self.note("pre-stop-by-compose", origin, message);
+            self.note("hooks-of-compose", origin, message);
         }
         let mut map = Map::new();
         put(&mut map, "command", words(&command));

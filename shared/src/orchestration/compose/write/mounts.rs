@@ -153,7 +153,7 @@ impl<'a> Writer<'a> {
                 }
                 if self.from_kubernetes() && relative.is_none() && site.is_first() {
                     let message = format!("`{from}` is a path of the Docker host for `{}`, no longer of the nodes", site.key());
-                    self.note("host-path", origin, message);
+                    self.note(if swarm { "host-path-in-swarm" } else { "host-path" }, origin, message);
                 }
             }
             MountSource::Tmpfs { size, mode, options } => {
@@ -243,7 +243,7 @@ impl<'a> Writer<'a> {
             put(bind, "create_host_path", create);
         } else if create {
             let message = format!("the folder `{from}` for `{}` has to exist on each node", site.key());
-            self.note("path-not-made", origin, message);
+            self.note("host-path-in-swarm", origin, message);
         }
     }
 
@@ -254,7 +254,7 @@ impl<'a> Writer<'a> {
         let memory_only = medium == SharedMedium::Memory;
         if medium == SharedMedium::Other {
             let message = format!("`{name}` of `{}` lies on the disk instead of its own medium", site.key());
-            self.note("scratch-medium", origin, message);
+            self.note("scratch-space", origin, message);
         }
         if !several {
             if memory_only {
@@ -288,7 +288,7 @@ impl<'a> Writer<'a> {
             self.note("scratch-shared-by-instances", origin, message);
         } else if !memory_only {
             let message = format!("volume `{key}` keeps its content when `{base}` is replaced");
-            self.note("scratch-persists", origin, message);
+            self.note("scratch-space", origin, message);
         }
     }
 
@@ -296,7 +296,7 @@ impl<'a> Writer<'a> {
         if let Some(size) = size {
             let size = crate::orchestration::quantity::bytes_to_kubernetes(size);
             let message = format!("`{name}` of `{}` may grow beyond {size}", site.key());
-            self.note("volume-size", origin, message);
+            self.note("scratch-space", origin, message);
         }
     }
 }

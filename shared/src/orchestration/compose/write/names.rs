@@ -128,10 +128,6 @@ impl Writer<'_> {
         }
 
         let headless_value = headless.as_ref().is_some_and(|h| h.value);
-        if units.is_empty() {
-            let message = format!("Service `{label}` selects no workload of this input");
-            self.note("name-without-service", origin, message);
-        }
         self.note_ports(label, ports, &found, origin);
         for index in found {
             if *kind == NameKind::Service {
@@ -303,7 +299,7 @@ impl Writer<'_> {
                 "the instances of `{}` have no names of their own such as `{}-0.{}`",
                 unit.name.value, unit.name.value, service.value
             );
-            self.note("instance-names-lost", &service.origin, message);
+            self.note("replica-identity", &service.origin, message);
             return;
         }
         let first = settings.first_ordinal.as_ref().map_or(0, |o| o.value);

@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
             && self.reach.get(site.index).is_some_and(|reach| !reach.aliases.is_empty());
         if unreached && site.is_main() {
             let message = format!("no name leads to `{key}`: it takes part in no network of the application");
-            self.note("name-without-network", origin, message);
+            self.note(if swarm { "host-network-in-swarm" } else { "name-without-network" }, origin, message);
         }
         if !swarm {
             let word = match mode {

@@ -59,7 +59,7 @@ impl<'a> Writer<'a> {
         };
         if index.is_none() && optional {
             let message = format!("`{object}`, which `{key}` may use, is not part of the input");
-            self.note("optional-object-missing", place.origin, message);
+            self.note("optional-objects", place.origin, message);
             return;
         }
         let external = index.is_some_and(|index| self.objects.is_external(index));
@@ -117,7 +117,7 @@ impl<'a> Writer<'a> {
         }
         if !*single && place.subpath.is_none() && self.from_kubernetes() && site.is_first() {
             let message = format!("`{}` of `{key}` holds single files of `{object}` beside what the image has there", place.target);
-            self.note("folder-as-files", place.origin, message);
+            self.note("projected-files", place.origin, message);
         }
     }
 
@@ -189,21 +189,26 @@ impl<'a> Writer<'a> {
             put(&mut map, "mode", KUBERNETES_MODE);
             mounts.configs.push(Value::Object(map));
             let message = format!("`{path}` of `{}` holds `{field}` as it was at conversion", site.key());
-            self.note("field-frozen", place.origin, message);
+            self.note("pod-fields-as-files", place.origin, message);
         }
     }
 
     /// Sources that have no counterpart.
     pub(super) fn note_no_volume(&mut self, site: &Site<'a>, kind: &str, target: &str, origin: &Origin) {
+        let code = match kind {
+            "serviceAccountToken" | "clusterTrustBundle" | "podCertificate" => "cluster-credentials",
+            "gitRepo" => "git-as-volume",
+            _ => "storage-of-provider",
+        };
         let message = format!("`{target}` of `{}` is left out: Docker has no volume of kind `{kind}`", site.key());
-        self.note("volume-kind", origin, message);
+        self.note(code, origin, message);
     }
 
     /// Names for a message.
     pub(super) fn note_mount_detail(&mut self, site: &Site<'a>, target: &str, lost: &[String], origin: &Origin) {
         if !lost.is_empty() {
             let message = format!("the mount at `{target}` of `{}` loses {}", site.key(), list(lost));
-            self.note("mount-detail", origin, message);
+            self.note("mount-option-lost", origin, message);
         }
     }
 }

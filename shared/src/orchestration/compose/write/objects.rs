@@ -219,10 +219,10 @@ impl Writer<'_> {
         }
         if let Some(secret_type) = secret_type.as_ref().filter(|t| t.value != "Opaque") {
             let message = format!("the type {} of secret `{name}` has no place", secret_type.value);
-            self.note("secret-type", &secret_type.origin, message);
+            self.note("object-details", &secret_type.origin, message);
         }
         if let Some(immutable) = immutable.as_ref().filter(|i| i.value && !self.is_swarm()) {
-            self.note("object-immutable", &immutable.origin, format!("nothing keeps {word} `{name}` from being changed"));
+            self.note("object-details", &immutable.origin, format!("nothing keeps {word} `{name}` from being changed"));
         }
         let unused: Vec<_> = entry.keys.iter().filter(|(_, used)| !used.mounted && !used.variable).collect();
         if !unused.is_empty() {
@@ -270,7 +270,7 @@ impl Writer<'_> {
         let max = if secret { SECRET_MAX } else { CONFIG_MAX };
         if swarm && bytes.len() > max {
             let message = format!("`{key}` of `{name}` has {} bytes; Swarm takes {max} at most", bytes.len());
-            self.note("object-too-large", origin, message);
+            self.note("swarm-object-too-large", origin, message);
         }
         if let Some(variable) = variable.as_ref().filter(|_| !swarm) {
             put(&mut map, "environment", variable.clone());
@@ -304,7 +304,7 @@ impl Writer<'_> {
         let path = format!("{folder}/{}/{}", file_name(&entry.base), file_name(key));
         let path = self.files.add(&path, bytes, secret);
         if used.executable && !swarm {
-            self.note("file-mode", origin, format!("`{path}` has to be made executable: chmod +x {path}"));
+            self.note("file-modes-of-compose", origin, format!("`{path}` has to be made executable: chmod +x {path}"));
         }
         put(&mut map, "file", format!("./{path}"));
         map

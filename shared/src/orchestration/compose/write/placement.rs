@@ -32,7 +32,7 @@ impl Writer<'_> {
             [first, ..] => {
                 if let Some(predicate) = first.first().filter(|_| site.is_main()) {
                     let message = format!("`{key}` may run on any node: Docker cannot choose between {} sets of nodes", required.len());
-                    self.note("placement-alternatives", &predicate.origin, message);
+                    self.note("constraint-not-possible", &predicate.origin, message);
                 }
             }
         }
@@ -66,13 +66,13 @@ impl Writer<'_> {
                 NodeAttribute::Hostname if !strict => {}
                 _ => {
                     let message = format!("`{key}` cannot be spread over `{}`", attribute_name(attribute));
-                    self.note("spread-not-possible", origin, message);
+                    self.note("spread-constraints", origin, message);
                     continue;
                 }
             }
             if strict && site.is_main() {
                 let message = format!("`{key}` is spread as well as possible, without a bound");
-                self.note("spread-without-bound", origin, message);
+                self.note("spread-constraints", origin, message);
             }
         }
         let mut map = Map::new();
@@ -83,7 +83,7 @@ impl Writer<'_> {
             let origin = required.first().and_then(|all| all.first()).map(|p| &p.origin);
             let origin = origin.or(spread.first().map(|s| &s.origin)).or(max_per_node.as_ref().map(|m| &m.origin));
             let message = format!("`docker compose` runs `{key}` on its one host, whatever its placement says");
-            self.note("placement-without-effect", origin.unwrap_or(&site.unit.origin), message);
+            self.note("single-host", origin.unwrap_or(&site.unit.origin), message);
         }
         put_map(deploy, "placement", map);
     }
@@ -134,7 +134,7 @@ impl Writer<'_> {
             } else {
                 format!("the nodes for `{key}` need the label `{plain}`, for a constraint cannot name `{label}`")
             };
-            self.note("node-label-needed", origin, message);
+            self.note("node-selection", origin, message);
         }
         constraints.extend(written);
     }

@@ -80,12 +80,12 @@ impl<'a> Writer<'a> {
                 let speaks = app_protocol.as_ref().map(|a| format!(", {}", a.value)).unwrap_or_default();
                 if self.is_swarm() {
                     let message = format!("port {target}{suffix}{label}{speaks} of `{}` is reachable without being listed", site.key());
-                    self.note("port-not-listed", origin, message);
+                    self.note("names-of-ports", origin, message);
                 } else {
                     exposed.push(format!("{target}{suffix}"));
                     if name.is_some() || app_protocol.is_some() {
                         let message = format!("port {target}{suffix} of `{}` loses its name{label}{speaks}", site.key());
-                        self.note("port-name-not-kept", origin, message);
+                        self.note("names-of-ports", origin, message);
                     }
                 }
                 continue;
@@ -153,7 +153,7 @@ impl<'a> Writer<'a> {
         if let Some(address) = host_ip {
             if swarm {
                 let message = format!("port {} of `{key}` is open on every address, not only on {}", port.target, address.value);
-                self.note("host-address-not-in-stack", &address.origin, message);
+                self.note("host-address-in-swarm", &address.origin, message);
             } else {
                 put(&mut map, "host_ip", address.value.clone());
             }
@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
         if let Some(spoken) = &port.app_protocol {
             if swarm {
                 let message = format!("what port {} of `{key}` speaks ({}) has no key in a stack", port.target, spoken.value);
-                self.note("port-name-not-kept", &spoken.origin, message);
+                self.note("names-of-ports", &spoken.origin, message);
             } else {
                 put(&mut map, "app_protocol", spoken.value.clone());
             }
@@ -172,9 +172,16 @@ impl<'a> Writer<'a> {
             PublishMode::Host => host = true,
             PublishMode::LoadBalancer(Some(node)) => {
                 let message = format!("the node port {node} beside the load balancer of `{key}` is not published");
-                self.note("node-port-of-load-balancer", origin, message);
+                self.note("load-balancer-detail", origin, message);
             }
             PublishMode::Ingress | PublishMode::NodePort | PublishMode::LoadBalancer(None) => {}
+        }
+        if let PublishMode::LoadBalancer(_) = mode
+            && self.from_kubernetes()
+        {
+            let outside = outside.map_or_else(|| "a port".to_owned(), |o| format!("port {o}"));
+            let place = if swarm { "each node" } else { "the host" };
+            self.note("way-in", origin, format!("`{key}` is reached on {outside} of {place} instead of a load balancer"));
         }
         let instances = self.reach.get(site.index).and_then(|r| r.endpoint) == Some(Endpoint::Instances);
         if swarm && instances && !host {

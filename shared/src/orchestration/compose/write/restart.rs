@@ -55,7 +55,7 @@ impl Writer<'_> {
                 let origin = site.unit.restart.as_ref().and_then(|r| r.max_attempts.as_ref());
                 let origin = origin.map_or(&site.unit.origin, |a| &a.origin);
                 let message = format!("`{}` is restarted without end, not {attempts} times at most", site.key());
-                self.note("restart-attempts", origin, message);
+                self.note("restart-without-end", origin, message);
             }
         }
     }

@@ -32,7 +32,7 @@ impl Writer<'_> {
         if site.is_main() {
             if let Some(history) = history {
                 let message = format!("Docker keeps no {} old versions of `{key}`", history.value);
-                self.note("rollout-history", &history.origin, message);
+                self.note("revision-history", &history.origin, message);
             }
             if let Some(partition) = partition.as_ref().filter(|p| p.value > 0) {
                 let message = format!("all instances of `{key}` are replaced, not only those from {} on", partition.value);
@@ -46,7 +46,7 @@ impl Writer<'_> {
         let kind = strategy.as_ref().map(|s| s.value);
         if let Some(strategy) = strategy.as_ref().filter(|s| s.value == RolloutStrategy::OnDelete && site.is_main()) {
             let message = format!("`{key}` is replaced at the next deployment, not when a person deletes its instances");
-            self.note("rollout-on-delete", &strategy.origin, message);
+            self.note("rollout-amounts", &strategy.origin, message);
         }
         let deployment = matches!(site.unit.kind, UnitKind::Service(Some(Controller::Deployment)));
         let fill = self.from_kubernetes() && deployment && (swarm || max_unavailable.is_some() || max_surge.is_some());
@@ -71,7 +71,7 @@ impl Writer<'_> {
                         && site.is_main()
                     {
                         let message = format!("`{key}` starts new instances before it stops old ones; none is missing meanwhile");
-                        self.note("rollout-one-order", &given.origin, message);
+                        self.note("rollout-amounts", &given.origin, message);
                     }
                 }
                 (more, Some(fewer)) => {
@@ -86,12 +86,16 @@ impl Writer<'_> {
         }
         put_some(&mut map, "delay", delay.as_ref().map(|d| duration_to_compose(d.value)));
         put_some(&mut map, "monitor", monitor.as_ref().map(|m| duration_to_compose(m.value)));
+        if let Some(timing) = delay.as_ref().or(monitor.as_ref()).filter(|_| swarm && self.from_kubernetes() && site.is_main()) {
+            let message = format!("Swarm pauses between two replacements of `{key}` instead of watching each for a while");
+            self.note("rollout-timing", &timing.origin, message);
+        }
         put_some(&mut map, "failure_action", failure_action.as_ref().map(|f| f.value.clone()));
         put_some(&mut map, "max_failure_ratio", max_failure_ratio.as_ref().map(|r| r.value));
         if !map.is_empty() && !swarm && self.from_kubernetes() && site.is_main() && site.is_first() {
             let message = format!("`docker compose up` replaces all instances of `{key}`, whatever its rollout says");
             let origin = strategy.as_ref().map_or(&site.unit.origin, |s| &s.origin);
-            self.note("rollout-without-effect", origin, message);
+            self.note("rollout-of-compose", origin, message);
         }
         put_map(deploy, "update_config", map);
     }

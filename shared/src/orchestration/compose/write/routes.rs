@@ -74,7 +74,7 @@ impl<'a> Writer<'a> {
         let unread: Vec<_> = annotations.keys().filter(|key| !key.starts_with(DOMAIN)).collect();
         if !unread.is_empty() {
             let message = format!("nothing reads the annotations of Ingress `{}`: {}", ingress.value, super::names::list(&unread));
-            self.note("ingress-annotations", origin, message);
+            self.note("annotations-without-controller", origin, message);
         }
         match (self.options.ingress, number, units.is_empty()) {
             (IngressProxy::Traefik, Some(number), false) => {
@@ -84,7 +84,7 @@ impl<'a> Writer<'a> {
                 self.note("route-by-labels", origin, format!("{from} leads to `{to}` by labels for Traefik{details}"));
             }
             _ => {
-                self.note("route-not-converted", origin, format!("{from} should lead to `{to}`{details}"));
+                self.note("http-routes", origin, format!("{from} should lead to `{to}`{details}"));
             }
         }
     }

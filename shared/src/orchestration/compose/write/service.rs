@@ -85,7 +85,7 @@ impl<'a> Writer<'a> {
             origin,
         } = unit;
         if containers.is_empty() {
-            self.note("unit-without-container", origin, format!("`{}` has no container", name.value));
+            self.note("no-container", origin, format!("`{}` has no container", name.value));
             return;
         }
         self.report_unit(unit, planned);
@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
                 let message = format!(
                     "`{own}` and the main container of `{unit}` become two services: they share neither localhost nor a node"
                 );
-                self.note("sidecar-apart", origin, message);
+                self.note("init-containers-in-swarm", origin, message);
             }
             Role::NativeSidecar => {
                 let message = format!("`{own}` starts after the main container of `{unit}` instead of before it");
@@ -160,7 +160,7 @@ impl<'a> Writer<'a> {
             Role::Main | Role::Sidecar => {}
             Role::Init | Role::PreStart if swarm => {
                 let message = format!("`{own}` becomes the job `{key}`, and `{unit}` does not wait for it");
-                self.note("init-container-apart", origin, message);
+                self.note("init-containers-in-swarm", origin, message);
             }
             Role::Init | Role::PreStart => {
                 let message = format!("`{own}` becomes service `{key}`, which runs once before `{unit}` at each `docker compose up`");
@@ -254,7 +254,7 @@ impl<'a> Writer<'a> {
             let Some(planned) = plan.units.get(index) else { continue };
             if plan.broken.contains(&(site.index, index)) {
                 let message = format!("`{}` and `{}` wait for each other", site.unit.name.value, unit.value);
-                self.note("dependency-cycle", &unit.origin, message);
+                self.note("mutual-dependency", &unit.origin, message);
                 continue;
             }
             for instance in &planned.instances {

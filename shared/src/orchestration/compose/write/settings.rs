@@ -49,7 +49,7 @@ impl Writer<'_> {
             if let Some(domain) = domain {
                 if swarm {
                     let message = format!("the domain `{}` of `{key}` has no key in a stack", domain.value);
-                    self.note("domain-not-in-stack", &domain.origin, message);
+                    self.note("pod-domain", &domain.origin, message);
                 } else {
                     put(service, "domainname", domain.value.clone());
                 }
@@ -73,11 +73,11 @@ impl Writer<'_> {
                 (true, false) => put(service, "userns_mode", "host"),
                 (true, true) => {
                     let message = format!("the user namespace of the host for `{key}` has no key in a stack");
-                    self.note("userns-not-in-stack", &host.origin, message);
+                    self.note("namespaces-in-swarm", &host.origin, message);
                 }
                 (false, _) => {
                     let message = format!("`{key}` gets a user namespace of its own only if the daemon maps users");
-                    self.note("userns-of-the-daemon", &host.origin, message);
+                    self.note("user-namespaces", &host.origin, message);
                 }
             }
         }
@@ -101,12 +101,12 @@ impl Writer<'_> {
         if let Some(runtime) = runtime {
             if swarm {
                 let message = format!("the runtime `{}` of `{key}` has no key in a stack", runtime.value);
-                self.note("runtime-not-in-stack", &runtime.origin, message);
+                self.note("runtime-in-swarm", &runtime.origin, message);
             } else {
                 put(service, "runtime", runtime.value.clone());
                 if self.from_kubernetes() && site.is_main() {
                     let message = format!("the Docker daemon has to know a runtime named `{}`", runtime.value);
-                    self.note("runtime-of-the-daemon", &runtime.origin, message);
+                    self.note("runtime-class", &runtime.origin, message);
                 }
             }
         }
@@ -118,16 +118,24 @@ impl Writer<'_> {
             self.note("registry-login", &secret.origin, message);
         }
         let unit = &site.unit.name.value;
-        if let Some(account) = service_account {
-            let token = mount_token.as_ref().is_none_or(|m| m.value);
-            let code = if token { "service-account-token" } else { "service-account" };
-            self.note(code, &account.origin, format!("`{unit}` has no service account `{}`", account.value));
-        } else if let Some(token) = mount_token.as_ref().filter(|t| t.value) {
-            self.note("service-account-token", &token.origin, format!("`{unit}` has no token for the Kubernetes API"));
+        let token = mount_token.as_ref();
+        let account_origin = service_account.as_ref().map(|a| &a.origin).or(token.map(|t| &t.origin));
+        if let Some(origin) = account_origin {
+            let account = service_account.as_ref().map_or("default", |a| a.value.as_str());
+            match token.map(|t| t.value) {
+                Some(false) if service_account.is_none() => {}
+                Some(false) => {
+                    self.note("service-account-token", origin, format!("`{unit}` has no service account `{account}`"));
+                }
+                _ => {
+                    let message = format!("`{unit}` has no token of service account `{account}` for the Kubernetes API");
+                    self.note("service-account-identity", origin, message);
+                }
+            }
         }
         if let Some(links) = service_links.as_ref().filter(|l| l.value) {
             let message = format!("variables such as `WEB_SERVICE_HOST`, which Kubernetes makes from Services, are not set in `{unit}`");
-            self.note("service-links", &links.origin, message);
+            self.note("service-variables", &links.origin, message);
         }
     }
 
@@ -172,7 +180,7 @@ impl Writer<'_> {
             match word {
                 Some(word) if swarm => {
                     let message = format!("the process namespace `{word}` of `{key}` has no key in a stack");
-                    self.note("namespace-not-in-stack", &pid.origin, message);
+                    self.note("namespaces-in-swarm", &pid.origin, message);
                 }
                 Some(word) => put(service, "pid", word),
                 // An only container that shares its namespace with the Pod has an init process that reaps.
@@ -181,7 +189,7 @@ impl Writer<'_> {
                 }
                 None if swarm && site.is_main() => {
                     let message = format!("the containers of `{key}` do not share one process namespace in a stack");
-                    self.note("namespace-not-in-stack", &pid.origin, message);
+                    self.note("namespaces-in-swarm", &pid.origin, message);
                 }
                 None => {}
             }
@@ -206,7 +214,7 @@ impl Writer<'_> {
         };
         if swarm {
             let message = format!("the IPC mode `{word}` of `{key}` has no key in a stack");
-            self.note("namespace-not-in-stack", &ipc.origin, message);
+            self.note("namespaces-in-swarm", &ipc.origin, message);
         } else {
             put(service, "ipc", word);
         }
@@ -237,7 +245,7 @@ impl Writer<'_> {
             let text = value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}:{value}"));
             if self.is_swarm() {
                 let message = format!("the resolver option `{text}` of `{}` has no key in a stack", site.key());
-                self.note("dns-option-not-in-stack", &option.origin, message);
+                self.note("resolver-options-in-swarm", &option.origin, message);
             } else {
                 texts.push(text);
             }
@@ -245,7 +253,7 @@ impl Writer<'_> {
         put_list(service, "dns_opt", unique(texts));
         if let Some(own) = site.unit.settings.dns_only_own.as_ref().filter(|own| own.value && site.is_main()) {
             let message = format!("`{}` asks Docker's own name server first, which then asks the given ones", site.key());
-            self.note("dns-through-docker", &own.origin, message);
+            self.note("dns-policy", &own.origin, message);
         }
     }
 
@@ -275,7 +283,7 @@ impl Writer<'_> {
         if self.is_swarm() {
             for group in groups {
                 let message = format!("the group {} of `{}` has no key in a stack", group.value, site.key());
-                self.note("group-not-in-stack", &group.origin, message);
+                self.note("groups-in-swarm", &group.origin, message);
             }
             all.clear();
         }
@@ -285,7 +293,7 @@ impl Writer<'_> {
             }
             if site.is_main() && site.is_first() {
                 let message = format!("the volumes of `{}` are not given to group {}", site.unit.name.value, group.value);
-                self.note("volume-ownership", &group.origin, message);
+                self.note("volume-group", &group.origin, message);
             }
         }
         put_list(service, "group_add", unique(all));

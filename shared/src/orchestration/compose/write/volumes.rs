@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
             self.note_storage(&base, size.as_ref(), None, access, class.as_ref(), None);
             if swarm && many {
                 let message = format!("each task of `{}` gets its own volume `{base}-SLOT` on the node where it runs", site.key());
-                self.note("volume-of-slot", origin, message);
+                self.note("claim-of-each-replica", origin, message);
             } else if swarm {
                 self.note_per_node(&key, origin);
             }
@@ -216,7 +216,7 @@ impl<'a> Writer<'a> {
                 put(&mut options, "device", path.clone());
                 if self.from_kubernetes() {
                     let message = format!("volume `{key}` is the path `{path}` of the Docker host");
-                    self.note("host-path", origin, message);
+                    self.note(if self.is_swarm() { "host-path-in-swarm" } else { "host-path" }, origin, message);
                 }
             }
             VolumeBacking::Memory { size, origin: _ } => {
@@ -257,22 +257,22 @@ impl<'a> Writer<'a> {
                 AccessMode::ReadWriteOncePod => "ReadWriteOncePod",
             };
             let message = format!("the access mode {word} of volume `{name}` has no place");
-            self.note("volume-access", &mode.origin, message);
+            self.note("access-modes", &mode.origin, message);
         }
         if let Some(class) = class {
             let message = format!("volume `{name}` has the driver `local` instead of storage class `{}`", class.value);
-            self.note("storage-class", &class.origin, message);
+            self.note("storage-class-of-claim", &class.origin, message);
         }
         if let Some(block) = block.filter(|b| b.value) {
             let message = format!("volume `{name}` is a folder instead of a raw device");
-            self.note("block-volume", &block.origin, message);
+            self.note("block-devices", &block.origin, message);
         }
     }
 
     /// A local volume of Swarm exists anew on each node.
     pub(super) fn note_per_node(&mut self, key: &str, origin: &Origin) {
         let message = format!("volume `{key}` is another one on each node: a task that moves finds it empty");
-        self.note("volume-per-node", origin, message);
+        self.note("volumes-of-each-node", origin, message);
     }
 }
 
