@@ -8,6 +8,7 @@
 
 pub mod cli;
 pub mod finding;
+pub mod host;
 pub mod orchestration;
 pub mod report;
 pub mod source;

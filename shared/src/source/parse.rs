@@ -28,6 +28,9 @@ impl Default for Limits {
     }
 }
 
+/// The merge key, where it is not quoted (YAML merge key, version 1.1). Such a node carries it as its tag.
+const MERGE_KEY: &str = "<<";
+
 /// Parses all documents of a text. Empty documents are left out.
 ///
 /// # Errors
@@ -93,7 +96,10 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
             }
             Event::Alias(id) => Some((builder.alias(id, at)?, 0)),
             Event::Scalar(text, style, anchor, tag) => {
-                let (tag, core) = split_tag(tag.as_deref());
+                let (mut tag, core) = split_tag(tag.as_deref());
+                if style == ScalarStyle::Plain && text == MERGE_KEY {
+                    tag = Some(Tag::Other(MERGE_KEY.to_owned()));
+                }
                 let kind = scalar_kind(&text, style, core.as_deref());
                 let value = Value::Scalar(Scalar {
                     text: text.into_owned(),
@@ -214,8 +220,7 @@ impl Builder<'_> {
                         let message = "a key must be a single value, not a list or a mapping".into();
                         return Err(error("bad-key", node.at, message));
                     };
-                    // `<<` is a merge key only where it is not quoted (YAML merge key, version 1.1).
-                    let is_merge = scalar.text == "<<" && scalar.kind == Kind::String;
+                    let is_merge = matches!(&node.tag, Some(Tag::Other(tag)) if tag == MERGE_KEY);
                     *key = Some((scalar.text.clone(), node.at, is_merge));
                 }
                 Some((_, _, true)) => merges.push(node),

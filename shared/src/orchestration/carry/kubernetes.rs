@@ -9,7 +9,7 @@ use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::names;
 use crate::orchestration::output::{Document, Output, SideFile};
-use crate::source::{Node, Value as NodeValue};
+use crate::source::{Node, Value as NodeValue, emit};
 
 /// Name of an object among all: `apps/v1/Deployment/NAMESPACE/NAME`.
 type ObjectKey = String;
@@ -44,7 +44,7 @@ pub fn pack(
                     object.kind.to_lowercase(),
                     object.name.replace(['/', ':'], "-")
                 );
-                let text = serde_yaml::to_string(&object.node.to_json()).unwrap_or_default();
+                let text = emit(&object.node.to_json());
                 output.push(SideFile {
                     path: path.clone(),
                     bytes: text.into_bytes(),

@@ -1,10 +1,43 @@
 //! From the model to Kubernetes objects.
+//!
+//! [`plan`] settles first what several objects have to agree on (names, labels, access to volumes); the other
+//! modules then write one kind of object each. Everything that Kubernetes 1.34 cannot say exactly is a finding.
+
+mod binds;
+mod claims;
+mod command;
+mod container;
+mod documents;
+mod environment;
+mod lifecycle;
+mod metadata;
+mod mounts;
+mod objects;
+mod placement;
+mod plan;
+mod pod;
+mod policies;
+mod probes;
+mod resources;
+mod routes;
+mod security;
+mod services;
+mod volumes;
+mod wait;
+mod workload;
+
+#[cfg(test)]
+mod tests;
 
 use super::KubernetesOptions;
 use crate::finding::Findings;
 use crate::orchestration::model::Application;
 use crate::orchestration::output::Output;
 use crate::source::Files;
+
+use binds::Binds;
+use documents::Documents;
+use plan::Plan;
 
 /// Writes objects in the order in which they should be applied. `files` and `directory` (the project folder) are
 /// for bind mounts whose content becomes a ConfigMap.
@@ -16,6 +49,37 @@ pub fn write(
     directory: &std::path::Path,
     findings: &mut Findings,
 ) -> Output {
-    let _ = (application, options, files, directory, findings);
-    Output::default()
+    // What the reader had no home for (`leftovers`) is reported and carried by the caller.
+    let Application {
+        dialect: _,
+        name: _,
+        units,
+        names: _,
+        routes,
+        networks,
+        volumes,
+        objects,
+        whole,
+        leftovers: _,
+    } = application;
+    let plan = Plan::new(application, options, findings);
+    let mut documents = Documents::default();
+    let mut binds = Binds::new(files, directory);
+
+    if let Some(namespace) = &options.namespace {
+        objects::namespace(namespace, whole, &mut documents);
+    }
+    objects::write(objects, &plan, &mut documents, findings);
+    for (unit, planned) in units.iter().zip(&plan.units) {
+        workload::write(unit, planned, &plan, &mut binds, &mut documents, findings);
+    }
+    binds.write(&plan, &mut documents, findings);
+    claims::write(volumes, &plan, &mut documents, findings);
+    services::write(&plan, &mut documents, findings);
+    routes::write(routes, &plan, &mut documents, findings);
+    policies::write(networks, &plan, &mut documents, findings);
+    for object in whole {
+        documents.whole(object);
+    }
+    documents.finish()
 }

@@ -1,0 +1,693 @@
+//! What is mounted into a container.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapProjection, ConfigMapVolumeSource, Container as KubernetesContainer, DownwardAPIProjection,
+    DownwardAPIVolumeFile, DownwardAPIVolumeSource, HostPathVolumeSource, KeyToPath, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, ResourceFieldSelector, SecretProjection,
+    SecretVolumeSource, SecurityContext, VolumeDevice, VolumeMount, VolumeProjection,
+};
+use serde_json::{Value, json};
+
+use super::binds::{Bind, Held};
+use super::command::{literal, quoted, shell};
+use super::plan::{VolumePlan, pods};
+use super::pod::Pod;
+use super::volumes::empty;
+use super::{container, objects};
+use crate::finding::{Code, Findings};
+use crate::orchestration::model::{
+    Container, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, SharedMedium,
+    VolumeBacking,
+};
+use crate::orchestration::names::{is_label, is_subdomain, to_label};
+use crate::source::{Origin, Sourced};
+
+/// The mounts of one container.
+#[derive(Debug, Default)]
+pub(super) struct Mounts {
+    pub(super) mounts: Vec<VolumeMount>,
+    pub(super) devices: Vec<VolumeDevice>,
+}
+
+/// Where helpers see the volume that they fill.
+const FILL: &str = "/migrate";
+
+pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> Mounts {
+    let mut written = Mounts::default();
+    let mut targets: BTreeSet<String> = BTreeSet::new();
+    for mount in &container.mounts {
+        let target = target(&mount.target.value);
+        if target.is_empty() {
+            let message = "a mount has no path in the container and is left out";
+            findings.add(Code("mount-target"), &mount.origin, message);
+            continue;
+        }
+        if !targets.insert(target.clone()) {
+            let message = format!("`{target}` is mounted already, and the second mount is left out");
+            findings.add(Code("mount-target"), &mount.target.origin, message);
+            continue;
+        }
+        self::mount(mount, target, container, pod, &mut written, findings);
+    }
+    if let Some(size) = &container.shm_size
+        && targets.insert("/dev/shm".to_owned())
+    {
+        let key = format!("shm/{}", size.value);
+        let name = pod.volumes.add(key, "dshm", |v| empty(v, Some("Memory"), Some(size.value)));
+        written.mounts.push(VolumeMount {
+            mount_path: "/dev/shm".to_owned(),
+            name,
+            ..VolumeMount::default()
+        });
+    }
+    written
+}
+
+fn mount(
+    mount: &Mount,
+    target: String,
+    container: &Container,
+    pod: &mut Pod<'_, '_, '_>,
+    written: &mut Mounts,
+    findings: &mut Findings,
+) {
+    let Mount {
+        target: _,
+        source,
+        read_only,
+        subpath,
+        propagation,
+        no_copy,
+        volume_name,
+        origin,
+    } = mount;
+    let wanted = volume_name.as_ref().map(|name| name.value.as_str());
+    let mut entry = VolumeMount {
+        mount_path: target.clone(),
+        read_only: read_only.as_ref().map(|r| r.value),
+        sub_path: subpath.as_ref().and_then(|path| sub_path(path, findings)),
+        ..VolumeMount::default()
+    };
+    if let Some(propagation) = propagation {
+        entry.mount_propagation = self::propagation(propagation, container, findings);
+    }
+    let no_copy = no_copy.as_ref().is_some_and(|n| n.value);
+    match source {
+        MountSource::Volume(name) | MountSource::Cluster(name) => {
+            if matches!(source, MountSource::Cluster(_)) && name.starts_with("group:") {
+                let message = format!("`{name}` is a group of volumes, which Kubernetes does not have");
+                findings.add(Code("mount-impossible"), origin, message);
+                return;
+            }
+            let (volume, fresh) = volume(name, wanted, pod, findings);
+            let block = pod
+                .plan
+                .volume(name)
+                .is_some_and(|v| v.volume.block.as_ref().is_some_and(|b| b.value));
+            if block {
+                written.devices.push(VolumeDevice {
+                    device_path: target,
+                    name: volume,
+                });
+                return;
+            }
+            if fresh && !no_copy {
+                copy_up(&volume, &target, entry.sub_path.as_deref(), container, origin, pod, findings);
+            }
+            entry.name = volume;
+        }
+        MountSource::Shared { name, medium, size } => {
+            let medium = match medium {
+                SharedMedium::Disk => None,
+                SharedMedium::Memory => Some("Memory"),
+                SharedMedium::Other => {
+                    let message = format!("`{name}` lies on the node's disk, since its medium is not known");
+                    findings.add(Code("volume-medium"), origin, message);
+                    None
+                }
+            };
+            entry.name = pod
+                .volumes
+                .add(format!("shared/{name}"), wanted.unwrap_or(name), |v| empty(v, medium, *size));
+        }
+        MountSource::Anonymous => {
+            let name = format!("anonymous-{}", path_label(&target));
+            let key = format!("anonymous/{}/{target}", container.name.value);
+            entry.name = pod.volumes.add(key, wanted.unwrap_or(&name), |v| empty(v, None, None));
+            if !no_copy && pod.plan.docker {
+                let volume = entry.name.clone();
+                copy_up(&volume, &target, None, container, origin, pod, findings);
+            }
+        }
+        MountSource::Bind {
+            path,
+            kind,
+            relative,
+            selinux,
+        } => {
+            if let Some(selinux) = selinux {
+                let message = format!("the label `{selinux}` is set by the container runtime itself");
+                findings.add(Code("selinux-relabel"), origin, message);
+            }
+            let bind = Bind {
+                path,
+                relative: relative.as_deref(),
+                kind: *kind,
+                read_only: read_only.as_ref().is_some_and(|r| r.value),
+                pods: pods(pod.unit, pod.plan.options),
+                origin,
+            };
+            if !self::bind(&bind, wanted, &mut entry, pod, findings) {
+                return;
+            }
+        }
+        MountSource::Tmpfs { size, mode, options } => {
+            let name = format!("tmpfs-{}", path_label(&target));
+            let key = format!("tmpfs/{}/{target}", container.name.value);
+            entry.name = pod
+                .volumes
+                .add(key, wanted.unwrap_or(&name), |v| empty(v, Some("Memory"), *size));
+            if let Some(mode) = mode.filter(|mode| mode & 0o777 != 0o777) {
+                let message = format!("`{target}` has the mode 0777, not {mode:04o}");
+                findings.add(Code("tmpfs-options"), origin, message);
+            }
+            if !options.is_empty() {
+                let message = format!("`{target}`: {} cannot be said of a volume in memory", options.join(", "));
+                findings.add(Code("tmpfs-options"), origin, message);
+            }
+        }
+        MountSource::Image { reference, pull } => {
+            let sub_path = entry.sub_path.take();
+            entry.name = image(reference, pull.as_deref(), sub_path.as_deref(), origin, pod, findings);
+            entry.read_only = Some(true);
+        }
+        MountSource::Object(object) => {
+            self::object(object, &target, wanted, &mut entry, pod, findings);
+        }
+        MountSource::Projected(sources) => {
+            let projections: Vec<_> = sources
+                .iter()
+                .filter_map(|source| projection(source, container, origin, pod, findings))
+                .collect();
+            let mode = sources.iter().find_map(|source| match source {
+                MountSource::Object(object) => object.mode.as_ref().and_then(|m| mode(m.value, origin, findings)),
+                _ => None,
+            });
+            let key = format!("projected/{}", json!(projections));
+            entry.name = pod.volumes.add_value(key, wanted.unwrap_or("projected"), |name| {
+                let source = ProjectedVolumeSource {
+                    default_mode: mode,
+                    sources: None,
+                };
+                let mut volume = json!({"name": name, "projected": source});
+                volume["projected"]["sources"] = Value::Array(projections);
+                volume
+            });
+        }
+        MountSource::Fields(fields) => {
+            let items = self::fields(fields, container, origin, findings);
+            let key = format!("fields/{}", json!(items));
+            entry.name = pod.volumes.add(key, wanted.unwrap_or("fields"), |mut volume| {
+                volume.downward_api = Some(DownwardAPIVolumeSource {
+                    default_mode: None,
+                    items: Some(items),
+                });
+                volume
+            });
+        }
+        MountSource::Pipe(path) => {
+            let message = format!("the named pipe `{path}` cannot be mounted");
+            findings.add(Code("mount-impossible"), origin, message);
+            return;
+        }
+        MountSource::Other { kind, value } => {
+            let key = format!("other/{kind}/{value}");
+            entry.name = pod.volumes.add_value(key, wanted.unwrap_or(kind), |name| json!({"name": name, kind: value}));
+        }
+    }
+    written.mounts.push(entry);
+}
+
+/// The Pod's volume for a volume of the application, and whether it is one that begins empty.
+fn volume(
+    name: &str,
+    wanted: Option<&str>,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> (String, bool) {
+    if let Some(claim) = pod.claims.get(name) {
+        return (claim.clone(), false);
+    }
+    let plan = pod.plan;
+    let key = format!("volume/{name}");
+    let wanted = wanted.unwrap_or(name);
+    let Some(VolumePlan { claim, volume, usage }) = plan.volume(name) else {
+        let claim = if is_subdomain(name) { name.to_owned() } else { to_label(name) };
+        let volume = pod.volumes.add(key, wanted, |mut v| {
+            v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                claim_name: claim,
+                read_only: None,
+            });
+            v
+        });
+        return (volume, false);
+    };
+    if let VolumeBacking::Memory { size, origin: at } = &volume.backing
+        && !volume.external
+    {
+        if usage.access() != crate::orchestration::model::AccessMode::ReadWriteOnce {
+            let message = format!("`{name}` lies in the memory of each Pod and is not shared between Pods");
+            findings.add(Code("memory-volume"), at, message);
+        }
+        let name = pod.volumes.add(key, wanted, |v| empty(v, Some("Memory"), *size));
+        return (name, false);
+    }
+    let copied = matches!(volume.backing, VolumeBacking::Default | VolumeBacking::Driver { .. });
+    let fresh = plan.docker && copied && !volume.external;
+    let name = pod.volumes.add(key, wanted, |mut v| {
+        v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.clone(),
+            read_only: None,
+        });
+        v
+    });
+    (name, fresh)
+}
+
+/// Docker fills a fresh volume with what the image has at the mount point; Kubernetes never does.
+fn copy_up(
+    volume: &str,
+    target: &str,
+    sub_path: Option<&str>,
+    container: &Container,
+    origin: &Origin,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) {
+    if !pod.copied.insert(volume.to_owned()) {
+        return;
+    }
+    let image = container::image(container, pod.plan);
+    if !pod.plan.options.copy_up {
+        let message = format!("`{target}` begins empty, without what the image has there");
+        findings.add(Code("copy-up"), origin, message);
+        return;
+    }
+    let name = pod.container_name(&format!("copy-{volume}"));
+    let line = format!(
+        "if [ -d {from} ] && [ -z \"$(ls -A {FILL})\" ]; then cp -a {from}/. {FILL}/; fi",
+        from = quoted(target)
+    );
+    pod.helpers.push(KubernetesContainer {
+        command: Some(shell(literal(&line))),
+        image: Some(image),
+        name: name.clone(),
+        // Owners are kept only by root.
+        security_context: Some(SecurityContext {
+            run_as_user: Some(0),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(vec![VolumeMount {
+            mount_path: FILL.to_owned(),
+            name: volume.to_owned(),
+            sub_path: sub_path.map(str::to_owned),
+            ..VolumeMount::default()
+        }]),
+        ..KubernetesContainer::default()
+    });
+    let message = format!("the init container `{name}` fills `{target}` and needs a shell and `cp` in the image");
+    findings.add(Code("copy-up-container"), origin, message);
+}
+
+/// The image volumes of Kubernetes are off by default in 1.34, so an init container copies the image's files.
+fn image(
+    reference: &str,
+    pull: Option<&str>,
+    sub_path: Option<&str>,
+    origin: &Origin,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> String {
+    let from = sub_path.unwrap_or_default();
+    let count = pod.images;
+    let volume = pod.volumes.add(format!("image/{reference}/{from}"), &format!("image-{count}"), |v| {
+        empty(v, None, None)
+    });
+    if !pod.copied.insert(volume.clone()) {
+        return volume;
+    }
+    pod.images += 1;
+    let name = pod.container_name(&volume);
+    // All but what the kernel and the volume itself put there.
+    let line = if from.is_empty() {
+        format!(
+            "for f in /* /.[!.]*; do case \"$f\" in /proc|/sys|/dev|{FILL}) ;; *) if [ -e \"$f\" ]; then cp -a \"$f\" \
+             {FILL}/; fi ;; esac; done"
+        )
+    } else {
+        format!("cp -a {}/. {FILL}/", quoted(&format!("/{}", from.trim_matches('/'))))
+    };
+    pod.helpers.push(KubernetesContainer {
+        command: Some(shell(literal(&line))),
+        image: Some(reference.to_owned()),
+        image_pull_policy: pull.and_then(|pull| match pull.to_ascii_lowercase().as_str() {
+            "always" => Some("Always".to_owned()),
+            "never" => Some("Never".to_owned()),
+            "missing" | "if_not_present" | "ifnotpresent" => Some("IfNotPresent".to_owned()),
+            _ => None,
+        }),
+        name: name.clone(),
+        volume_mounts: Some(vec![VolumeMount {
+            mount_path: FILL.to_owned(),
+            name: volume.clone(),
+            ..VolumeMount::default()
+        }]),
+        ..KubernetesContainer::default()
+    });
+    let message = format!("the files of `{reference}` are copied by the init container `{name}`");
+    findings.add(Code("image-volume"), origin, message);
+    volume
+}
+
+/// Whether the mount can be made.
+fn bind(
+    bind: &Bind<'_>,
+    wanted: Option<&str>,
+    entry: &mut VolumeMount,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> bool {
+    let plan = pod.plan;
+    let held = pod.binds.resolve(bind, plan, findings);
+    match held {
+        Held::Map {
+            name,
+            file,
+            items,
+            executable,
+        } => {
+            let mode = (executable && file.is_some()).then_some(0o755);
+            entry.name = pod.volumes.add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                v.config_map = Some(ConfigMapVolumeSource {
+                    default_mode: mode,
+                    items,
+                    name: name.clone(),
+                    optional: None,
+                });
+                v
+            });
+            entry.sub_path = join(file, entry.sub_path.take());
+            // The kubelet mounts them so in any case.
+            entry.read_only = Some(true);
+        }
+        Held::Claim { name, file } => {
+            entry.name = pod.volumes.add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                    claim_name: name.clone(),
+                    read_only: None,
+                });
+                v
+            });
+            entry.sub_path = join(file, entry.sub_path.take());
+        }
+        Held::Node(kind) => {
+            if bind.path.is_empty() || bind.path.split(['/', '\\']).any(|part| part == "..") {
+                let message = format!("`{}` cannot be a path of the node", bind.path);
+                findings.add(Code("mount-impossible"), bind.origin, message);
+                return false;
+            }
+            let wanted = wanted.map_or_else(|| format!("host-{}", path_label(bind.path)), str::to_owned);
+            let key = format!("host/{}/{kind:?}", bind.path);
+            entry.name = pod.volumes.add(key, &wanted, |mut v| {
+                v.host_path = Some(HostPathVolumeSource {
+                    path: bind.path.to_owned(),
+                    type_: kind.map(str::to_owned),
+                });
+                v
+            });
+        }
+    }
+    true
+}
+
+fn object(
+    object: &ObjectMount,
+    target: &str,
+    wanted: Option<&str>,
+    entry: &mut VolumeMount,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) {
+    let ObjectMount {
+        kind,
+        object: name,
+        items,
+        single,
+        mode: file_mode,
+        uid,
+        gid,
+        optional,
+    } = object;
+    let plan = pod.plan;
+    for owner in [uid, gid].into_iter().flatten().filter(|owner| owner.value != "0") {
+        let message = format!("the files of `{name}` belong to root, not to {}", owner.value);
+        findings.add(Code("file-of-root"), &owner.origin, message);
+    }
+    // Docker's default is 0444, Kubernetes' is 0644.
+    let default_mode = match file_mode {
+        Some(file_mode) => mode(file_mode.value, &file_mode.origin, findings),
+        None => plan.docker.then_some(0o444),
+    };
+    let mut keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
+    if *single {
+        let wanted = items.first().map(|item| item.key.as_str());
+        let key = objects::only_key(plan, *kind, name, wanted);
+        let path = keys.first().map_or_else(|| file_name(target), |item| item.path.clone());
+        keys = vec![KeyToPath {
+            key: objects::key(&key),
+            mode: keys.first().and_then(|item| item.mode),
+            path: path.clone(),
+        }];
+        entry.sub_path = Some(path);
+    }
+    let given = plan.object_name(*kind, name);
+    let optional = optional.as_ref().map(|o| o.value);
+    let prefix = match kind {
+        ObjectKind::Config => "config",
+        ObjectKind::Secret => "secret",
+    };
+    let wanted = wanted.map_or_else(|| format!("{prefix}-{}", to_label(name)), str::to_owned);
+    let key = format!("{prefix}/{given}/{default_mode:?}/{optional:?}/{}", json!(keys));
+    let keys = Some(keys).filter(|keys| !keys.is_empty());
+    entry.name = pod.volumes.add(key, &wanted, |mut volume| {
+        match kind {
+            ObjectKind::Config => {
+                volume.config_map = Some(ConfigMapVolumeSource {
+                    default_mode,
+                    items: keys,
+                    name: given,
+                    optional,
+                });
+            }
+            ObjectKind::Secret => {
+                volume.secret = Some(SecretVolumeSource {
+                    default_mode,
+                    items: keys,
+                    optional,
+                    secret_name: Some(given),
+                });
+            }
+        }
+        volume
+    });
+    if plan.docker {
+        entry.read_only = Some(true);
+    }
+}
+
+fn projection(
+    source: &MountSource,
+    container: &Container,
+    origin: &Origin,
+    pod: &Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> Option<Value> {
+    let projection = match source {
+        MountSource::Object(ObjectMount {
+            kind,
+            object,
+            items,
+            single: _,
+            mode: _,
+            uid: _,
+            gid: _,
+            optional,
+        }) => {
+            let keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
+            let items = Some(keys).filter(|keys| !keys.is_empty());
+            let name = pod.plan.object_name(*kind, object);
+            let optional = optional.as_ref().map(|o| o.value);
+            match kind {
+                ObjectKind::Config => VolumeProjection {
+                    config_map: Some(ConfigMapProjection { items, name, optional }),
+                    ..VolumeProjection::default()
+                },
+                ObjectKind::Secret => VolumeProjection {
+                    secret: Some(SecretProjection { items, name, optional }),
+                    ..VolumeProjection::default()
+                },
+            }
+        }
+        MountSource::Fields(fields) => VolumeProjection {
+            downward_api: Some(DownwardAPIProjection {
+                items: Some(self::fields(fields, container, origin, findings)),
+            }),
+            ..VolumeProjection::default()
+        },
+        MountSource::Other { kind, value } => return Some(json!({kind: value})),
+        _ => {
+            let message = "a part of a joined folder can only be a config, a secret or fields";
+            findings.add(Code("mount-impossible"), origin, message);
+            return None;
+        }
+    };
+    Some(json!(projection))
+}
+
+fn fields(
+    fields: &[(String, String)],
+    container: &Container,
+    origin: &Origin,
+    findings: &mut Findings,
+) -> Vec<DownwardAPIVolumeFile> {
+    let mut files = Vec::new();
+    for (path, field) in fields {
+        let mut file = DownwardAPIVolumeFile {
+            path: path.clone(),
+            ..DownwardAPIVolumeFile::default()
+        };
+        if let Some(resource) = field.strip_prefix("resource:") {
+            file.resource_field_ref = Some(ResourceFieldSelector {
+                container_name: Some(to_label(&container.name.value)),
+                divisor: None,
+                resource: resource.to_owned(),
+            });
+        } else if field.starts_with("metadata.") {
+            file.field_ref = Some(ObjectFieldSelector {
+                api_version: None,
+                field_path: field.clone(),
+            });
+        } else {
+            let message = format!("an instance has no field `{field}` that can be a file");
+            findings.add(Code("env-field"), origin, message);
+            continue;
+        }
+        files.push(file);
+    }
+    files
+}
+
+fn item(item: &ObjectItem, findings: &mut Findings) -> KeyToPath {
+    let ObjectItem {
+        key,
+        path,
+        mode: item_mode,
+        origin,
+    } = item;
+    let relative: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    let relative = if relative.is_empty() { objects::key(key) } else { relative.join("/") };
+    if relative != *path && !path.is_empty() {
+        let message = format!("`{path}` cannot lead out of the folder and is `{relative}`");
+        findings.add(Code("mount-target"), origin, message);
+    }
+    KeyToPath {
+        key: objects::key(key),
+        mode: item_mode.and_then(|m| mode(m, origin, findings)),
+        path: relative,
+    }
+}
+
+fn mode(mode: u32, origin: &Origin, findings: &mut Findings) -> Option<i32> {
+    if mode > 0o777 {
+        let message = format!("the mode {mode:04o} is cut to {:04o}", mode & 0o777);
+        findings.add(Code("file-mode"), origin, message);
+    }
+    i32::try_from(mode & 0o777).ok()
+}
+
+fn propagation(
+    propagation: &Sourced<Propagation>,
+    container: &Container,
+    findings: &mut Findings,
+) -> Option<String> {
+    let privileged = container.security.privileged.as_ref().is_some_and(|p| p.value);
+    let mut both = || {
+        if privileged {
+            return "Bidirectional";
+        }
+        let message = "mounts of the container do not spread to the node, since it is not privileged";
+        findings.add(Code("mount-propagation"), &propagation.origin, message);
+        "HostToContainer"
+    };
+    let word = match &propagation.value {
+        Propagation::Private => "None",
+        Propagation::FromHost => "HostToContainer",
+        Propagation::Both => both(),
+        Propagation::Other(form) => {
+            let word = match form.as_str() {
+                "shared" => both(),
+                "slave" => "HostToContainer",
+                _ => "None",
+            };
+            let message = format!("`{form}` also spreads to mounts below it");
+            findings.add(Code("mount-propagation"), &propagation.origin, message);
+            word
+        }
+    };
+    Some(word.to_owned())
+}
+
+/// A path inside of a volume: relative, and never out of it.
+fn sub_path(path: &Sourced<String>, findings: &mut Findings) -> Option<String> {
+    let parts: Vec<_> = path.value.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    if parts.contains(&"..") {
+        let message = format!("`{}` leads out of the volume, so the whole volume is mounted", path.value);
+        findings.add(Code("mount-target"), &path.origin, message);
+        return None;
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+fn join(first: Option<String>, second: Option<String>) -> Option<String> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first}/{second}")),
+        (first, second) => first.or(second),
+    }
+}
+
+/// The path without a slash at its end, as two mounts are compared.
+fn target(path: &str) -> String {
+    match path.trim_end_matches('/') {
+        "" if path.starts_with('/') => "/".to_owned(),
+        trimmed => trimmed.to_owned(),
+    }
+}
+
+fn file_name(path: &str) -> String {
+    path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("file").to_owned()
+}
+
+/// A path as part of a volume's name.
+fn path_label(path: &str) -> String {
+    let label = path.trim_matches(['/', '\\', '.']);
+    if label.is_empty() {
+        return "root".to_owned();
+    }
+    let label = to_label(label);
+    if is_label(&label) { label } else { "path".to_owned() }
+}
+
+/// Names of claims that each instance gets for itself, by the name that mounts use.
+pub(super) type Claims = BTreeMap<String, String>;

@@ -1,0 +1,174 @@
+//! Nothing is lost in silence: deleting or changing any key of any fixture changes the output or the findings.
+
+use std::path::{Path, PathBuf};
+
+use migrate::orchestration::compose::ComposeTarget;
+use migrate::source::{Limits, Sources, parse};
+use serde_json::Value;
+use tests::fixtures::{self, ComposeFixture};
+use tests::run::{Overlay, outcome, text_to_file, to_objects};
+
+#[test]
+fn every_key_of_compose_counts() {
+    let mut silent = Vec::new();
+    for fixture in fixtures::compose() {
+        for path in project_files(&fixture) {
+            let Some(documents) = documents(&path) else { continue };
+            let baseline = with(&fixture, &path, &documents);
+            for (index, document) in documents.iter().enumerate() {
+                for place in places(document) {
+                    for (what, changed) in variants(document, &place) {
+                        let mut edited = documents.clone();
+                        edited[index] = changed;
+                        if with(&fixture, &path, &edited) == baseline {
+                            silent.push(format!("{}: {} {what}", fixture.name, show(&place)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{} silent edits:\n{}", silent.len(), silent.join("\n"));
+}
+
+#[test]
+fn every_field_of_kubernetes_counts() {
+    let mut silent = Vec::new();
+    for fixture in fixtures::kubernetes() {
+        let paths = if fixture.path.is_dir() {
+            fixtures::files(&fixture.path)
+        } else {
+            vec![fixture.path.clone()]
+        };
+        let all: Vec<_> = paths.iter().filter_map(|p| documents(p)).flatten().collect();
+        for target in [ComposeTarget::Compose, ComposeTarget::Swarm] {
+            let baseline = outcome(&text_to_file(yaml(&all), target));
+            for index in 0..all.len() {
+                for place in places(&all[index]) {
+                    for (what, changed) in variants(&all[index], &place) {
+                        let mut edited = all.clone();
+                        edited[index] = changed;
+                        if outcome(&text_to_file(yaml(&edited), target)) == baseline {
+                            silent.push(format!("{} {target:?}: [{index}] {} {what}", fixture.name, show(&place)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{} silent edits:\n{}", silent.len(), silent.join("\n"));
+}
+
+fn project_files(fixture: &ComposeFixture) -> Vec<PathBuf> {
+    if fixture.files.is_empty() {
+        let names = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+        let found = names.iter().map(|n| fixture.folder.join(n)).find(|p| p.is_file());
+        return found.into_iter().collect();
+    }
+    fixture.files.iter().map(|f| fixture.folder.join(f)).filter(|f| f.is_file()).collect()
+}
+
+/// The documents of a file; `None` if it has tags or cannot be read, as JSON cannot say those.
+fn documents(path: &Path) -> Option<Vec<Value>> {
+    let text = String::from_utf8(std::fs::read(path).ok()?).ok()?;
+    if text.contains("!reset") || text.contains("!override") {
+        return None;
+    }
+    let file = Sources::default().add("", "");
+    let nodes = parse(file, &text, &Limits::default()).ok()?;
+    Some(nodes.iter().map(migrate::source::Node::to_json).collect())
+}
+
+fn yaml(documents: &[Value]) -> String {
+    documents.iter().map(|d| format!("---\n{d}\n")).collect()
+}
+
+fn with(fixture: &ComposeFixture, path: &Path, documents: &[Value]) -> String {
+    let mut files = Overlay::default();
+    files.changed.add(path, yaml(documents));
+    outcome(&to_objects(fixture, &files))
+}
+
+type Place = Vec<Step>;
+
+#[derive(Clone)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+fn show(place: &Place) -> String {
+    place
+        .iter()
+        .map(|step| match step {
+            Step::Key(key) => format!(".{key}"),
+            Step::Index(index) => format!("[{index}]"),
+        })
+        .collect()
+}
+
+/// All keys and items, however deep.
+fn places(value: &Value) -> Vec<Place> {
+    let mut all = Vec::new();
+    let mut stack = vec![(Vec::new(), value)];
+    while let Some((place, value)) = stack.pop() {
+        let children: Vec<(Step, &Value)> = match value {
+            Value::Object(map) => map.iter().map(|(k, v)| (Step::Key(k.clone()), v)).collect(),
+            Value::Array(items) => items.iter().enumerate().map(|(i, v)| (Step::Index(i), v)).collect(),
+            _ => Vec::new(),
+        };
+        for (step, child) in children {
+            let mut deeper: Place = place.clone();
+            deeper.push(step);
+            all.push(deeper.clone());
+            stack.push((deeper, child));
+        }
+    }
+    all
+}
+
+/// The document without what stands at a place, and with another value there.
+fn variants(document: &Value, place: &Place) -> Vec<(&'static str, Value)> {
+    let Some((last, parents)) = place.split_last() else { return Vec::new() };
+    let mut deleted = document.clone();
+    let mut changed = document.clone();
+    for (value, delete) in [(&mut deleted, true), (&mut changed, false)] {
+        let mut at = value;
+        for step in parents {
+            at = match step {
+                Step::Key(key) => &mut at[key.as_str()],
+                Step::Index(index) => &mut at[*index],
+            };
+        }
+        match (at, last) {
+            (Value::Object(map), Step::Key(key)) if delete => {
+                map.shift_remove(key);
+            }
+            (Value::Array(items), Step::Index(index)) if delete => {
+                items.remove(*index);
+            }
+            (Value::Object(map), Step::Key(key)) => {
+                if let Some(value) = map.get_mut(key) {
+                    other(value);
+                }
+            }
+            (Value::Array(items), Step::Index(index)) => other(&mut items[*index]),
+            _ => {}
+        }
+    }
+    let mut all = vec![("deleted", deleted)];
+    if changed != *document {
+        all.push(("changed", changed));
+    }
+    all
+}
+
+/// Another value of the same type.
+fn other(value: &mut Value) {
+    *value = match &*value {
+        Value::Bool(b) => Value::Bool(!b),
+        Value::Number(n) => n.as_i64().map_or(Value::from(7), |n| Value::from(n + 1)),
+        Value::String(s) => Value::String(format!("{s}x")),
+        other => other.clone(),
+    };
+}
