@@ -17,7 +17,10 @@ fn convert(text: &str) -> Result<Conversion, Box<Failure>> {
     let folder = fixtures::folder().join("cases");
     let mut files = Overlay::default();
     files.changed.add(folder.join("case.yaml"), text);
-    assert!(matches!(files.kind(&folder.join("files/config.txt")), migrate::source::PathKind::File(_)));
+    assert!(matches!(
+        files.kind(&folder.join("files/config.txt")),
+        migrate::source::PathKind::File(_)
+    ));
     let options = LoadOptions {
         files: vec![PathBuf::from("case.yaml")],
         working_dir: folder,
@@ -39,7 +42,9 @@ fn one_case_for_each_path() {
     for row in rows {
         // The list writes `S` for a service.
         let path = match row[0].strip_prefix('S') {
-            Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => format!("services.*{rest}"),
+            Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => {
+                format!("services.*{rest}")
+            }
             _ => row[0].clone(),
         };
         let (path, text) = (path.as_str(), row[2].as_str());
@@ -51,7 +56,16 @@ fn one_case_for_each_path() {
         let conversion = match &result {
             Ok(conversion) => conversion,
             Err(failure) => {
-                wrong.push(format!("{path}: refused: {:?}", failure.findings.as_slice().iter().filter(|f| f.severity() == Severity::Error).map(|f| (&f.code, &f.message)).collect::<Vec<_>>()));
+                wrong.push(format!(
+                    "{path}: refused: {:?}",
+                    failure
+                        .findings
+                        .as_slice()
+                        .iter()
+                        .filter(|f| f.severity() == Severity::Error)
+                        .map(|f| (&f.code, &f.message))
+                        .collect::<Vec<_>>()
+                ));
                 continue;
             }
         };
@@ -65,17 +79,28 @@ fn one_case_for_each_path() {
             .collect();
         let worst = about.iter().map(|(severity, _)| *severity).max();
         // What an exact key says can be lost with a value that stands below it.
-        let own = conversion.findings.as_slice().iter().filter(|f| depth(&f.path) == depth(path) && matches_path(&f.path, path));
+        let own = conversion
+            .findings
+            .as_slice()
+            .iter()
+            .filter(|f| depth(&f.path) == depth(path) && matches_path(&f.path, path));
         let worst_own = own.map(migrate::finding::Finding::severity).max();
-        *verdicts.entry(verdict_name(key.kubernetes.verdict)).or_default() += 1;
+        *verdicts
+            .entry(verdict_name(key.kubernetes.verdict))
+            .or_default() += 1;
         let fits = match key.kubernetes.verdict {
             Verdict::Exact => worst_own.is_none_or(|w| w <= Severity::Warning),
             Verdict::Approximate => worst.is_none_or(|w| w <= Severity::Loss),
             Verdict::Unsupported => worst >= Some(Severity::Info),
-            Verdict::NoEffect | Verdict::Loader | Verdict::Build => worst.is_none_or(|w| w <= Severity::Loss),
+            Verdict::NoEffect | Verdict::Loader | Verdict::Build => {
+                worst.is_none_or(|w| w <= Severity::Loss)
+            }
         };
         if !fits {
-            wrong.push(format!("{path}: {:?}, but the findings say {about:?}", key.kubernetes.verdict));
+            wrong.push(format!(
+                "{path}: {:?}, but the findings say {about:?}",
+                key.kubernetes.verdict
+            ));
         }
         // Without the key the outcome is another one: it was not lost in silence.
         if let Some(without) = without(text, path)
@@ -85,11 +110,19 @@ fn one_case_for_each_path() {
         }
     }
     println!("verdicts: {verdicts:?}");
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 fn depth(path: &str) -> usize {
-    path.replace('[', ".[").split('.').filter(|s| !s.is_empty()).count()
+    path.replace('[', ".[")
+        .split('.')
+        .filter(|s| !s.is_empty())
+        .count()
 }
 
 fn verdict_name(verdict: Verdict) -> &'static str {
@@ -106,20 +139,38 @@ fn verdict_name(verdict: Verdict) -> &'static str {
 /// Whether `services.web.ports[0].target` is an example of `services.*.ports[].target`, or stands above or below it.
 fn matches_path(real: &str, pattern: &str) -> bool {
     let steps = |text: &str| -> Vec<String> {
-        text.replace('[', ".[").split('.').filter(|s| !s.is_empty()).map(str::to_owned).collect()
+        text.replace('[', ".[")
+            .split('.')
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect()
     };
     let (real, pattern) = (steps(real), steps(pattern));
     // What is said of a whole section says nothing of a key in it.
-    real.len() >= pattern.len().min(if pattern.first().is_some_and(|p| p == "services") { 3 } else { 1 })
-        && pattern.iter().zip(&real).all(|(p, r)| p == r || (p == "*" && !r.starts_with('[')) || (p == "[]" && r.starts_with('[')))
+    real.len()
+        >= pattern
+            .len()
+            .min(if pattern.first().is_some_and(|p| p == "services") {
+                3
+            } else {
+                1
+            })
+        && pattern.iter().zip(&real).all(|(p, r)| {
+            p == r || (p == "*" && !r.starts_with('[')) || (p == "[]" && r.starts_with('['))
+        })
 }
 
 /// The file without what stands at the path.
 fn without(text: &str, path: &str) -> Option<String> {
     let mut value: serde_json::Value = serde_yaml::from_str(text).ok()?;
-    let steps: Vec<String> =
-        path.replace("[]", ".[]").split('.').filter(|s| !s.is_empty()).map(str::to_owned).collect();
-    let steps = if value.get("services").is_none() && steps.first().is_some_and(|s| s == "services") {
+    let steps: Vec<String> = path
+        .replace("[]", ".[]")
+        .split('.')
+        .filter(|s| !s.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let steps = if value.get("services").is_none() && steps.first().is_some_and(|s| s == "services")
+    {
         // A file of the first version.
         steps[1..].to_vec()
     } else {

@@ -34,8 +34,14 @@ pub fn compose() -> Vec<ComposeFixture> {
     let mut all = Vec::new();
     for folder in folders(&folder().join("applications")) {
         for file in files(&folder) {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if (name.starts_with("docker-compose") || name.starts_with("docker-stack")) && name.ends_with(".yml") {
+            let name = file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if (name.starts_with("docker-compose") || name.starts_with("docker-stack"))
+                && name.ends_with(".yml")
+            {
                 all.push(ComposeFixture {
                     name: format!("{}-{}", base(&folder), name.trim_end_matches(".yml")),
                     folder: folder.clone(),
@@ -118,18 +124,26 @@ pub fn folders(folder: &Path) -> Vec<PathBuf> {
 /// Files in a folder, sorted.
 #[must_use]
 pub fn files(folder: &Path) -> Vec<PathBuf> {
-    entries(folder).into_iter().filter(|p| p.is_file()).collect()
+    entries(folder)
+        .into_iter()
+        .filter(|p| p.is_file())
+        .collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let Ok(read) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(read) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut paths: Vec<_> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths
 }
 
 fn base(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn read(path: &Path) -> Option<String> {

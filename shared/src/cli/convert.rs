@@ -64,7 +64,12 @@ pub fn finish(
     }
 }
 
-fn succeed(conversion: Conversion, output: &OutputOptions, options: &ReportOptions, what: &str) -> Exit {
+fn succeed(
+    conversion: Conversion,
+    output: &OutputOptions,
+    options: &ReportOptions,
+    what: &str,
+) -> Exit {
     let printer = options.printer();
     let Conversion {
         output: documents,
@@ -123,9 +128,12 @@ fn write_report(
     sources: &Sources,
     printer: Printer,
 ) -> Result<(), Exit> {
-    let Some(path) = &options.report else { return Ok(()) };
+    let Some(path) = &options.report else {
+        return Ok(());
+    };
     // Writing JSON values to memory cannot fail.
-    let mut text = serde_json::to_string_pretty(&report::to_json(findings, sources)).unwrap_or_default();
+    let mut text =
+        serde_json::to_string_pretty(&report::to_json(findings, sources)).unwrap_or_default();
     text.push('\n');
     fs_err::write(path, text).map_err(|error| {
         printer.complain(&format!("error: {error}"));

@@ -146,22 +146,69 @@ fn quoted(text: &str, out: &mut String) {
 
 /// Characters that YAML does not print as they are (YAML 1.2.2, section 5.1), and the byte order mark.
 fn needs_escape(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
 }
 
 /// Several lines that a literal block gives back exactly.
 fn is_block(text: &str) -> bool {
     text.contains('\n')
         && !text.starts_with(['\n', ' '])
-        && !text.chars().any(|c| c != '\n' && (needs_escape(c) || c == '\r'))
+        && !text
+            .chars()
+            .any(|c| c != '\n' && (needs_escape(c) || c == '\r'))
         && text.lines().all(|line| !line.ends_with([' ', '\t']))
         && !text.trim_end_matches('\n').is_empty()
 }
 
 fn is_plain(text: &str) -> bool {
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | ',' | '=' | '(' | ')' | '@' | '$' | ' ' | ':' | '~' | ';' | '^' | '<' | '>' | '{' | '}' | '[' | ']' | '*' | '&' | '!' | '|' | '%' | '?' | '"' | '\'' | '#' | '\\') || (!c.is_ascii() && !needs_escape(c));
-    let Some(first) = text.chars().next() else { return false };
-    let first_ok = first.is_ascii_alphanumeric() || matches!(first, '/' | '.' | '_' | '$' | '(' | '+' | '^' | '\\') || (!first.is_ascii() && !needs_escape(first));
+    let safe = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(
+                c,
+                '-' | '_'
+                    | '.'
+                    | '/'
+                    | '+'
+                    | ','
+                    | '='
+                    | '('
+                    | ')'
+                    | '@'
+                    | '$'
+                    | ' '
+                    | ':'
+                    | '~'
+                    | ';'
+                    | '^'
+                    | '<'
+                    | '>'
+                    | '{'
+                    | '}'
+                    | '['
+                    | ']'
+                    | '*'
+                    | '&'
+                    | '!'
+                    | '|'
+                    | '%'
+                    | '?'
+                    | '"'
+                    | '\''
+                    | '#'
+                    | '\\'
+            )
+            || (!c.is_ascii() && !needs_escape(c))
+    };
+    let Some(first) = text.chars().next() else {
+        return false;
+    };
+    let first_ok = first.is_ascii_alphanumeric()
+        || matches!(first, '/' | '.' | '_' | '$' | '(' | '+' | '^' | '\\')
+        || (!first.is_ascii() && !needs_escape(first));
     // A dash begins a list only before a space, but a lone one or several are something else.
     let dash_ok = first == '-' && text.len() > 1 && !text[1..].starts_with([' ', '-']);
     (first_ok || dash_ok)
@@ -176,15 +223,25 @@ fn is_plain(text: &str) -> bool {
 /// What YAML 1.1 takes for a boolean, a number or a date (yaml.org, type repository for 1.1).
 fn is_other_in_yaml_1_1(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    if matches!(lower.as_str(), "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null" | "~" | "<<" | "=") {
+    if matches!(
+        lower.as_str(),
+        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null" | "~" | "<<" | "="
+    ) {
         return true;
     }
     let body = lower.trim_start_matches(['+', '-']);
     let starts_like_number = body.starts_with(|c: char| c.is_ascii_digit())
-        || (body.starts_with('.') && body[1..].starts_with(|c: char| c.is_ascii_digit() || matches!(c, 'i' | 'n')));
+        || (body.starts_with('.')
+            && body[1..].starts_with(|c: char| c.is_ascii_digit() || matches!(c, 'i' | 'n')));
     // Octal, binary and hexadecimal numbers, base 60, underscores, exponents, dates: all of these characters at most.
     starts_like_number
-        && body.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '_' | ':' | '.' | 'x' | 'o' | '+' | '-' | 't' | 'z' | ' ' | 'i' | 'n'))
+        && body.chars().all(|c| {
+            c.is_ascii_hexdigit()
+                || matches!(
+                    c,
+                    '_' | ':' | '.' | 'x' | 'o' | '+' | '-' | 't' | 'z' | ' ' | 'i' | 'n'
+                )
+        })
 }
 
 fn spaces(count: usize, out: &mut String) {
@@ -200,22 +257,94 @@ mod tests {
 
     fn back(text: &str) -> Value {
         let file = Sources::default().add("", "");
-        parse(file, text, &Limits::default()).unwrap_or_else(|e| panic!("{e:?}\n{text}"))[0].to_json()
+        parse(file, text, &Limits::default()).unwrap_or_else(|e| panic!("{e:?}\n{text}"))[0]
+            .to_json()
     }
 
     #[test]
     fn text_stays_text() {
         for text in [
-            "no", "Yes", "on", "y", "null", "~", "", " x", "x ", "0123", "0o17", "1e3", "22:22", "1_000", "0x1F", ".5", "-.inf",
-            "2024-01-01", "a: b", "a:", "a #b", "#a", "- a", "-", "--", "-x", "?a", "*a", "&a", "!a", "|", ">", "@a", "`a", "%a",
-            "{a", "[a", "a\nb", "a\nb\n", "a\nb\n\n", "\na", " a\nb", "a \nb", "a\n  b\n", "a\tb", "a\u{0}b", "a\u{85}b", "\u{feff}a",
-            "日本", "'", "\"", "it's", "a\\b", "$HOME", "${A}", "=", "<<", "---", "...", "a,b", "true ", "1.2.3", "12345678901234567890",
-            "\r\n", "a\r\nb", "😀",
+            "no",
+            "Yes",
+            "on",
+            "y",
+            "null",
+            "~",
+            "",
+            " x",
+            "x ",
+            "0123",
+            "0o17",
+            "1e3",
+            "22:22",
+            "1_000",
+            "0x1F",
+            ".5",
+            "-.inf",
+            "2024-01-01",
+            "a: b",
+            "a:",
+            "a #b",
+            "#a",
+            "- a",
+            "-",
+            "--",
+            "-x",
+            "?a",
+            "*a",
+            "&a",
+            "!a",
+            "|",
+            ">",
+            "@a",
+            "`a",
+            "%a",
+            "{a",
+            "[a",
+            "a\nb",
+            "a\nb\n",
+            "a\nb\n\n",
+            "\na",
+            " a\nb",
+            "a \nb",
+            "a\n  b\n",
+            "a\tb",
+            "a\u{0}b",
+            "a\u{85}b",
+            "\u{feff}a",
+            "日本",
+            "'",
+            "\"",
+            "it's",
+            "a\\b",
+            "$HOME",
+            "${A}",
+            "=",
+            "<<",
+            "---",
+            "...",
+            "a,b",
+            "true ",
+            "1.2.3",
+            "12345678901234567890",
+            "\r\n",
+            "a\r\nb",
+            "😀",
         ] {
-            let document = json!({"k": text, "l": [text, {"m": text}], "o": {"p": [[text]]}, text: 1});
-            assert_eq!(back(&emit(&document)), document, "{text:?}:\n{}", emit(&document));
+            let document =
+                json!({"k": text, "l": [text, {"m": text}], "o": {"p": [[text]]}, text: 1});
+            assert_eq!(
+                back(&emit(&document)),
+                document,
+                "{text:?}:\n{}",
+                emit(&document)
+            );
             // The other reader agrees.
-            assert_eq!(serde_yaml::from_str::<Value>(&emit(&document)).unwrap(), document, "{text:?}");
+            assert_eq!(
+                serde_yaml::from_str::<Value>(&emit(&document)).unwrap(),
+                document,
+                "{text:?}"
+            );
         }
     }
 

@@ -15,9 +15,9 @@ mod path;
 
 pub use emit::emit;
 pub use fields::{Fields, Item};
-pub use files::{Disk, Files, Memory, PathKind, normalize};
 pub use file::{FileId, Position, SourceFile, Sources};
-pub use ledger::{Leftover, Ledger, Origin, Sourced};
+pub use files::{Disk, Files, Memory, PathKind, normalize};
+pub use ledger::{Ledger, Leftover, Origin, Sourced};
 pub use node::{Entry, Kind, Mapping, Node, Scalar, Tag, Value};
 pub use parse::{Limits, parse};
 pub use path::KeyPath;

@@ -53,7 +53,11 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
             line: small(line),
             column: small(column),
         };
-        return Err(error("bad-syntax", at, "a NUL byte is not allowed in YAML".into()));
+        return Err(error(
+            "bad-syntax",
+            at,
+            "a NUL byte is not allowed in YAML".into(),
+        ));
     }
     // A byte order mark is allowed at the start of a stream (YAML 1.2.2, section 5.2).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -75,7 +79,11 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
                 line: small(marker.line()),
                 column: small(marker.col() + 1),
             };
-            error("bad-syntax", at, explain_syntax(e.info(), text, marker.line()))
+            error(
+                "bad-syntax",
+                at,
+                explain_syntax(e.info(), text, marker.line()),
+            )
         })?;
         let at = builder.position(span);
         let done = match event {
@@ -214,10 +222,15 @@ impl Builder<'_> {
     fn attach(&self, open: &mut Open, node: Node) -> Result<(), Box<Finding>> {
         match &mut open.content {
             Content::Sequence(items) => items.push(node),
-            Content::Mapping { mapping, merges, key } => match key.take() {
+            Content::Mapping {
+                mapping,
+                merges,
+                key,
+            } => match key.take() {
                 None => {
                     let Value::Scalar(scalar) = &node.value else {
-                        let message = "a key must be a single value, not a list or a mapping".into();
+                        let message =
+                            "a key must be a single value, not a list or a mapping".into();
                         return Err(error("bad-key", node.at, message));
                     };
                     let is_merge = matches!(&node.tag, Some(Tag::Other(tag)) if tag == MERGE_KEY);
@@ -249,7 +262,9 @@ impl Builder<'_> {
         let value = match content {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping {
-                mut mapping, merges, ..
+                mut mapping,
+                merges,
+                ..
             } => {
                 for merge in merges {
                     self.merge(&mut mapping, merge)?;
@@ -272,10 +287,12 @@ impl Builder<'_> {
                 }
                 Ok(())
             }
-            Value::Sequence(items) if items.iter().all(|i| i.as_mapping().is_some()) => {
-                items.into_iter().try_for_each(|item| self.merge(into, item))
-            }
-            Value::Scalar(Scalar { kind: Kind::Null, .. }) => Ok(()),
+            Value::Sequence(items) if items.iter().all(|i| i.as_mapping().is_some()) => items
+                .into_iter()
+                .try_for_each(|item| self.merge(into, item)),
+            Value::Scalar(Scalar {
+                kind: Kind::Null, ..
+            }) => Ok(()),
             _ => Err(error(
                 "bad-merge-key",
                 at,
@@ -361,7 +378,11 @@ mod tests {
 
     fn json(text: &str) -> String {
         let nodes = read(text).unwrap();
-        nodes.iter().map(|n| n.to_json().to_string()).collect::<Vec<_>>().join("|")
+        nodes
+            .iter()
+            .map(|n| n.to_json().to_string())
+            .collect::<Vec<_>>()
+            .join("|")
     }
 
     fn code(text: &str) -> &'static str {
@@ -371,7 +392,13 @@ mod tests {
     #[test]
     fn positions_are_those_of_the_text() {
         let nodes = read("a:\n  - b: 1\n").unwrap();
-        let inner = &nodes[0].as_mapping().unwrap().get("a").unwrap().as_sequence().unwrap()[0];
+        let inner = &nodes[0]
+            .as_mapping()
+            .unwrap()
+            .get("a")
+            .unwrap()
+            .as_sequence()
+            .unwrap()[0];
         let entry = inner.as_mapping().unwrap().0.get("b").unwrap();
         assert_eq!((entry.key_at.line, entry.key_at.column), (2, 5));
         assert_eq!((entry.node.at.line, entry.node.at.column), (2, 8));
@@ -388,7 +415,10 @@ mod tests {
 
     #[test]
     fn documents_and_empty_ones() {
-        assert_eq!(json("a: 1\n---\n# nothing\n---\nb: 2\n"), r#"{"a":1}|{"b":2}"#);
+        assert_eq!(
+            json("a: 1\n---\n# nothing\n---\nb: 2\n"),
+            r#"{"a":1}|{"b":2}"#
+        );
         assert_eq!(json(""), "");
     }
 

@@ -19,10 +19,16 @@ pub struct BadLine {
 ///
 /// # Errors
 /// The first line that cannot be understood.
-pub fn parse(text: &str, outer: &BTreeMap<String, String>) -> Result<Vec<(String, Option<String>)>, BadLine> {
+pub fn parse(
+    text: &str,
+    outer: &BTreeMap<String, String>,
+) -> Result<Vec<(String, Option<String>)>, BadLine> {
     let mut seen = outer.clone();
     let mut variables = Vec::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let text = text
+        .strip_prefix('\u{feff}')
+        .unwrap_or(text)
+        .replace("\r\n", "\n");
     let mut rest = text.as_str();
     let mut line = 1;
     while !rest.is_empty() {
@@ -42,7 +48,10 @@ pub fn parse(text: &str, outer: &BTreeMap<String, String>) -> Result<Vec<(String
         let name = body[..name_end].trim();
         let bad = |message: String| BadLine { line, message };
         if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(bad(format!("`{}` is not the name of a variable", body[..name_end].trim())));
+            return Err(bad(format!(
+                "`{}` is not the name of a variable",
+                body[..name_end].trim()
+            )));
         }
         let after_name = &body[name_end..];
         if !after_name.starts_with(['=', ':']) {
@@ -77,7 +86,8 @@ pub fn parse_raw(text: &str) -> Vec<(String, Option<String>)> {
 fn value(text: &str, variables: &BTreeMap<String, String>) -> Result<(String, usize), String> {
     match text.chars().next() {
         Some(quote @ ('"' | '\'')) => {
-            let end = closing_quote(&text[1..], quote).ok_or_else(|| format!("the quote {quote} is not closed"))?;
+            let end = closing_quote(&text[1..], quote)
+                .ok_or_else(|| format!("the quote {quote} is not closed"))?;
             let inner = &text[1..=end];
             let after = &text[end + 2..];
             let line_end = after.find('\n').map_or(after.len(), |i| i + 1);
@@ -100,7 +110,10 @@ fn value(text: &str, variables: &BTreeMap<String, String>) -> Result<(String, us
                 Some(comment) => &line[..comment],
                 None => line,
             };
-            Ok((expand(value.trim(), variables, &mut BTreeSet::new())?, line_end))
+            Ok((
+                expand(value.trim(), variables, &mut BTreeSet::new())?,
+                line_end,
+            ))
         }
     }
 }
@@ -184,7 +197,10 @@ mod tests {
     fn raw_is_verbatim() {
         assert_eq!(
             parse_raw("A='x' # y\n#c\nB=$A"),
-            [("A".into(), Some("'x' # y".into())), ("B".into(), Some("$A".into()))]
+            [
+                ("A".into(), Some("'x' # y".into())),
+                ("B".into(), Some("$A".into()))
+            ]
         );
     }
 }

@@ -22,16 +22,23 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
                         lost(&old.node, &path, findings);
                     }
                     let origin = Origin::new(entry.key_at, path);
-                    findings.add(Code("resolved-by-loader"), &origin, format!("`{}` is reset", origin.path));
+                    findings.add(
+                        Code("resolved-by-loader"),
+                        &origin,
+                        format!("`{}` is reset", origin.path),
+                    );
                     continue;
                 }
                 match below.0.get_mut(&key) {
                     Some(old) => merge(&mut old.node, entry.node, &path, findings),
                     None => {
-                        below.0.insert(key, crate::source::Entry {
-                            key_at: entry.key_at,
-                            node: settle(entry.node),
-                        });
+                        below.0.insert(
+                            key,
+                            crate::source::Entry {
+                                key_at: entry.key_at,
+                                node: settle(entry.node),
+                            },
+                        );
                     }
                 }
             }
@@ -129,7 +136,9 @@ fn list_rule(path: &KeyPath) -> ListRule {
 }
 
 fn identity(node: &Node, keys: &[&str]) -> Vec<Option<String>> {
-    let Some(map) = node.as_mapping() else { return vec![node.as_text().map(str::to_owned)] };
+    let Some(map) = node.as_mapping() else {
+        return vec![node.as_text().map(str::to_owned)];
+    };
     let value = |key: &str| map.get(key).and_then(Node::as_text).map(str::to_owned);
     let mut id: Vec<_> = keys.iter().map(|key| value(key)).collect();
     // Without a target, a config or secret is known by its source; a port's protocol is tcp.
@@ -151,7 +160,10 @@ pub(super) fn same_value(a: &Node, b: &Node) -> bool {
         }
         (Value::Mapping(a), Value::Mapping(b)) => {
             a.len() == b.len()
-                && a.iter().all(|(key, entry)| b.get(key).is_some_and(|other| same_value(&entry.node, other)))
+                && a.iter().all(|(key, entry)| {
+                    b.get(key)
+                        .is_some_and(|other| same_value(&entry.node, other))
+                })
         }
         _ => false,
     }

@@ -23,9 +23,16 @@ impl<'a> Writer<'a> {
         if self.joins(site) {
             return;
         }
-        let replicas = site.unit.replicas.as_ref().filter(|_| site.instance.ordinal.is_none()).map(|r| r.value);
+        let replicas = site
+            .unit
+            .replicas
+            .as_ref()
+            .filter(|_| site.instance.ordinal.is_none())
+            .map(|r| r.value);
         match &site.unit.kind {
-            UnitKind::Service(_) | UnitKind::Stateful(_) | UnitKind::Bare => put_some(deploy, "replicas", replicas),
+            UnitKind::Service(_) | UnitKind::Stateful(_) | UnitKind::Bare => {
+                put_some(deploy, "replicas", replicas)
+            }
             UnitKind::Daemon => put(deploy, "mode", "global"),
             UnitKind::Job(job) => self.write_job(site, job, deploy),
             // Started from outside: see `write_schedule`.
@@ -51,13 +58,20 @@ impl<'a> Writer<'a> {
             indexed: _,
         } = job;
         let suspended = suspend.as_ref().is_some_and(|s| s.value);
-        let replicas = completions.as_ref().or(parallelism.as_ref()).map(|c| c.value);
+        let replicas = completions
+            .as_ref()
+            .or(parallelism.as_ref())
+            .map(|c| c.value);
         let replicas = replicas.or(site.unit.replicas.as_ref().map(|r| r.value));
         if on_each_node.as_ref().is_some_and(|o| o.value) {
             put(deploy, "mode", "global-job");
         } else if self.is_swarm() {
             put(deploy, "mode", "replicated-job");
-            put_some(deploy, "replicas", if suspended { Some(0) } else { replicas });
+            put_some(
+                deploy,
+                "replicas",
+                if suspended { Some(0) } else { replicas },
+            );
         } else {
             put_some(deploy, "replicas", replicas);
         }
@@ -77,14 +91,23 @@ impl<'a> Writer<'a> {
             indexed,
         } = job;
         let key = site.key();
-        if let Some(limit) = backoff_limit.as_ref().filter(|l| l.value > 0 && self.from_kubernetes()) {
-            let message = format!("`{key}` is started again at once after a failure, {} times at most", limit.value);
+        if let Some(limit) = backoff_limit
+            .as_ref()
+            .filter(|l| l.value > 0 && self.from_kubernetes())
+        {
+            let message = format!(
+                "`{key}` is started again at once after a failure, {} times at most",
+                limit.value
+            );
             self.note("job-retries", &limit.origin, message);
         }
         if let (Some(all), Some(once)) = (completions, parallelism)
             && once.value < all.value
         {
-            let message = format!("all {} runs of `{key}` start at once, not {} at a time", all.value, once.value);
+            let message = format!(
+                "all {} runs of `{key}` start at once, not {} at a time",
+                all.value, once.value
+            );
             self.note("job-instances", &once.origin, message);
         }
         if let Some(indexed) = indexed.as_ref().filter(|i| i.value) {
@@ -95,7 +118,8 @@ impl<'a> Writer<'a> {
             let message = format!("`{key}` waits to be started by hand");
             self.note("suspended-work", &suspend.origin, message);
         }
-        if matches!(site.unit.kind, UnitKind::Job(_)) && !self.is_swarm() && self.from_kubernetes() {
+        if matches!(site.unit.kind, UnitKind::Job(_)) && !self.is_swarm() && self.from_kubernetes()
+        {
             let message = format!("`{key}` runs again at each `docker compose up`");
             self.note("job-runs-again", &site.unit.origin, message);
         }
@@ -114,12 +138,31 @@ impl<'a> Writer<'a> {
         let key = site.key();
         let swarm = self.is_swarm();
         let mut limits = Map::new();
-        put_some(&mut limits, "cpus", cpu_limit.as_ref().map(|c| millicores_to_compose(c.value)));
-        put_some(&mut limits, "memory", memory_limit.as_ref().map(|m| bytes_to_compose(m.value)));
+        put_some(
+            &mut limits,
+            "cpus",
+            cpu_limit.as_ref().map(|c| millicores_to_compose(c.value)),
+        );
+        put_some(
+            &mut limits,
+            "memory",
+            memory_limit.as_ref().map(|m| bytes_to_compose(m.value)),
+        );
         let mut reservations = Map::new();
-        put_some(&mut reservations, "cpus", cpu_request.as_ref().map(|c| millicores_to_compose(c.value)));
-        put_some(&mut reservations, "memory", memory_request.as_ref().map(|m| bytes_to_compose(m.value)));
-        if let Some(request) = cpu_request.as_ref().filter(|_| !swarm && self.from_kubernetes()) {
+        put_some(
+            &mut reservations,
+            "cpus",
+            cpu_request.as_ref().map(|c| millicores_to_compose(c.value)),
+        );
+        put_some(
+            &mut reservations,
+            "memory",
+            memory_request.as_ref().map(|m| bytes_to_compose(m.value)),
+        );
+        if let Some(request) = cpu_request
+            .as_ref()
+            .filter(|_| !swarm && self.from_kubernetes())
+        {
             let message = format!("Compose does not reserve processors for `{key}`");
             self.note("cpu-reservation", &request.origin, message);
         }
@@ -131,7 +174,9 @@ impl<'a> Writer<'a> {
             } else {
                 put(service, "storage_opt", json!({ "size": text }));
                 if self.from_kubernetes() {
-                    let message = format!("only some storage drivers bound the writable layer of `{key}` to {text}");
+                    let message = format!(
+                        "only some storage drivers bound the writable layer of `{key}` to {text}"
+                    );
                     self.note("local-storage-limit", &size.origin, message);
                 }
             }
@@ -149,7 +194,13 @@ impl<'a> Writer<'a> {
         put_map(deploy, "resources", resources);
     }
 
-    fn write_device(&mut self, site: &Site<'a>, device: &DeviceRequest, generic: &mut Vec<Value>, reserved: &mut Vec<Value>) {
+    fn write_device(
+        &mut self,
+        site: &Site<'a>,
+        device: &DeviceRequest,
+        generic: &mut Vec<Value>,
+        reserved: &mut Vec<Value>,
+    ) {
         let DeviceRequest {
             name,
             count,
@@ -190,8 +241,18 @@ impl<'a> Writer<'a> {
             return;
         }
         let mut map = Map::new();
-        let vendor = name.split('.').next().filter(|_| name.contains('/')).map(str::to_owned);
-        put_some(&mut map, "driver", driver.clone().or(vendor.filter(|_| gpu && capabilities.is_empty())));
+        let vendor = name
+            .split('.')
+            .next()
+            .filter(|_| name.contains('/'))
+            .map(str::to_owned);
+        put_some(
+            &mut map,
+            "driver",
+            driver
+                .clone()
+                .or(vendor.filter(|_| gpu && capabilities.is_empty())),
+        );
         if !ids.is_empty() {
             put(&mut map, "device_ids", ids.clone());
         } else if let Some(count) = count {
@@ -199,7 +260,11 @@ impl<'a> Writer<'a> {
         } else {
             put(&mut map, "count", "all");
         }
-        let words = if capabilities.is_empty() { vec!["gpu".to_owned()] } else { capabilities.clone() };
+        let words = if capabilities.is_empty() {
+            vec!["gpu".to_owned()]
+        } else {
+            capabilities.clone()
+        };
         put(&mut map, "capabilities", words);
         reserved.push(Value::Object(map));
     }

@@ -32,8 +32,16 @@ impl Writer<'_> {
                 (true, false) => {}
             }
         }
-        put_list(service, "cap_add", unique(add.iter().map(|c| c.value.clone())));
-        put_list(service, "cap_drop", unique(drop.iter().map(|c| c.value.clone())));
+        put_list(
+            service,
+            "cap_add",
+            unique(add.iter().map(|c| c.value.clone())),
+        );
+        put_list(
+            service,
+            "cap_drop",
+            unique(drop.iter().map(|c| c.value.clone())),
+        );
         put_some(service, "read_only", flag(read_only_root.as_ref()));
 
         let mut options: Vec<(String, &Origin)> = Vec::new();
@@ -48,7 +56,10 @@ impl Writer<'_> {
                 continue;
             };
             if profile.value != "unconfined" && !swarm && self.from_kubernetes() {
-                let message = format!("the {name} profile `{}` of `{key}` has to be on the Docker host", profile.value);
+                let message = format!(
+                    "the {name} profile `{}` of `{key}` has to be on the Docker host",
+                    profile.value
+                );
                 self.note("security-profiles", &profile.origin, message);
             }
             options.push((format!("{name}={}", profile.value), &profile.origin));
@@ -66,7 +77,11 @@ impl Writer<'_> {
                 self.note("security-in-swarm", origin, message);
             }
         } else {
-            put_list(service, "security_opt", unique(options.into_iter().map(|(option, _)| option)));
+            put_list(
+                service,
+                "security_opt",
+                unique(options.into_iter().map(|(option, _)| option)),
+            );
         }
         if let Some(check) = run_as_non_root.as_ref().filter(|c| c.value) {
             let message = format!("nothing refuses to run `{key}` as root");

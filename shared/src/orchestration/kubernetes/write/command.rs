@@ -20,7 +20,10 @@ pub(super) fn literals(words: &[String]) -> Vec<String> {
 
 /// One word of a POSIX shell.
 pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | ':' | '=' | '@' | ',' | '+');
+    let plain = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '/' | '.' | '-' | '_' | ':' | '=' | '@' | ',' | '+')
+    };
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
@@ -45,7 +48,10 @@ mod tests {
                 i += 2;
                 continue;
             }
-            assert!(!(chars[i] == '$' && chars.get(i + 1) == Some(&'(')), "a reference in {text}");
+            assert!(
+                !(chars[i] == '$' && chars.get(i + 1) == Some(&'(')),
+                "a reference in {text}"
+            );
             out.push(chars[i]);
             i += 1;
         }
@@ -54,7 +60,17 @@ mod tests {
 
     #[test]
     fn literals_survive_expansion() {
-        for text in ["", "$", "$$", "$$$", "$(X)", "$$(X)", "a$b", "echo $$ $(date) ${X} $((1+1))", "$$a$"] {
+        for text in [
+            "",
+            "$",
+            "$$",
+            "$$$",
+            "$(X)",
+            "$$(X)",
+            "a$b",
+            "echo $$ $(date) ${X} $((1+1))",
+            "$$a$",
+        ] {
             assert_eq!(expanded(&literal(text)), text);
         }
         assert_eq!(literal("$HOME ${X}"), "$HOME ${X}");

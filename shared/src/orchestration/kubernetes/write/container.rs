@@ -72,10 +72,17 @@ pub(super) fn container(
         probes::Probes::default()
     };
     if let Some(disabled) = health_disabled.as_ref().filter(|d| !d.value) {
-        findings.add(Code("health-of-image"), &disabled.origin, "Kubernetes does not know a health check of the image");
+        findings.add(
+            Code("health-of-image"),
+            &disabled.origin,
+            "Kubernetes does not know a health check of the image",
+        );
     }
     if let Some(signal) = stop_signal {
-        let message = format!("the signal of the image is sent instead of `{}`", signal.value);
+        let message = format!(
+            "the signal of the image is sent instead of `{}`",
+            signal.value
+        );
         findings.add(Code("stop-signal-of-image"), &signal.origin, message);
     }
     let lifecycle = if runs {
@@ -120,7 +127,13 @@ pub(super) fn image(container: &Container, plan: &Plan<'_>) -> String {
     let legal = |text: &str| -> String {
         text.to_ascii_lowercase()
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+                    c
+                } else {
+                    '-'
+                }
+            })
             .collect()
     };
     match &container.image {
@@ -238,7 +251,11 @@ fn cleared(
     (start, args)
 }
 
-fn ports(ports: &[Port], pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> Option<Vec<ContainerPort>> {
+fn ports(
+    ports: &[Port],
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> Option<Vec<ContainerPort>> {
     let mut written: Vec<ContainerPort> = Vec::new();
     let mut seen = BTreeSet::new();
     let on_host = pod
@@ -267,14 +284,20 @@ fn ports(ports: &[Port], pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> 
             entry.name = port_name(&name.value).filter(|name| pod.port_names.insert(name.clone()));
             if entry.name.as_deref() != Some(&name.value) {
                 let message = match &entry.name {
-                    Some(given) => format!("the port `{}` is called `{given}` in the container", name.value),
+                    Some(given) => format!(
+                        "the port `{}` is called `{given}` in the container",
+                        name.value
+                    ),
                     None => format!("the port `{}` has no name in the container", name.value),
                 };
                 findings.add(Code("port-renamed"), &name.origin, message);
             }
         }
         let mut hosts = Vec::new();
-        for publication in published.iter().filter(|p| p.mode == PublishMode::Host && !on_host) {
+        for publication in published
+            .iter()
+            .filter(|p| p.mode == PublishMode::Host && !on_host)
+        {
             if let Some(host) = host_port(publication, &word, number, pod, findings) {
                 hosts.push(host);
             }
@@ -324,7 +347,8 @@ fn host_port(
             i32::from(range.first)
         }
         None => {
-            let message = format!("port {target} of the node stands for a port of the engine's choice");
+            let message =
+                format!("port {target} of the node stands for a port of the engine's choice");
             findings.add(Code("host-port-any"), origin, message);
             target
         }
@@ -338,12 +362,17 @@ fn host_port(
         }
         parsed.map(|ip| ip.to_string())
     });
-    if !pod.host_ports.insert((number, protocol.to_owned(), ip.clone())) {
+    if !pod
+        .host_ports
+        .insert((number, protocol.to_owned(), ip.clone()))
+    {
         let message = format!("port {number} of the node is taken by this Pod already");
         findings.add(Code("port-twice"), origin, message);
         return None;
     }
-    if pod.plan.application.dialect != Dialect::Kubernetes && (2..u64::MAX).contains(&pods(pod.unit, pod.plan.options)) {
+    if pod.plan.application.dialect != Dialect::Kubernetes
+        && (2..u64::MAX).contains(&pods(pod.unit, pod.plan.options))
+    {
         let message = format!("port {number} of a node allows one instance on each node");
         findings.add(Code("host-port"), origin, message);
     }
@@ -356,7 +385,9 @@ pub(super) fn port_name(name: &str) -> Option<String> {
     let legal = |name: &str| {
         name.len() <= 15
             && !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && name.bytes().any(|b| b.is_ascii_lowercase())
             && !name.contains("--")
             && !name.starts_with('-')

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapEnvSource, ConfigMapKeySelector, EnvFromSource, EnvVar as KubernetesEnvVar, EnvVarSource,
-    ObjectFieldSelector, ResourceFieldSelector, SecretEnvSource, SecretKeySelector,
+    ConfigMapEnvSource, ConfigMapKeySelector, EnvFromSource, EnvVar as KubernetesEnvVar,
+    EnvVarSource, ObjectFieldSelector, ResourceFieldSelector, SecretEnvSource, SecretKeySelector,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -15,7 +15,11 @@ use crate::orchestration::model::{EnvFrom, EnvValue, EnvVar, ObjectKind};
 use crate::source::Sourced;
 
 /// Variables in source order; of one that stands twice the last counts, as in both worlds.
-pub(super) fn variables(variables: &[EnvVar], plan: &Plan<'_>, findings: &mut Findings) -> Option<Vec<KubernetesEnvVar>> {
+pub(super) fn variables(
+    variables: &[EnvVar],
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<KubernetesEnvVar>> {
     let mut written: Vec<KubernetesEnvVar> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for EnvVar { name, value } in variables {
@@ -39,7 +43,10 @@ fn variable(
     findings: &mut Findings,
 ) -> Option<KubernetesEnvVar> {
     if !is_name(&name.value) {
-        let message = format!("`{}` cannot be the name of a variable", name.value.escape_debug());
+        let message = format!(
+            "`{}` cannot be the name of a variable",
+            name.value.escape_debug()
+        );
         findings.add(Code("env-name"), &name.origin, message);
         return None;
     }
@@ -52,7 +59,11 @@ fn variable(
             key,
             optional,
         } => {
-            let kind = if *secret { ObjectKind::Secret } else { ObjectKind::Config };
+            let kind = if *secret {
+                ObjectKind::Secret
+            } else {
+                ObjectKind::Config
+            };
             let name = plan.object_name(kind, object);
             let key = objects::key(key);
             let source = if *secret {
@@ -107,7 +118,10 @@ fn variable(
             (None, Some(source))
         }
         EnvValue::Unset => {
-            let message = format!("`{}` is not set where the conversion runs, so it is left out", name.value);
+            let message = format!(
+                "`{}` is not set where the conversion runs, so it is left out",
+                name.value
+            );
             findings.add(Code("env-unset"), &name.origin, message);
             return None;
         }
@@ -129,7 +143,11 @@ pub(super) fn objects(from: &[EnvFrom], plan: &Plan<'_>) -> Option<Vec<EnvFromSo
                 prefix,
                 optional,
             } = from;
-            let kind = if *secret { ObjectKind::Secret } else { ObjectKind::Config };
+            let kind = if *secret {
+                ObjectKind::Secret
+            } else {
+                ObjectKind::Config
+            };
             let name = plan.object_name(kind, &object.value);
             let optional = optional.as_ref().map(|o| o.value);
             let prefix = prefix.as_ref().map(|p| p.value.clone());
@@ -158,7 +176,10 @@ fn is_name(name: &str) -> bool {
 
 /// The fields that a variable can have (Kubernetes API, EnvVarSource.fieldRef).
 pub(super) fn is_field(path: &str) -> bool {
-    let keyed = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.ends_with("']") && rest.len() > 2);
+    let keyed = |prefix: &str| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.ends_with("']") && rest.len() > 2)
+    };
     matches!(
         path,
         "metadata.name"

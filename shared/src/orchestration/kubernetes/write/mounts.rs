@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, ConfigMapVolumeSource, Container as KubernetesContainer, DownwardAPIProjection,
-    DownwardAPIVolumeFile, DownwardAPIVolumeSource, HostPathVolumeSource, KeyToPath, ObjectFieldSelector,
-    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, ResourceFieldSelector, SecretProjection,
-    SecretVolumeSource, SecurityContext, VolumeDevice, VolumeMount, VolumeProjection,
+    ConfigMapProjection, ConfigMapVolumeSource, Container as KubernetesContainer,
+    DownwardAPIProjection, DownwardAPIVolumeFile, DownwardAPIVolumeSource, HostPathVolumeSource,
+    KeyToPath, ObjectFieldSelector, PersistentVolumeClaimVolumeSource, ProjectedVolumeSource,
+    ResourceFieldSelector, SecretProjection, SecretVolumeSource, SecurityContext, VolumeDevice,
+    VolumeMount, VolumeProjection,
 };
 use serde_json::{Value, json};
 
@@ -34,7 +35,11 @@ pub(super) struct Mounts {
 /// Where helpers see the volume that they fill.
 const FILL: &str = "/migrate";
 
-pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> Mounts {
+pub(super) fn mounts(
+    container: &Container,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> Mounts {
     let mut written = Mounts::default();
     let mut targets: BTreeSet<String> = BTreeSet::new();
     for mount in &container.mounts {
@@ -45,7 +50,8 @@ pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings:
             continue;
         }
         if !targets.insert(target.clone()) {
-            let message = format!("`{target}` is mounted already, and the second mount is left out");
+            let message =
+                format!("`{target}` is mounted already, and the second mount is left out");
             findings.add(Code("mount-target"), &mount.target.origin, message);
             continue;
         }
@@ -55,7 +61,9 @@ pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings:
         && targets.insert("/dev/shm".to_owned())
     {
         let key = format!("shm/{}", size.value);
-        let name = pod.volumes.add(key, "dshm", |v| empty(v, Some("Memory"), Some(size.value)));
+        let name = pod
+            .volumes
+            .add(key, "dshm", |v| empty(v, Some("Memory"), Some(size.value)));
         written.mounts.push(VolumeMount {
             mount_path: "/dev/shm".to_owned(),
             name,
@@ -97,7 +105,8 @@ fn mount(
     match source {
         MountSource::Volume(name) | MountSource::Cluster(name) => {
             if matches!(source, MountSource::Cluster(_)) && name.starts_with("group:") {
-                let message = format!("`{name}` is a group of volumes, which Kubernetes does not have");
+                let message =
+                    format!("`{name}` is a group of volumes, which Kubernetes does not have");
                 findings.add(Code("mount-impossible"), origin, message);
                 return;
             }
@@ -114,7 +123,15 @@ fn mount(
                 return;
             }
             if fresh && !no_copy {
-                copy_up(&volume, &target, entry.sub_path.as_deref(), container, origin, pod, findings);
+                copy_up(
+                    &volume,
+                    &target,
+                    entry.sub_path.as_deref(),
+                    container,
+                    origin,
+                    pod,
+                    findings,
+                );
             }
             entry.name = volume;
         }
@@ -123,19 +140,24 @@ fn mount(
                 SharedMedium::Disk => None,
                 SharedMedium::Memory => Some("Memory"),
                 SharedMedium::Other => {
-                    let message = format!("`{name}` lies on the node's disk, since its medium is not known");
+                    let message =
+                        format!("`{name}` lies on the node's disk, since its medium is not known");
                     findings.add(Code("volume-medium"), origin, message);
                     None
                 }
             };
             entry.name = pod
                 .volumes
-                .add(format!("shared/{name}"), wanted.unwrap_or(name), |v| empty(v, medium, *size));
+                .add(format!("shared/{name}"), wanted.unwrap_or(name), |v| {
+                    empty(v, medium, *size)
+                });
         }
         MountSource::Anonymous => {
             let name = format!("anonymous-{}", path_label(&target));
             let key = format!("anonymous/{}/{target}", container.name.value);
-            entry.name = pod.volumes.add(key, wanted.unwrap_or(&name), |v| empty(v, None, None));
+            entry.name = pod
+                .volumes
+                .add(key, wanted.unwrap_or(&name), |v| empty(v, None, None));
             if !no_copy && pod.plan.docker {
                 let volume = entry.name.clone();
                 copy_up(&volume, &target, None, container, origin, pod, findings);
@@ -148,7 +170,8 @@ fn mount(
             selinux,
         } => {
             if let Some(selinux) = selinux {
-                let message = format!("the label `{selinux}` is set by the container runtime itself");
+                let message =
+                    format!("the label `{selinux}` is set by the container runtime itself");
                 findings.add(Code("selinux-relabel"), origin, message);
             }
             let bind = Bind {
@@ -163,18 +186,25 @@ fn mount(
                 return;
             }
         }
-        MountSource::Tmpfs { size, mode, options } => {
+        MountSource::Tmpfs {
+            size,
+            mode,
+            options,
+        } => {
             let name = format!("tmpfs-{}", path_label(&target));
             let key = format!("tmpfs/{}/{target}", container.name.value);
-            entry.name = pod
-                .volumes
-                .add(key, wanted.unwrap_or(&name), |v| empty(v, Some("Memory"), *size));
+            entry.name = pod.volumes.add(key, wanted.unwrap_or(&name), |v| {
+                empty(v, Some("Memory"), *size)
+            });
             if let Some(mode) = mode.filter(|mode| mode & 0o777 != 0o777) {
                 let message = format!("`{target}` has the mode 0777, not {mode:04o}");
                 findings.add(Code("tmpfs-options"), origin, message);
             }
             if !options.is_empty() {
-                let message = format!("`{target}`: {} cannot be said of a volume in memory", options.join(", "));
+                let message = format!(
+                    "`{target}`: {} cannot be said of a volume in memory",
+                    options.join(", ")
+                );
                 findings.add(Code("tmpfs-options"), origin, message);
             }
         }
@@ -185,7 +215,14 @@ fn mount(
                 return;
             }
             let sub_path = entry.sub_path.take();
-            entry.name = image(reference, pull.as_deref(), sub_path.as_deref(), origin, pod, findings);
+            entry.name = image(
+                reference,
+                pull.as_deref(),
+                sub_path.as_deref(),
+                origin,
+                pod,
+                findings,
+            );
             entry.read_only = Some(true);
         }
         MountSource::Object(object) => {
@@ -197,30 +234,37 @@ fn mount(
                 .filter_map(|source| projection(source, container, origin, pod, findings))
                 .collect();
             let mode = sources.iter().find_map(|source| match source {
-                MountSource::Object(object) => object.mode.as_ref().and_then(|m| mode(m.value, origin, findings)),
+                MountSource::Object(object) => object
+                    .mode
+                    .as_ref()
+                    .and_then(|m| mode(m.value, origin, findings)),
                 _ => None,
             });
             let key = format!("projected/{}", json!(projections));
-            entry.name = pod.volumes.add_value(key, wanted.unwrap_or("projected"), |name| {
-                let source = ProjectedVolumeSource {
-                    default_mode: mode,
-                    sources: None,
-                };
-                let mut volume = json!({"name": name, "projected": source});
-                volume["projected"]["sources"] = Value::Array(projections);
-                volume
-            });
+            entry.name = pod
+                .volumes
+                .add_value(key, wanted.unwrap_or("projected"), |name| {
+                    let source = ProjectedVolumeSource {
+                        default_mode: mode,
+                        sources: None,
+                    };
+                    let mut volume = json!({"name": name, "projected": source});
+                    volume["projected"]["sources"] = Value::Array(projections);
+                    volume
+                });
         }
         MountSource::Fields(fields) => {
             let items = self::fields(fields, container, origin, findings);
             let key = format!("fields/{}", json!(items));
-            entry.name = pod.volumes.add(key, wanted.unwrap_or("fields"), |mut volume| {
-                volume.downward_api = Some(DownwardAPIVolumeSource {
-                    default_mode: None,
-                    items: Some(items),
+            entry.name = pod
+                .volumes
+                .add(key, wanted.unwrap_or("fields"), |mut volume| {
+                    volume.downward_api = Some(DownwardAPIVolumeSource {
+                        default_mode: None,
+                        items: Some(items),
+                    });
+                    volume
                 });
-                volume
-            });
         }
         MountSource::Pipe(path) => {
             let message = format!("the named pipe `{path}` cannot be mounted");
@@ -229,7 +273,11 @@ fn mount(
         }
         MountSource::Other { kind, value } => {
             let key = format!("other/{kind}/{value}");
-            entry.name = pod.volumes.add_value(key, wanted.unwrap_or(kind), |name| json!({"name": name, kind: value}));
+            entry.name = pod.volumes.add_value(
+                key,
+                wanted.unwrap_or(kind),
+                |name| json!({"name": name, kind: value}),
+            );
         }
     }
     written.mounts.push(entry);
@@ -248,8 +296,17 @@ fn volume(
     let plan = pod.plan;
     let key = format!("volume/{name}");
     let wanted = wanted.unwrap_or(name);
-    let Some(VolumePlan { claim, volume, usage }) = plan.volume(name) else {
-        let claim = if is_subdomain(name) { name.to_owned() } else { to_label(name) };
+    let Some(VolumePlan {
+        claim,
+        volume,
+        usage,
+    }) = plan.volume(name)
+    else {
+        let claim = if is_subdomain(name) {
+            name.to_owned()
+        } else {
+            to_label(name)
+        };
         let volume = pod.volumes.add(key, wanted, |mut v| {
             v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
                 claim_name: claim,
@@ -263,13 +320,19 @@ fn volume(
         && !volume.external
     {
         if usage.access() != crate::orchestration::model::AccessMode::ReadWriteOnce {
-            let message = format!("`{name}` lies in the memory of each Pod and is not shared between Pods");
+            let message =
+                format!("`{name}` lies in the memory of each Pod and is not shared between Pods");
             findings.add(Code("memory-volume"), at, message);
         }
-        let name = pod.volumes.add(key, wanted, |v| empty(v, Some("Memory"), *size));
+        let name = pod
+            .volumes
+            .add(key, wanted, |v| empty(v, Some("Memory"), *size));
         return (name, false);
     }
-    let copied = matches!(volume.backing, VolumeBacking::Default | VolumeBacking::Driver { .. });
+    let copied = matches!(
+        volume.backing,
+        VolumeBacking::Default | VolumeBacking::Driver { .. }
+    );
     let fresh = plan.docker && copied && !volume.external;
     let name = pod.volumes.add(key, wanted, |mut v| {
         v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
@@ -322,7 +385,9 @@ fn copy_up(
         }]),
         ..KubernetesContainer::default()
     });
-    let message = format!("the init container `{name}` fills `{target}` and needs a shell and `cp` in the image");
+    let message = format!(
+        "the init container `{name}` fills `{target}` and needs a shell and `cp` in the image"
+    );
     findings.add(Code("copy-up-container"), origin, message);
 }
 
@@ -337,9 +402,11 @@ fn image(
 ) -> String {
     let from = sub_path.unwrap_or_default();
     let count = pod.images;
-    let volume = pod.volumes.add(format!("image/{reference}/{from}"), &format!("image-{count}"), |v| {
-        empty(v, None, None)
-    });
+    let volume = pod.volumes.add(
+        format!("image/{reference}/{from}"),
+        &format!("image-{count}"),
+        |v| empty(v, None, None),
+    );
     if !pod.copied.insert(volume.clone()) {
         return volume;
     }
@@ -352,7 +419,10 @@ fn image(
              {FILL}/; fi ;; esac; done"
         )
     } else {
-        format!("cp -a {}/. {FILL}/", quoted(&format!("/{}", from.trim_matches('/'))))
+        format!(
+            "cp -a {}/. {FILL}/",
+            quoted(&format!("/{}", from.trim_matches('/')))
+        )
     };
     pod.helpers.push(KubernetesContainer {
         command: Some(shell(literal(&line))),
@@ -394,27 +464,31 @@ fn bind(
             executable,
         } => {
             let mode = (executable && file.is_some()).then_some(0o755);
-            entry.name = pod.volumes.add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
-                v.config_map = Some(ConfigMapVolumeSource {
-                    default_mode: mode,
-                    items,
-                    name: name.clone(),
-                    optional: None,
-                });
-                v
-            });
+            entry.name =
+                pod.volumes
+                    .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                        v.config_map = Some(ConfigMapVolumeSource {
+                            default_mode: mode,
+                            items,
+                            name: name.clone(),
+                            optional: None,
+                        });
+                        v
+                    });
             entry.sub_path = join(file, entry.sub_path.take());
             // The kubelet mounts them so in any case.
             entry.read_only = Some(true);
         }
         Held::Claim { name, file } => {
-            entry.name = pod.volumes.add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
-                v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
-                    claim_name: name.clone(),
-                    read_only: None,
-                });
-                v
-            });
+            entry.name =
+                pod.volumes
+                    .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                        v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                            claim_name: name.clone(),
+                            read_only: None,
+                        });
+                        v
+                    });
             entry.sub_path = join(file, entry.sub_path.take());
         }
         Held::Node(kind) => {
@@ -423,7 +497,8 @@ fn bind(
                 findings.add(Code("mount-impossible"), bind.origin, message);
                 return false;
             }
-            let wanted = wanted.map_or_else(|| format!("host-{}", path_label(bind.path)), str::to_owned);
+            let wanted =
+                wanted.map_or_else(|| format!("host-{}", path_label(bind.path)), str::to_owned);
             let key = format!("host/{}/{kind:?}", bind.path);
             entry.name = pod.volumes.add(key, &wanted, |mut v| {
                 v.host_path = Some(HostPathVolumeSource {
@@ -456,8 +531,15 @@ fn object(
         optional,
     } = object;
     let plan = pod.plan;
-    for owner in [uid, gid].into_iter().flatten().filter(|owner| owner.value != "0") {
-        let message = format!("the files of `{name}` belong to root, not to {}", owner.value);
+    for owner in [uid, gid]
+        .into_iter()
+        .flatten()
+        .filter(|owner| owner.value != "0")
+    {
+        let message = format!(
+            "the files of `{name}` belong to root, not to {}",
+            owner.value
+        );
         findings.add(Code("file-of-root"), &owner.origin, message);
     }
     // Docker's default is 0444, Kubernetes' is 0644.
@@ -465,11 +547,16 @@ fn object(
         Some(file_mode) => mode(file_mode.value, &file_mode.origin, findings),
         None => plan.docker.then_some(0o444),
     };
-    let mut keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
+    let mut keys: Vec<_> = items
+        .iter()
+        .map(|item| self::item(item, findings))
+        .collect();
     if *single {
         let wanted = items.first().map(|item| item.key.as_str());
         let key = objects::only_key(plan, *kind, name, wanted);
-        let path = keys.first().map_or_else(|| file_name(target), |item| item.path.clone());
+        let path = keys
+            .first()
+            .map_or_else(|| file_name(target), |item| item.path.clone());
         keys = vec![KeyToPath {
             key: objects::key(&key),
             mode: keys.first().and_then(|item| item.mode),
@@ -484,7 +571,10 @@ fn object(
         ObjectKind::Secret => "secret",
     };
     let wanted = wanted.map_or_else(|| format!("{prefix}-{}", to_label(name)), str::to_owned);
-    let key = format!("{prefix}/{given}/{default_mode:?}/{optional:?}/{}", json!(keys));
+    let key = format!(
+        "{prefix}/{given}/{default_mode:?}/{optional:?}/{}",
+        json!(keys)
+    );
     let keys = Some(keys).filter(|keys| !keys.is_empty());
     entry.name = pod.volumes.add(key, &wanted, |mut volume| {
         match kind {
@@ -530,17 +620,28 @@ fn projection(
             gid: _,
             optional,
         }) => {
-            let keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
+            let keys: Vec<_> = items
+                .iter()
+                .map(|item| self::item(item, findings))
+                .collect();
             let items = Some(keys).filter(|keys| !keys.is_empty());
             let name = pod.plan.object_name(*kind, object);
             let optional = optional.as_ref().map(|o| o.value);
             match kind {
                 ObjectKind::Config => VolumeProjection {
-                    config_map: Some(ConfigMapProjection { items, name, optional }),
+                    config_map: Some(ConfigMapProjection {
+                        items,
+                        name,
+                        optional,
+                    }),
                     ..VolumeProjection::default()
                 },
                 ObjectKind::Secret => VolumeProjection {
-                    secret: Some(SecretProjection { items, name, optional }),
+                    secret: Some(SecretProjection {
+                        items,
+                        name,
+                        optional,
+                    }),
                     ..VolumeProjection::default()
                 },
             }
@@ -601,8 +702,15 @@ fn item(item: &ObjectItem, findings: &mut Findings) -> KeyToPath {
         mode: item_mode,
         origin,
     } = item;
-    let relative: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
-    let relative = if relative.is_empty() { objects::key(key) } else { relative.join("/") };
+    let relative: Vec<_> = path
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "." | ".."))
+        .collect();
+    let relative = if relative.is_empty() {
+        objects::key(key)
+    } else {
+        relative.join("/")
+    };
     if relative != *path && !path.is_empty() {
         let message = format!("`{path}` cannot lead out of the folder and is `{relative}`");
         findings.add(Code("mount-target"), origin, message);
@@ -627,12 +735,17 @@ fn propagation(
     container: &Container,
     findings: &mut Findings,
 ) -> Option<String> {
-    let privileged = container.security.privileged.as_ref().is_some_and(|p| p.value);
+    let privileged = container
+        .security
+        .privileged
+        .as_ref()
+        .is_some_and(|p| p.value);
     let mut both = || {
         if privileged {
             return "Bidirectional";
         }
-        let message = "mounts of the container do not spread to the node, since it is not privileged";
+        let message =
+            "mounts of the container do not spread to the node, since it is not privileged";
         findings.add(Code("mount-propagation"), &propagation.origin, message);
         "HostToContainer"
     };
@@ -656,9 +769,16 @@ fn propagation(
 
 /// A path inside of a volume: relative, and never out of it.
 fn sub_path(path: &Sourced<String>, findings: &mut Findings) -> Option<String> {
-    let parts: Vec<_> = path.value.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let parts: Vec<_> = path
+        .value
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
     if parts.contains(&"..") {
-        let message = format!("`{}` leads out of the volume, so the whole volume is mounted", path.value);
+        let message = format!(
+            "`{}` leads out of the volume, so the whole volume is mounted",
+            path.value
+        );
         findings.add(Code("mount-target"), &path.origin, message);
         return None;
     }
@@ -681,7 +801,10 @@ fn target(path: &str) -> String {
 }
 
 fn file_name(path: &str) -> String {
-    path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("file").to_owned()
+    path.rsplit('/')
+        .find(|part| !part.is_empty())
+        .unwrap_or("file")
+        .to_owned()
 }
 
 /// A path as part of a volume's name.
@@ -691,7 +814,11 @@ fn path_label(path: &str) -> String {
         return "root".to_owned();
     }
     let label = to_label(label);
-    if is_label(&label) { label } else { "path".to_owned() }
+    if is_label(&label) {
+        label
+    } else {
+        "path".to_owned()
+    }
 }
 
 /// Names of claims that each instance gets for itself, by the name that mounts use.

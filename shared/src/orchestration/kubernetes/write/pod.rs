@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
-    Container as KubernetesContainer, HostAlias as KubernetesHostAlias, LocalObjectReference, PodDNSConfig,
-    PodDNSConfigOption, PodSecurityContext, PodSpec, SeccompProfile, Sysctl,
+    Container as KubernetesContainer, HostAlias as KubernetesHostAlias, LocalObjectReference,
+    PodDNSConfig, PodDNSConfigOption, PodSecurityContext, PodSpec, SeccompProfile, Sysctl,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
@@ -20,7 +20,8 @@ use crate::orchestration::model::{
     Container, HostAlias, IpcMode, NetworkMode, PidMode, Role, Unit, UnitSettings,
 };
 use crate::orchestration::names::{
-    CONTAINERS, HELPERS, LABEL_MAX, NETWORKS, WAIT, is_label, is_subdomain, short_hash, to_label, with_suffix,
+    CONTAINERS, HELPERS, LABEL_MAX, NETWORKS, WAIT, is_label, is_subdomain, short_hash, to_label,
+    with_suffix,
 };
 use crate::orchestration::quantity::seconds_up;
 use crate::source::Sourced;
@@ -69,7 +70,11 @@ const GRACE: u64 = 10;
 impl Pod<'_, '_, '_> {
     /// A name for a container that no other container of the Pod has.
     pub(super) fn container_name(&mut self, wanted: &str) -> String {
-        let mut name = if is_dns_label(wanted) { wanted.to_owned() } else { to_label(wanted) };
+        let mut name = if is_dns_label(wanted) {
+            wanted.to_owned()
+        } else {
+            to_label(wanted)
+        };
         if self.names.contains(&name) {
             name = with_suffix(&name, &short_hash(wanted.as_bytes()));
         }
@@ -93,7 +98,8 @@ pub(super) fn template(
         .map(|name| ((*name).to_owned(), volumes.reserve(name)))
         .collect();
     let mut spec = PodSpec {
-        restart_policy: Some(frame.restart.to_owned()).filter(|policy| policy != "Always" || !plan.docker),
+        restart_policy: Some(frame.restart.to_owned())
+            .filter(|policy| policy != "Always" || !plan.docker),
         ..PodSpec::default()
     };
     let grace = settings(unit, plan, &mut spec, findings);
@@ -116,7 +122,9 @@ pub(super) fn template(
         labels: Some(metadata::labels(Some(&planned.label), plan)),
         ..ObjectMeta::default()
     };
-    meta.labels.get_or_insert_default().extend(planned.pod_labels.clone());
+    meta.labels
+        .get_or_insert_default()
+        .extend(planned.pod_labels.clone());
     metadata::add_user(&mut meta, &unit.instance_metadata, findings);
     networks(unit, plan, &mut meta);
 
@@ -137,10 +145,15 @@ pub(super) fn template(
             Role::NativeSidecar | Role::Init | Role::PreStart => init.push(written),
         }
     }
-    let Pod { helpers, volumes, .. } = pod;
+    let Pod {
+        helpers, volumes, ..
+    } = pod;
     let before: Vec<_> = waiting.containers.into_iter().chain(helpers).collect();
     if !before.is_empty() {
-        let names: Vec<_> = before.iter().map(|container| container.name.as_str()).collect();
+        let names: Vec<_> = before
+            .iter()
+            .map(|container| container.name.as_str())
+            .collect();
         metadata::annotate(&mut meta, HELPERS, names.join(","));
     }
     let init: Vec<_> = before.into_iter().chain(init).collect();
@@ -176,7 +189,9 @@ fn container_names(unit: &Unit, pod: &mut Pod<'_, '_, '_>, meta: &mut ObjectMeta
         .containers
         .iter()
         .zip(&given)
-        .filter(|(container, given)| container.name.value != **given && container.name.value != unit.name.value)
+        .filter(|(container, given)| {
+            container.name.value != **given && container.name.value != unit.name.value
+        })
         .map(|(container, given)| format!("{given}={}", container.name.value))
         .collect();
     if !changed.is_empty() {
@@ -191,7 +206,8 @@ fn networks(unit: &Unit, plan: &Plan<'_>, meta: &mut ObjectMeta) {
         .iter()
         .filter_map(|attachment| {
             let label = plan.network(&attachment.network.value)?;
-            (label != attachment.network.value).then(|| format!("{label}={}", attachment.network.value))
+            (label != attachment.network.value)
+                .then(|| format!("{label}={}", attachment.network.value))
         })
         .collect();
     if !changed.is_empty() {
@@ -201,13 +217,22 @@ fn networks(unit: &Unit, plan: &Plan<'_>, meta: &mut ObjectMeta) {
 
 /// Docker applies its seccomp profile where nothing is said; Kubernetes none.
 fn seccomp(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec) {
-    let confined = |container: &Container| !container.security.privileged.as_ref().is_some_and(|p| p.value);
-    let windows = spec
-        .node_selector
-        .as_ref()
-        .is_some_and(|selector| selector.get("kubernetes.io/os").is_some_and(|os| os == "windows"));
+    let confined = |container: &Container| {
+        !container
+            .security
+            .privileged
+            .as_ref()
+            .is_some_and(|p| p.value)
+    };
+    let windows = spec.node_selector.as_ref().is_some_and(|selector| {
+        selector
+            .get("kubernetes.io/os")
+            .is_some_and(|os| os == "windows")
+    });
     if plan.docker && !windows && unit.containers.iter().any(confined) {
-        spec.security_context.get_or_insert_default().seccomp_profile = Some(SeccompProfile {
+        spec.security_context
+            .get_or_insert_default()
+            .seccomp_profile = Some(SeccompProfile {
             localhost_profile: None,
             type_: "RuntimeDefault".to_owned(),
         });
@@ -216,10 +241,16 @@ fn seccomp(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec) {
 
 fn platform(containers: &[Container], spec: &mut PodSpec, findings: &mut Findings) {
     let mut chosen: Option<&Sourced<String>> = None;
-    for platform in containers.iter().filter_map(|container| container.platform.as_ref()) {
+    for platform in containers
+        .iter()
+        .filter_map(|container| container.platform.as_ref())
+    {
         if let Some(first) = chosen {
             if first.value != platform.value {
-                let message = format!("the containers of one Pod run on one node, which is `{}`", first.value);
+                let message = format!(
+                    "the containers of one Pod run on one node, which is `{}`",
+                    first.value
+                );
                 findings.add(Code("platform"), &platform.origin, message);
             }
             continue;
@@ -233,11 +264,17 @@ fn platform(containers: &[Container], spec: &mut PodSpec, findings: &mut Finding
             ("linux" | "windows" | "darwin" | "freebsd", architecture) => {
                 selector.insert("kubernetes.io/os".to_owned(), os);
                 if let Some(architecture) = architecture {
-                    selector.insert("kubernetes.io/arch".to_owned(), placement::architecture(architecture));
+                    selector.insert(
+                        "kubernetes.io/arch".to_owned(),
+                        placement::architecture(architecture),
+                    );
                 }
             }
             (_, None) => {
-                selector.insert("kubernetes.io/arch".to_owned(), placement::architecture(&os));
+                selector.insert(
+                    "kubernetes.io/arch".to_owned(),
+                    placement::architecture(&os),
+                );
             }
             (_, Some(_)) => {}
         }
@@ -254,7 +291,12 @@ fn platform(containers: &[Container], spec: &mut PodSpec, findings: &mut Finding
 }
 
 /// Writes what all containers share, and gives back the seconds that stopping may take.
-fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Findings) -> Option<u64> {
+fn settings(
+    unit: &Unit,
+    plan: &Plan<'_>,
+    spec: &mut PodSpec,
+    findings: &mut Findings,
+) -> Option<u64> {
     let UnitSettings {
         hostname,
         domain,
@@ -296,7 +338,11 @@ fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Fin
             // A NetworkPolicy; see `policies`.
             NetworkMode::None => {}
             NetworkMode::Bridge => {
-                findings.add(Code("network-bridge"), &mode.origin, "the cluster's network stands for the bridge");
+                findings.add(
+                    Code("network-bridge"),
+                    &mode.origin,
+                    "the cluster's network stands for the bridge",
+                );
             }
             NetworkMode::Other(other) => {
                 let message = format!("the network `{other}` cannot be shared");
@@ -342,7 +388,11 @@ fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Fin
     if let Some(init) = init {
         let host_pid = spec.host_pid == Some(true);
         if init.value && host_pid {
-            findings.add(Code("init-by-pause"), &init.origin, "the node's init process reaps the children");
+            findings.add(
+                Code("init-by-pause"),
+                &init.origin,
+                "the node's init process reaps the children",
+            );
         } else if init.value {
             findings.add(
                 Code("init-by-pause"),
@@ -354,7 +404,14 @@ fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Fin
             spec.share_process_namespace = Some(false);
         }
     }
-    dns(dns_servers, dns_search, dns_options, dns_only_own.as_ref(), spec, findings);
+    dns(
+        dns_servers,
+        dns_search,
+        dns_options,
+        dns_only_own.as_ref(),
+        spec,
+        findings,
+    );
     hosts(host_aliases, spec, findings);
     self::sysctls(sysctls, spec, &mut context, findings);
     let mut numbers = Vec::new();
@@ -373,10 +430,15 @@ fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Fin
     }
     context.supplemental_groups = Some(numbers).filter(|numbers| !numbers.is_empty());
     context.fs_group = volume_group.as_ref().map(|group| group.value);
-    spec.security_context = Some(context).filter(|context| *context != PodSecurityContext::default());
+    spec.security_context =
+        Some(context).filter(|context| *context != PodSecurityContext::default());
     if let Some(runtime) = runtime {
         if plan.docker && runtime.value == "runc" {
-            findings.add(Code("runtime-default"), &runtime.origin, "`runc` is the default runtime of clusters too");
+            findings.add(
+                Code("runtime-default"),
+                &runtime.origin,
+                "`runc` is the default runtime of clusters too",
+            );
         } else if is_subdomain(&runtime.value) {
             spec.runtime_class_name = Some(runtime.value.clone());
             if plan.docker {
@@ -396,7 +458,9 @@ fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Fin
         }
     }
     spec.image_pull_secrets = Some(secrets).filter(|secrets| !secrets.is_empty());
-    spec.service_account_name = service_account.as_ref().map(|account| account.value.clone());
+    spec.service_account_name = service_account
+        .as_ref()
+        .map(|account| account.value.clone());
     // Containers of Docker know nothing of a cluster.
     let silent = plan.docker.then_some(false);
     spec.automount_service_account_token = mount_token.as_ref().map(|m| m.value).or(silent);
@@ -412,7 +476,8 @@ fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Fin
         }
         None => plan.docker.then_some(GRACE),
     };
-    spec.termination_grace_period_seconds = grace.map(|grace| i64::try_from(grace).unwrap_or(i64::MAX));
+    spec.termination_grace_period_seconds =
+        grace.map(|grace| i64::try_from(grace).unwrap_or(i64::MAX));
     grace
 }
 
@@ -421,7 +486,11 @@ fn hostname(hostname: &Sourced<String>, spec: &mut PodSpec, findings: &mut Findi
         Some((host, rest)) => (host, Some(rest)),
         None => (hostname.value.as_str(), None),
     };
-    let label = if is_dns_label(host) { host.to_owned() } else { to_label(host) };
+    let label = if is_dns_label(host) {
+        host.to_owned()
+    } else {
+        to_label(host)
+    };
     if label != host {
         let message = format!("the host name `{}` is `{label}`", hostname.value);
         findings.add(Code("host-name-changed"), &hostname.origin, message);
@@ -431,7 +500,10 @@ fn hostname(hostname: &Sourced<String>, spec: &mut PodSpec, findings: &mut Findi
         if is_label(rest) {
             spec.subdomain = Some(rest.to_owned());
         }
-        let message = format!("`{rest}` of the host name `{}` is not the Pod's domain", hostname.value);
+        let message = format!(
+            "`{rest}` of the host name `{}` is not the Pod's domain",
+            hostname.value
+        );
         findings.add(Code("host-name-changed"), &hostname.origin, message);
     }
 }
@@ -440,7 +512,10 @@ fn domain(domain: &Sourced<String>, spec: &mut PodSpec, plan: &Plan<'_>, finding
     if is_label(&domain.value) {
         spec.subdomain = Some(domain.value.clone());
         if plan.docker {
-            let message = format!("`{}` resolves only with a headless Service of that name", domain.value);
+            let message = format!(
+                "`{}` resolves only with a headless Service of that name",
+                domain.value
+            );
             findings.add(Code("domain-service"), &domain.origin, message);
         }
     } else {
@@ -465,7 +540,11 @@ fn dns(
     let mut config = PodDNSConfig::default();
     for server in servers {
         let list = config.nameservers.get_or_insert_default();
-        let address = server.value.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let address = server
+            .value
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
         match address {
             Ok(address) if list.len() < SERVERS_MAX => list.push(address.to_string()),
             Ok(_) => {
@@ -482,7 +561,13 @@ fn dns(
     for domain in search {
         let list = config.searches.get_or_insert_default();
         let text = domain.value.as_str();
-        let legal = text == "." || is_subdomain(&text.trim_end_matches('.').replace('_', "-").to_ascii_lowercase());
+        let legal = text == "."
+            || is_subdomain(
+                &text
+                    .trim_end_matches('.')
+                    .replace('_', "-")
+                    .to_ascii_lowercase(),
+            );
         length += text.len() + 1;
         if legal && list.len() < SEARCH_MAX && length <= SEARCH_TEXT_MAX {
             list.push(domain.value.clone());
@@ -494,15 +579,25 @@ fn dns(
     for option in options {
         let (name, value) = &option.value;
         if name.is_empty() {
-            findings.add(Code("dns-impossible"), &option.origin, "an option of the resolver has no name");
+            findings.add(
+                Code("dns-impossible"),
+                &option.origin,
+                "an option of the resolver has no name",
+            );
             continue;
         }
-        config.options.get_or_insert_default().push(PodDNSConfigOption {
-            name: Some(name.clone()),
-            value: value.clone(),
-        });
+        config
+            .options
+            .get_or_insert_default()
+            .push(PodDNSConfigOption {
+                name: Some(name.clone()),
+                value: value.clone(),
+            });
     }
-    let has_server = config.nameservers.as_ref().is_some_and(|servers| !servers.is_empty());
+    let has_server = config
+        .nameservers
+        .as_ref()
+        .is_some_and(|servers| !servers.is_empty());
     config.nameservers = config.nameservers.filter(|list| !list.is_empty());
     config.searches = config.searches.filter(|list| !list.is_empty());
     if let Some(only_own) = only_own {
@@ -527,9 +622,15 @@ fn hosts(aliases: &[HostAlias], spec: &mut PodSpec, findings: &mut Findings) {
             findings.add(Code("host-gateway"), &name.origin, message);
             continue;
         }
-        let parsed = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let parsed = address
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
         let (Ok(ip), true) = (parsed, is_subdomain(&name.value)) else {
-            let message = format!("`{}` with the address `{address}` cannot be in the hosts file", name.value);
+            let message = format!(
+                "`{}` with the address `{address}` cannot be in the hosts file",
+                name.value
+            );
             findings.add(Code("host-alias"), &name.origin, message);
             continue;
         };
@@ -579,13 +680,12 @@ fn sysctls(
             || name.starts_with("kernel.msg")
             || name == "kernel.sem"
             || name.starts_with("fs.mqueue.");
-        let legal = name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_'))
-            && name.split('.').all(|part| {
-                let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-                part.starts_with(edge) && part.ends_with(edge)
-            });
+        let legal = name.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_')
+        }) && name.split('.').all(|part| {
+            let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            part.starts_with(edge) && part.ends_with(edge)
+        });
         let reason = if !legal || name.len() > 253 {
             Some("is not a name that Kubernetes allows")
         } else if network && spec.host_network == Some(true) {
@@ -598,11 +698,16 @@ fn sysctls(
             None
         };
         if let Some(reason) = reason {
-            findings.add(Code("sysctl-impossible"), &value.origin, format!("`{key}` {reason}"));
+            findings.add(
+                Code("sysctl-impossible"),
+                &value.origin,
+                format!("`{key}` {reason}"),
+            );
             continue;
         }
         if !SAFE_SYSCTLS.contains(&name.as_str()) {
-            let message = format!("the kubelets have to allow it: `--allowed-unsafe-sysctls={name}`");
+            let message =
+                format!("the kubelets have to allow it: `--allowed-unsafe-sysctls={name}`");
             findings.add(Code("sysctl-unsafe"), &value.origin, message);
         }
         written.push(Sysctl {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
-    NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -19,7 +19,12 @@ use crate::orchestration::names::{
     NETWORK_LABEL_PREFIX, ROLE_ISOLATED, ROLE_NETWORK, ROLE_PUBLISHED, short_hash, with_suffix,
 };
 
-pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+pub(super) fn write(
+    networks: &[Network],
+    plan: &Plan<'_>,
+    documents: &mut Documents,
+    findings: &mut Findings,
+) {
     if !plan.docker {
         return;
     }
@@ -34,10 +39,16 @@ pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Docum
             origin: _,
         } = network;
         if let Some(external) = external.as_ref().filter(|e| e.value) {
-            let message = format!("units of other applications are reached as NAME.NAMESPACE, not through `{}`", name.value);
+            let message = format!(
+                "units of other applications are reached as NAME.NAMESPACE, not through `{}`",
+                name.value
+            );
             findings.add(Code("network-external"), &external.origin, message);
         }
-        if let Some(internal) = internal.as_ref().filter(|i| i.value && !plan.options.network_policies) {
+        if let Some(internal) = internal
+            .as_ref()
+            .filter(|i| i.value && !plan.options.network_policies)
+        {
             let message = format!("units of `{}` reach the outside all the same", name.value);
             findings.add(Code("network-internal"), &internal.origin, message);
         }
@@ -52,7 +63,12 @@ pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Docum
 /// Units without a network at all.
 fn isolated(plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
     for (unit, planned) in plan.application.units.iter().zip(&plan.units) {
-        let Some(mode) = unit.settings.network_mode.as_ref().filter(|m| m.value == NetworkMode::None) else {
+        let Some(mode) = unit
+            .settings
+            .network_mode
+            .as_ref()
+            .filter(|m| m.value == NetworkMode::None)
+        else {
             continue;
         };
         let name = with_suffix(&planned.label, "isolated");
@@ -80,8 +96,17 @@ fn isolated(plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings)
 fn flat(plan: &Plan<'_>, findings: &mut Findings) {
     let mut common: Option<BTreeSet<&str>> = None;
     let mut place = None;
-    for unit in plan.application.units.iter().filter(|unit| has_network(unit)) {
-        let mut own: BTreeSet<_> = unit.networks.iter().map(|a| a.network.value.as_str()).collect();
+    for unit in plan
+        .application
+        .units
+        .iter()
+        .filter(|unit| has_network(unit))
+    {
+        let mut own: BTreeSet<_> = unit
+            .networks
+            .iter()
+            .map(|a| a.network.value.as_str())
+            .collect();
         if own.is_empty() {
             own.insert("default");
         }
@@ -99,14 +124,33 @@ fn flat(plan: &Plan<'_>, findings: &mut Findings) {
     }
 }
 
-fn policies(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
-    let known: BTreeMap<_, _> = networks.iter().map(|n| (n.name.value.as_str(), n)).collect();
-    let attached = plan.application.units.iter().flat_map(|unit| &unit.networks);
+fn policies(
+    networks: &[Network],
+    plan: &Plan<'_>,
+    documents: &mut Documents,
+    findings: &mut Findings,
+) {
+    let known: BTreeMap<_, _> = networks
+        .iter()
+        .map(|n| (n.name.value.as_str(), n))
+        .collect();
+    let attached = plan
+        .application
+        .units
+        .iter()
+        .flat_map(|unit| &unit.networks);
     let mut used: Vec<&str> = Vec::new();
     let mut seen = BTreeSet::new();
-    let lone = plan.application.units.iter().any(|unit| unit.networks.is_empty() && has_network(unit));
+    let lone = plan
+        .application
+        .units
+        .iter()
+        .any(|unit| unit.networks.is_empty() && has_network(unit));
     let declared = networks.iter().map(|n| n.name.value.as_str());
-    for name in declared.chain(attached.map(|a| a.network.value.as_str())).chain(lone.then_some("default")) {
+    for name in declared
+        .chain(attached.map(|a| a.network.value.as_str()))
+        .chain(lone.then_some("default"))
+    {
         if seen.insert(name) {
             used.push(name);
         }
@@ -119,7 +163,9 @@ fn policies(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, fi
     let any_internal = used.iter().any(|name| is_internal(name));
     let mut names = BTreeSet::new();
     for name in used {
-        let Some(label) = plan.network(name) else { continue };
+        let Some(label) = plan.network(name) else {
+            continue;
+        };
         let own = LabelSelector {
             match_expressions: None,
             match_labels: Some(BTreeMap::from([

@@ -12,7 +12,11 @@ use crate::orchestration::names::is_metadata_key;
 use crate::orchestration::quantity::{bytes_to_kubernetes, millicores_to_kubernetes};
 use crate::source::Sourced;
 
-pub(super) fn resources(resources: &Resources, plan: &Plan<'_>, findings: &mut Findings) -> Option<ResourceRequirements> {
+pub(super) fn resources(
+    resources: &Resources,
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) -> Option<ResourceRequirements> {
     let Resources {
         cpu_limit,
         memory_limit,
@@ -24,17 +28,25 @@ pub(super) fn resources(resources: &Resources, plan: &Plan<'_>, findings: &mut F
     let mut limits = BTreeMap::new();
     let mut requests = BTreeMap::new();
     for (name, limit, request, show) in [
-        ("cpu", cpu_limit, cpu_request, millicores_to_kubernetes as fn(u64) -> String),
+        (
+            "cpu",
+            cpu_limit,
+            cpu_request,
+            millicores_to_kubernetes as fn(u64) -> String,
+        ),
         ("memory", memory_limit, memory_request, bytes_to_kubernetes),
     ] {
         // Zero is Docker's word for no limit.
-        let limit = limit.as_ref().filter(|limit| !plan.docker || limit.value > 0);
+        let limit = limit
+            .as_ref()
+            .filter(|limit| !plan.docker || limit.value > 0);
         if let Some(limit) = limit {
             limits.insert(name.to_owned(), Quantity(show(limit.value)));
         }
         match (request, limit) {
             (Some(request), Some(limit)) if request.value > limit.value => {
-                let message = format!("the reserved {name} is more than the limit and is cut to it");
+                let message =
+                    format!("the reserved {name} is more than the limit and is cut to it");
                 findings.add(Code("request-over-limit"), &request.origin, message);
                 requests.insert(name.to_owned(), Quantity(show(limit.value)));
             }
@@ -49,7 +61,10 @@ pub(super) fn resources(resources: &Resources, plan: &Plan<'_>, findings: &mut F
         }
     }
     if let Some(size) = storage_limit {
-        limits.insert("ephemeral-storage".to_owned(), Quantity(bytes_to_kubernetes(size.value)));
+        limits.insert(
+            "ephemeral-storage".to_owned(),
+            Quantity(bytes_to_kubernetes(size.value)),
+        );
         if plan.docker {
             requests.insert("ephemeral-storage".to_owned(), Quantity("0".to_owned()));
             storage(size, findings);
@@ -104,32 +119,49 @@ fn device(device: &DeviceRequest, findings: &mut Findings) -> Option<(String, u6
     let number = match (count, ids.len()) {
         (Some(count), _) => *count,
         (None, 0) => {
-            let message = format!("one `{resource}` is asked for, since Kubernetes cannot say `all`");
+            let message =
+                format!("one `{resource}` is asked for, since Kubernetes cannot say `all`");
             findings.add(Code("device-count"), origin, message);
             1
         }
         (None, some) => some as u64,
     };
     if !ids.is_empty() {
-        let message = format!("any {number} of `{resource}` are given, not the devices {}", ids.join(", "));
+        let message = format!(
+            "any {number} of `{resource}` are given, not the devices {}",
+            ids.join(", ")
+        );
         findings.add(Code("device-count"), origin, message);
     }
-    let finer: Vec<_> = capabilities.iter().filter(|c| *c != "gpu").map(String::as_str).collect();
+    let finer: Vec<_> = capabilities
+        .iter()
+        .filter(|c| *c != "gpu")
+        .map(String::as_str)
+        .collect();
     if !exact {
         let more = if finer.is_empty() {
             String::new()
         } else {
             format!("; {} is not said", finer.join(", "))
         };
-        let message = format!("the device is asked for as `{resource}`, which a device plugin has to offer{more}");
+        let message = format!(
+            "the device is asked for as `{resource}`, which a device plugin has to offer{more}"
+        );
         findings.add(Code("device-plugin"), origin, message);
     }
     Some((resource, number))
 }
 
-fn resource_name(name: &str, driver: Option<&str>, capabilities: &[String], generic: bool) -> Option<String> {
+fn resource_name(
+    name: &str,
+    driver: Option<&str>,
+    capabilities: &[String],
+    generic: bool,
+) -> Option<String> {
     if name.contains('/') {
-        let core = name.starts_with("kubernetes.io/") || name.contains(".kubernetes.io/") || name.starts_with("requests.");
+        let core = name.starts_with("kubernetes.io/")
+            || name.contains(".kubernetes.io/")
+            || name.starts_with("requests.");
         return (is_metadata_key(name) && !core).then(|| name.to_owned());
     }
     let gpu = capabilities.iter().any(|c| c == "gpu") || name.to_ascii_lowercase().contains("gpu");

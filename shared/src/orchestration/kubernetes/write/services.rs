@@ -14,11 +14,12 @@ use super::{container, routes};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::Publish;
 use crate::orchestration::model::{
-    Name, NameKind, NamePort, NetworkMode, Port, PortRef, Protocol, Publication, PublishMode, Role, Unit,
+    Name, NameKind, NamePort, NetworkMode, Port, PortRef, Protocol, Publication, PublishMode, Role,
+    Unit,
 };
 use crate::orchestration::names::{
-    ALIAS_NETWORKS, LINK_FROM, ROLE_ALIAS, ROLE_CONTAINER_NAME, ROLE_LINK, ROLE_NAME, ROLE_PUBLISHED,
-    ROLE_PUBLISHED_ANY, is_label, is_subdomain, short_hash, to_label, with_suffix,
+    ALIAS_NETWORKS, LINK_FROM, ROLE_ALIAS, ROLE_CONTAINER_NAME, ROLE_LINK, ROLE_NAME,
+    ROLE_PUBLISHED, ROLE_PUBLISHED_ANY, is_label, is_subdomain, short_hash, to_label, with_suffix,
 };
 use crate::source::{Origin, Sourced};
 
@@ -81,7 +82,9 @@ pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<
             NameKind::Unit | NameKind::Service | NameKind::External(_) => continue,
         };
         for unit in &name.units {
-            let Some(index) = plan.unit(unit) else { continue };
+            let Some(index) = plan.unit(unit) else {
+                continue;
+            };
             let mut member = member(role, index);
             member.networks.extend(networks.iter().map(String::as_str));
             member.link_from = link_from;
@@ -95,13 +98,19 @@ pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<
         if !is_label(&name.value) {
             // A name that is the unit's own needs no second Service; the change of that name was reported already.
             if plan.application.units[member.unit].name.value != name.value {
-                let message = format!("`{}` cannot be the name of a Service, so it does not resolve", name.value);
+                let message = format!(
+                    "`{}` cannot be the name of a Service, so it does not resolve",
+                    name.value
+                );
                 findings.add(Code("alias-impossible"), &name.origin, message);
             }
             continue;
         }
         if member.role == ROLE_LINK {
-            let message = format!("`{}` resolves for all units, not only for the linking one", name.value);
+            let message = format!(
+                "`{}` resolves for all units, not only for the linking one",
+                name.value
+            );
             findings.add(Code("alias-wider"), &name.origin, message);
         }
         let index = *by_name.entry(&name.value).or_insert_with(|| {
@@ -113,7 +122,10 @@ pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<
             groups.len() - 1
         });
         let members = &mut groups[index].members;
-        match members.iter_mut().find(|m| m.unit == member.unit && m.role == member.role) {
+        match members
+            .iter_mut()
+            .find(|m| m.unit == member.unit && m.role == member.role)
+        {
             Some(known) => {
                 known.networks.extend(member.networks);
                 known.declared = known.declared.or(member.declared);
@@ -150,7 +162,10 @@ pub(super) fn write(plan: &Plan<'_>, documents: &mut Documents, findings: &mut F
         match &name.kind {
             NameKind::Service => writer.service(name, documents, findings),
             NameKind::External(target) => writer.external(name, target, documents, findings),
-            NameKind::Unit | NameKind::Alias { .. } | NameKind::ContainerName | NameKind::Link { .. } => {}
+            NameKind::Unit
+            | NameKind::Alias { .. }
+            | NameKind::ContainerName
+            | NameKind::Link { .. } => {}
         }
     }
 }
@@ -165,15 +180,23 @@ struct Writer<'p, 'a> {
 }
 
 /// Publications by the Kubernetes Service that they belong to.
-fn publications_by_service<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, Vec<(u16, Protocol, &'a Publication)>> {
+fn publications_by_service<'a>(
+    plan: &Plan<'a>,
+) -> BTreeMap<&'a str, Vec<(u16, Protocol, &'a Publication)>> {
     let mut map: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for unit in &plan.application.units {
-        for port in unit.containers.iter().flat_map(|container| &container.ports) {
+        for port in unit
+            .containers
+            .iter()
+            .flat_map(|container| &container.ports)
+        {
             for publication in &port.published {
                 if let Some(service) = &publication.service {
-                    map.entry(service)
-                        .or_default()
-                        .push((port.target, port.transport(), publication));
+                    map.entry(service).or_default().push((
+                        port.target,
+                        port.transport(),
+                        publication,
+                    ));
                 }
             }
         }
@@ -186,20 +209,36 @@ pub(super) fn unit_ports(unit: &Unit) -> Vec<&Port> {
     let mut seen = BTreeSet::new();
     unit.containers
         .iter()
-        .filter(|container| matches!(container.role, Role::Main | Role::Sidecar | Role::NativeSidecar))
+        .filter(|container| {
+            matches!(
+                container.role,
+                Role::Main | Role::Sidecar | Role::NativeSidecar
+            )
+        })
         .flat_map(|container| &container.ports)
         .filter(|port| seen.insert((port.target, port.transport())))
         .collect()
 }
 
 impl Writer<'_, '_> {
-    fn unit(&mut self, unit: &Unit, planned: &UnitPlan, documents: &mut Documents, findings: &mut Findings) {
+    fn unit(
+        &mut self,
+        unit: &Unit,
+        planned: &UnitPlan,
+        documents: &mut Documents,
+        findings: &mut Findings,
+    ) {
         if !has_network(unit) {
             return;
         }
         let plan = self.plan;
         let own = self.own.get(unit.name.value.as_str()).copied();
-        let mut meta = metadata::new(&planned.label, unit.namespace.as_ref(), Some(&planned.label), plan);
+        let mut meta = metadata::new(
+            &planned.label,
+            unit.namespace.as_ref(),
+            Some(&planned.label),
+            plan,
+        );
         metadata::role(&mut meta, ROLE_NAME);
         metadata::original(&mut meta, &unit.name.value);
         let mut ports = ports_of(unit, findings);
@@ -219,18 +258,30 @@ impl Writer<'_, '_> {
             if !named.is_empty() {
                 ports = self.named_ports(named, &[unit], findings);
             }
-            headless = wanted.as_ref().map_or(headless, |h| h.value || ports.is_empty());
+            headless = wanted
+                .as_ref()
+                .map_or(headless, |h| h.value || ports.is_empty());
         }
         let selector = match &planned.shared_label {
             Some(label) => shared(label, plan),
             None => selector(planned, plan),
         };
-        documents.add(Rank::Service, &service(meta, selector, ports, headless, None), Vec::new());
+        documents.add(
+            Rank::Service,
+            &service(meta, selector, ports, headless, None),
+            Vec::new(),
+        );
         self.publish(unit, planned, documents, findings);
     }
 
     /// The Services that publish ports to the outside.
-    fn publish(&mut self, unit: &Unit, planned: &UnitPlan, documents: &mut Documents, findings: &mut Findings) {
+    fn publish(
+        &mut self,
+        unit: &Unit,
+        planned: &UnitPlan,
+        documents: &mut Documents,
+        findings: &mut Findings,
+    ) {
         let host = unit
             .settings
             .network_mode
@@ -238,8 +289,13 @@ impl Writer<'_, '_> {
             .is_some_and(|mode| mode.value == NetworkMode::Host);
         let mut kinds: BTreeMap<Kind, Vec<ServicePort>> = BTreeMap::new();
         let mut http = Vec::new();
-        let ports = unit.containers.iter().flat_map(|container| &container.ports);
-        for (port, publication) in ports.flat_map(|port| port.published.iter().map(move |p| (port, p))) {
+        let ports = unit
+            .containers
+            .iter()
+            .flat_map(|container| &container.ports);
+        for (port, publication) in
+            ports.flat_map(|port| port.published.iter().map(move |p| (port, p)))
+        {
             let Publication {
                 port: range,
                 host_ip,
@@ -293,8 +349,12 @@ impl Writer<'_, '_> {
             let outside = outside.unwrap_or(port.target);
             let list = kinds.entry(kind).or_default();
             let protocol = port.transport();
-            if list.iter().any(|p| p.port == i32::from(outside) && p.protocol == Some(text(protocol))) {
-                let message = format!("port {outside} is published twice, and only the first is kept");
+            if list
+                .iter()
+                .any(|p| p.port == i32::from(outside) && p.protocol == Some(text(protocol)))
+            {
+                let message =
+                    format!("port {outside} is published twice, and only the first is kept");
                 findings.add(Code("port-twice"), origin, message);
                 continue;
             }
@@ -314,7 +374,12 @@ impl Writer<'_, '_> {
             // An Ingress and a load balancer of one unit are two Services.
             let suffix = if kind == Kind::Http { "http" } else { suffix };
             let name = self.fresh(&with_suffix(&planned.label, suffix));
-            let mut meta = metadata::new(&name, unit.namespace.as_ref(), Some(&planned.label), self.plan);
+            let mut meta = metadata::new(
+                &name,
+                unit.namespace.as_ref(),
+                Some(&planned.label),
+                self.plan,
+            );
             if let Some(role) = role {
                 metadata::role(&mut meta, role);
             }
@@ -328,7 +393,11 @@ impl Writer<'_, '_> {
                 Kind::Any | Kind::ClusterIp | Kind::Http => "ClusterIP",
             };
             let selector = selector(planned, self.plan);
-            documents.add(Rank::Service, &service(meta, selector, ports, false, Some(kind)), Vec::new());
+            documents.add(
+                Rank::Service,
+                &service(meta, selector, ports, false, Some(kind)),
+                Vec::new(),
+            );
         }
     }
 
@@ -340,7 +409,9 @@ impl Writer<'_, '_> {
         origin: &Origin,
         findings: &mut Findings,
     ) -> Kind {
-        let Some(number) = number else { return Kind::Any };
+        let Some(number) = number else {
+            return Kind::Any;
+        };
         match self.plan.options.publish {
             Publish::LoadBalancer => Kind::LoadBalancer,
             Publish::NodePort => Kind::NodePort,
@@ -348,7 +419,10 @@ impl Writer<'_, '_> {
             Publish::Ingress => match speaks_http(port, number) {
                 Some(said) => {
                     if !said {
-                        let message = format!("port {number} of `{}` is taken for HTTP by its number", planned.label);
+                        let message = format!(
+                            "port {number} of `{}` is taken for HTTP by its number",
+                            planned.label
+                        );
                         findings.add(Code("http-by-number"), origin, message);
                     }
                     Kind::Http
@@ -363,7 +437,8 @@ impl Writer<'_, '_> {
         if NODE_PORTS.contains(&number) && self.node_ports.insert(number) {
             return Some(number);
         }
-        let message = format!("{number} cannot be the port of the nodes, so the cluster chooses one");
+        let message =
+            format!("{number} cannot be the port of the nodes, so the cluster chooses one");
         findings.add(Code("node-port"), origin, message);
         None
     }
@@ -371,15 +446,25 @@ impl Writer<'_, '_> {
     fn group(&mut self, group: &Group<'_>, documents: &mut Documents, findings: &mut Findings) {
         let plan = self.plan;
         let indices = group.units();
-        let Some(first) = group.members.first() else { return };
+        let Some(first) = group.members.first() else {
+            return;
+        };
         // The unit's own Service answers already.
         if plan.docker && plan.unit_by_label(&group.name).is_some() {
             return;
         }
-        let units: Vec<_> = indices.iter().map(|unit| &plan.application.units[*unit]).collect();
+        let units: Vec<_> = indices
+            .iter()
+            .map(|unit| &plan.application.units[*unit])
+            .collect();
         let only = (indices.len() == 1).then(|| &plan.units[first.unit]);
         let namespace = units.iter().find_map(|unit| unit.namespace.as_ref());
-        let mut meta = metadata::new(&group.name, namespace, only.map(|unit| unit.label.as_str()), plan);
+        let mut meta = metadata::new(
+            &group.name,
+            namespace,
+            only.map(|unit| unit.label.as_str()),
+            plan,
+        );
         metadata::role(&mut meta, first.role);
         if let Some(networks) = networks_of(group, plan) {
             metadata::annotate(&mut meta, ALIAS_NETWORKS, networks);
@@ -413,7 +498,11 @@ impl Writer<'_, '_> {
             Some(label) => shared(label, plan),
             None => selector(&plan.units[first.unit], plan),
         };
-        documents.add(Rank::Service, &service(meta, selector, ports, headless, None), Vec::new());
+        documents.add(
+            Rank::Service,
+            &service(meta, selector, ports, headless, None),
+            Vec::new(),
+        );
     }
 
     /// A Service that the source has itself.
@@ -435,21 +524,35 @@ impl Writer<'_, '_> {
             return;
         }
         let indices: Vec<_> = units.iter().filter_map(|unit| plan.unit(unit)).collect();
-        let members: Vec<_> = indices.iter().map(|unit| &plan.application.units[*unit]).collect();
+        let members: Vec<_> = indices
+            .iter()
+            .map(|unit| &plan.application.units[*unit])
+            .collect();
         let only = match indices.as_slice() {
             [one] => Some(&plan.units[*one]),
             _ => None,
         };
-        let mut meta = metadata::new(&label, namespace.as_ref(), only.map(|unit| unit.label.as_str()), plan);
+        let mut meta = metadata::new(
+            &label,
+            namespace.as_ref(),
+            only.map(|unit| unit.label.as_str()),
+            plan,
+        );
         metadata::add_user(&mut meta, user, findings);
         let mut service_ports = self.named_ports(ports, &members, findings);
         if service_ports.is_empty() {
             service_ports = all_ports(&members, findings);
         }
         let mut kind = None;
-        for (target, protocol, publication) in self.by_service.get(own.value.as_str()).cloned().unwrap_or_default() {
+        for (target, protocol, publication) in self
+            .by_service
+            .get(own.value.as_str())
+            .cloned()
+            .unwrap_or_default()
+        {
             let entry = service_ports.iter_mut().find(|port| {
-                port.protocol == Some(text(protocol)) && target_of(port, &members, protocol) == Some(target)
+                port.protocol == Some(text(protocol))
+                    && target_of(port, &members, protocol) == Some(target)
             });
             let node = match publication.mode {
                 PublishMode::NodePort => {
@@ -463,7 +566,9 @@ impl Writer<'_, '_> {
                 PublishMode::Ingress | PublishMode::Host => None,
             };
             if let (Some(entry), Some(node)) = (entry, node) {
-                entry.node_port = self.node_port(node, &publication.origin, findings).map(i32::from);
+                entry.node_port = self
+                    .node_port(node, &publication.origin, findings)
+                    .map(i32::from);
             }
         }
         let headless = headless.as_ref().is_some_and(|h| h.value);
@@ -473,7 +578,10 @@ impl Writer<'_, '_> {
             _ => shared(&alias_label(&own.value), plan),
         };
         if service_ports.is_empty() && !headless {
-            let message = format!("`{}` has no port, so it resolves to the instances themselves", own.value);
+            let message = format!(
+                "`{}` has no port, so it resolves to the instances themselves",
+                own.value
+            );
             findings.add(Code("service-without-port"), origin, message);
         }
         let headless = headless || service_ports.is_empty();
@@ -485,7 +593,13 @@ impl Writer<'_, '_> {
     }
 
     /// A name that leads out of the application.
-    fn external(&mut self, name: &Name, target: &str, documents: &mut Documents, findings: &mut Findings) {
+    fn external(
+        &mut self,
+        name: &Name,
+        target: &str,
+        documents: &mut Documents,
+        findings: &mut Findings,
+    ) {
         let Name {
             name: own,
             namespace,
@@ -510,7 +624,10 @@ impl Writer<'_, '_> {
             .filter(|part| !part.is_empty())
             .map_while(|part| part.parse().ok())
             .collect();
-        let count = target.split([',', ' ']).filter(|part| !part.is_empty()).count();
+        let count = target
+            .split([',', ' '])
+            .filter(|part| !part.is_empty())
+            .count();
         let service_ports = self.named_ports(ports, &[], findings);
         if !addresses.is_empty() && addresses.len() == count {
             for (family, wanted) in [("IPv4", true), ("IPv6", false)] {
@@ -565,7 +682,10 @@ impl Writer<'_, '_> {
             };
             documents.add(Rank::Service, &object, Vec::new());
         } else {
-            let message = format!("`{}` leads to `{target}`, which is neither a DNS name nor an address", own.value);
+            let message = format!(
+                "`{}` leads to `{target}`, which is neither a DNS name nor an address",
+                own.value
+            );
             findings.add(Code("alias-impossible"), origin, message);
         }
     }
@@ -583,7 +703,10 @@ impl Writer<'_, '_> {
         findings.add(
             Code("name-changed"),
             &name.origin,
-            format!("`{}` is called `{label}`, and its DNS name changes with it", name.value),
+            format!(
+                "`{}` is called `{label}`, and its DNS name changes with it",
+                name.value
+            ),
         );
         label
     }
@@ -597,7 +720,12 @@ impl Writer<'_, '_> {
         name
     }
 
-    fn named_ports(&self, ports: &[NamePort], units: &[&Unit], findings: &mut Findings) -> Vec<ServicePort> {
+    fn named_ports(
+        &self,
+        ports: &[NamePort],
+        units: &[&Unit],
+        findings: &mut Findings,
+    ) -> Vec<ServicePort> {
         let mut written = Vec::new();
         for port in ports {
             let NamePort {
@@ -615,7 +743,9 @@ impl Writer<'_, '_> {
             push(
                 &mut written,
                 ServicePort {
-                    app_protocol: app_protocol.clone().filter(|p| app_protocol_ok(p, origin, findings)),
+                    app_protocol: app_protocol
+                        .clone()
+                        .filter(|p| app_protocol_ok(p, origin, findings)),
                     name: name.as_ref().map(|name| port_label(name)),
                     node_port: None,
                     port: i32::from(*number),
@@ -648,8 +778,11 @@ fn speaks_http(port: &Port, number: u16) -> Option<bool> {
     match &port.app_protocol {
         Some(said) => {
             let said = said.value.to_ascii_lowercase();
-            matches!(said.as_str(), "http" | "ws" | "grpc" | "kubernetes.io/h2c" | "kubernetes.io/ws" | "h2c")
-                .then_some(true)
+            matches!(
+                said.as_str(),
+                "http" | "ws" | "grpc" | "kubernetes.io/h2c" | "kubernetes.io/ws" | "h2c"
+            )
+            .then_some(true)
         }
         None => [number, port.target]
             .iter()
@@ -663,12 +796,18 @@ fn reachable(ip: &Sourced<String>, port: &Port, findings: &mut Findings) -> bool
     let text = ip.value.trim_start_matches('[').trim_end_matches(']');
     let parsed: Option<std::net::IpAddr> = text.parse().ok();
     if text == "localhost" || parsed.is_some_and(|ip| ip.is_loopback()) {
-        let message = format!("port {} is bound to {text} and stays inside of the cluster", port.target);
+        let message = format!(
+            "port {} is bound to {text} and stays inside of the cluster",
+            port.target
+        );
         findings.add(Code("port-loopback"), &ip.origin, message);
         return false;
     }
     if !(text.is_empty() || text == "*" || parsed.is_some_and(|ip| ip.is_unspecified())) {
-        let message = format!("port {} is published on all addresses, not only on {text}", port.target);
+        let message = format!(
+            "port {} is published on all addresses, not only on {text}",
+            port.target
+        );
         findings.add(Code("port-address"), &ip.origin, message);
     }
     true
@@ -711,7 +850,11 @@ fn shared(label: &str, plan: &Plan<'_>) -> BTreeMap<String, String> {
 
 fn networks_of(group: &Group<'_>, plan: &Plan<'_>) -> Option<String> {
     let first = group.members.first()?;
-    if group.members.iter().all(|member| member.networks == first.networks) {
+    if group
+        .members
+        .iter()
+        .all(|member| member.networks == first.networks)
+    {
         let networks: Vec<_> = first.networks.iter().copied().collect();
         return (!networks.is_empty()).then(|| networks.join(","));
     }
@@ -720,7 +863,10 @@ fn networks_of(group: &Group<'_>, plan: &Plan<'_>) -> Option<String> {
         .iter()
         .flat_map(|member| {
             let unit = &plan.application.units[member.unit].name.value;
-            member.networks.iter().map(move |network| format!("{unit}/{network}"))
+            member
+                .networks
+                .iter()
+                .map(move |network| format!("{unit}/{network}"))
         })
         .collect();
     Some(entries.join(","))
@@ -765,7 +911,10 @@ fn service_port(port: &Port, number: u16, findings: &mut Findings) -> ServicePor
 
 /// Each number and protocol stands once.
 fn push(ports: &mut Vec<ServicePort>, port: ServicePort) {
-    if !ports.iter().any(|p| p.port == port.port && p.protocol == port.protocol) {
+    if !ports
+        .iter()
+        .any(|p| p.port == port.port && p.protocol == port.protocol)
+    {
         ports.push(port);
     }
 }
@@ -777,11 +926,24 @@ fn finish_ports(mut ports: Vec<ServicePort>) -> Vec<ServicePort> {
     for port in &mut ports {
         let generated = format!(
             "{}-{}",
-            port.protocol.as_deref().unwrap_or("TCP").to_ascii_lowercase(),
+            port.protocol
+                .as_deref()
+                .unwrap_or("TCP")
+                .to_ascii_lowercase(),
             port.port
         );
-        let name = port.name.take().unwrap_or_else(|| if several { generated.clone() } else { String::new() });
-        let name = if used.contains(&name) { generated } else { name };
+        let name = port.name.take().unwrap_or_else(|| {
+            if several {
+                generated.clone()
+            } else {
+                String::new()
+            }
+        });
+        let name = if used.contains(&name) {
+            generated
+        } else {
+            name
+        };
         used.insert(name.clone());
         port.name = Some(name).filter(|name| !name.is_empty());
     }
@@ -793,7 +955,9 @@ fn port_label(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let legal = lower.len() <= 63
         && !lower.is_empty()
-        && lower.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && lower
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !lower.starts_with('-')
         && !lower.ends_with('-');
     if legal { lower } else { to_label(name) }
@@ -802,7 +966,11 @@ fn port_label(name: &str) -> String {
 fn target_by_name(name: &str, units: &[&Unit]) -> IntOrString {
     let port = units
         .iter()
-        .flat_map(|unit| unit.containers.iter().flat_map(|container| &container.ports))
+        .flat_map(|unit| {
+            unit.containers
+                .iter()
+                .flat_map(|container| &container.ports)
+        })
         .find(|port| port.name.as_ref().is_some_and(|n| n.value == name));
     match (container::port_name(name), port) {
         (Some(name), _) => IntOrString::String(name),
@@ -816,8 +984,14 @@ fn target_of(port: &ServicePort, units: &[&Unit], protocol: Protocol) -> Option<
         IntOrString::Int(number) => u16::try_from(*number).ok(),
         IntOrString::String(name) => units
             .iter()
-            .flat_map(|unit| unit.containers.iter().flat_map(|container| &container.ports))
-            .find(|p| p.transport() == protocol && p.name.as_ref().is_some_and(|n| n.value == *name))
+            .flat_map(|unit| {
+                unit.containers
+                    .iter()
+                    .flat_map(|container| &container.ports)
+            })
+            .find(|p| {
+                p.transport() == protocol && p.name.as_ref().is_some_and(|n| n.value == *name)
+            })
             .map(|p| p.target),
     }
 }

@@ -1,14 +1,15 @@
 //! Deployments and the other objects that make Pods.
 
 use k8s_openapi::api::apps::v1::{
-    DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet,
-    ReplicaSetSpec, RollingUpdateDaemonSet, RollingUpdateDeployment, RollingUpdateStatefulSetStrategy, StatefulSet,
-    StatefulSetOrdinals, StatefulSetSpec, StatefulSetUpdateStrategy,
+    DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, Deployment, DeploymentSpec,
+    DeploymentStrategy, ReplicaSet, ReplicaSetSpec, RollingUpdateDaemonSet,
+    RollingUpdateDeployment, RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetOrdinals,
+    StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec};
 use k8s_openapi::api::core::v1::{
-    Affinity, Pod as KubernetesPod, PodAffinityTerm, PodAntiAffinity, PodTemplateSpec, ReplicationController,
-    ReplicationControllerSpec,
+    Affinity, Pod as KubernetesPod, PodAffinityTerm, PodAntiAffinity, PodTemplateSpec,
+    ReplicationController, ReplicationControllerSpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -23,8 +24,8 @@ use super::{claims, metadata, services};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::ControllerChoice;
 use crate::orchestration::model::{
-    Amount, Concurrency, Controller, CronSettings, Dialect, JobSettings, Restart, RestartCondition, Role, Rollout,
-    RolloutStrategy, StatefulSettings, Unit, UnitKind,
+    Amount, Concurrency, Controller, CronSettings, Dialect, JobSettings, Restart, RestartCondition,
+    Role, Rollout, RolloutStrategy, StatefulSettings, Unit, UnitKind,
 };
 use crate::orchestration::names::{DIALECT, to_label};
 use crate::orchestration::quantity::seconds_up;
@@ -65,7 +66,12 @@ pub(super) fn write(
         origin: _,
     } = unit;
     let (shape, policy) = shape(unit, planned, plan, findings);
-    let mut meta = metadata::new(&planned.object, namespace.as_ref(), Some(&planned.label), plan);
+    let mut meta = metadata::new(
+        &planned.object,
+        namespace.as_ref(),
+        Some(&planned.label),
+        plan,
+    );
     metadata::original(&mut meta, &name.value);
     match plan.application.dialect {
         Dialect::Compose => metadata::annotate(&mut meta, DIALECT, "compose"),
@@ -80,7 +86,11 @@ pub(super) fn write(
         restart: policy,
         everywhere: matches!(shape, Shape::Daemon),
         claims: match &shape {
-            Shape::Stateful(settings) => settings.claims.iter().map(|c| c.name.value.as_str()).collect(),
+            Shape::Stateful(settings) => settings
+                .claims
+                .iter()
+                .map(|c| c.name.value.as_str())
+                .collect(),
             _ => Vec::new(),
         },
     };
@@ -97,9 +107,13 @@ pub(super) fn write(
     }
     let subjects = containers
         .iter()
-        .filter(|c| plan.docker && matches!(c.role, Role::Main | Role::Sidecar | Role::NativeSidecar))
+        .filter(|c| {
+            plan.docker && matches!(c.role, Role::Main | Role::Sidecar | Role::NativeSidecar)
+        })
         .map(|c| subject("services", &c.name.value));
-    let mut subjects: Vec<_> = std::iter::once(subject("services", &name.value)).chain(subjects).collect();
+    let mut subjects: Vec<_> = std::iter::once(subject("services", &name.value))
+        .chain(subjects)
+        .collect();
     subjects.dedup();
     let mut seen = std::collections::BTreeSet::new();
     subjects.retain(|subject| seen.insert(subject.clone()));
@@ -154,14 +168,17 @@ pub(super) fn write(
         }
         Shape::Daemon => {
             if let Some(replicas) = replicas {
-                let message = "one instance runs on each node, whatever the number of replicas says";
+                let message =
+                    "one instance runs on each node, whatever the number of replicas says";
                 findings.add(Code("replicas-lost"), &replicas.origin, message);
             }
             let set = daemon_set(meta, selector, template, rollout, plan, findings);
             with_volumes(&set, "/spec/template/spec", volumes)
         }
         Shape::Stateful(settings) => {
-            let set = stateful_set(meta, count, selector, template, &settings, unit, planned, plan, findings);
+            let set = stateful_set(
+                meta, count, selector, template, &settings, unit, planned, plan, findings,
+            );
             with_volumes(&set, "/spec/template/spec", volumes)
         }
         Shape::Job(settings) => {
@@ -185,9 +202,14 @@ pub(super) fn write(
             }
             no_rollout(rollout, plan, findings);
             // The Pod is the workload and the instance in one.
-            let PodTemplateSpec { metadata: inner, spec } = template;
+            let PodTemplateSpec {
+                metadata: inner,
+                spec,
+            } = template;
             if let Some(inner) = inner {
-                meta.labels.get_or_insert_default().extend(inner.labels.unwrap_or_default());
+                meta.labels
+                    .get_or_insert_default()
+                    .extend(inner.labels.unwrap_or_default());
                 if let Some(annotations) = inner.annotations {
                     meta.annotations.get_or_insert_default().extend(annotations);
                 }
@@ -215,7 +237,12 @@ fn with_volumes(object: &impl Serialize, pod: &str, volumes: Vec<Value>) -> Valu
 }
 
 /// What a unit becomes, and the restart policy of its Pods.
-fn shape(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut Findings) -> (Shape, &'static str) {
+fn shape(
+    unit: &Unit,
+    planned: &UnitPlan,
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) -> (Shape, &'static str) {
     let condition = unit.restart.as_ref().and_then(|r| r.condition.as_ref());
     match &unit.kind {
         UnitKind::Service(controller) => match plan.options.controller {
@@ -223,7 +250,9 @@ fn shape(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut Findin
                 Some(controller) => (Shape::Replicas(*controller), always(unit, plan, findings)),
                 None => by_restart(unit, planned, plan, findings),
             },
-            ControllerChoice::Replicas(controller) => (Shape::Replicas(controller), always(unit, plan, findings)),
+            ControllerChoice::Replicas(controller) => {
+                (Shape::Replicas(controller), always(unit, plan, findings))
+            }
             ControllerChoice::DaemonSet => (Shape::Daemon, always(unit, plan, findings)),
             ControllerChoice::StatefulSet => {
                 let settings = StatefulSettings::default();
@@ -232,7 +261,10 @@ fn shape(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut Findin
             ControllerChoice::Pod => (Shape::Pod, bare(condition, plan)),
         },
         UnitKind::Daemon => (Shape::Daemon, always(unit, plan, findings)),
-        UnitKind::Stateful(settings) => (Shape::Stateful(settings.clone()), always(unit, plan, findings)),
+        UnitKind::Stateful(settings) => (
+            Shape::Stateful(settings.clone()),
+            always(unit, plan, findings),
+        ),
         UnitKind::Job(settings) => (Shape::Job(settings.clone()), job_policy(condition, plan)),
         UnitKind::Cron(settings) => (Shape::Cron(settings.clone()), job_policy(condition, plan)),
         UnitKind::Bare => (Shape::Pod, bare(condition, plan)),
@@ -246,7 +278,11 @@ fn always(unit: &Unit, plan: &Plan<'_>, findings: &mut Findings) -> &'static str
         Some(condition) => match condition.value {
             RestartCondition::Always => {}
             RestartCondition::UnlessStopped => {
-                findings.add(Code("unless-stopped"), &condition.origin, "it is restarted always");
+                findings.add(
+                    Code("unless-stopped"),
+                    &condition.origin,
+                    "it is restarted always",
+                );
             }
             RestartCondition::OnFailure | RestartCondition::Never => {
                 let message = "it is restarted whenever it ends, since it runs all the time";
@@ -254,7 +290,8 @@ fn always(unit: &Unit, plan: &Plan<'_>, findings: &mut Findings) -> &'static str
             }
         },
         None if plan.application.dialect == Dialect::Compose => {
-            let message = "it is restarted whenever it ends, which Compose does not do unless told to";
+            let message =
+                "it is restarted whenever it ends, which Compose does not do unless told to";
             findings.add(Code("restart-added"), &unit.name.origin, message);
         }
         None => {}
@@ -283,7 +320,12 @@ fn job_policy(condition: Option<&Sourced<RestartCondition>>, plan: &Plan<'_>) ->
 }
 
 /// A service of Compose or Swarm runs to its end, or all the time: what it says, and what others want of it.
-fn by_restart(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut Findings) -> (Shape, &'static str) {
+fn by_restart(
+    unit: &Unit,
+    planned: &UnitPlan,
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) -> (Shape, &'static str) {
     let deployment = Shape::Replicas(Controller::Deployment);
     let condition = unit.restart.as_ref().and_then(|r| r.condition.as_ref());
     let job = || {
@@ -293,7 +335,10 @@ fn by_restart(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut F
             ..JobSettings::default()
         })
     };
-    let serves = unit.main().is_some_and(|c| !c.ports.is_empty() || !c.probes.is_empty()) || planned.wanted_running;
+    let serves = unit
+        .main()
+        .is_some_and(|c| !c.ports.is_empty() || !c.probes.is_empty())
+        || planned.wanted_running;
     let ends = match condition.map(|c| c.value) {
         Some(RestartCondition::Never) => Some("Never"),
         Some(RestartCondition::OnFailure) => Some("OnFailure"),
@@ -310,7 +355,10 @@ fn by_restart(unit: &Unit, planned: &UnitPlan, plan: &Plan<'_>, findings: &mut F
             findings.add(Code("service-is-job"), &condition.origin, message);
             (job(), policy)
         }
-        _ if condition.is_none() && planned.wanted_completed && plan.application.dialect == Dialect::Compose => {
+        _ if condition.is_none()
+            && planned.wanted_completed
+            && plan.application.dialect == Dialect::Compose =>
+        {
             let message = "another service waits for its end, so it is a Job";
             findings.add(Code("service-is-job"), &unit.name.origin, message);
             (job(), "Never")
@@ -334,7 +382,9 @@ fn retries(restart: &Restart, shape: &Shape, plan: &Plan<'_>, findings: &mut Fin
     }
     for (what, value) in [("delay", delay), ("window", window)] {
         if let Some(value) = value {
-            let message = format!("the kubelet waits 10 s, 20 s, ... 300 s between restarts, whatever `{what}` says");
+            let message = format!(
+                "the kubelet waits 10 s, 20 s, ... 300 s between restarts, whatever `{what}` says"
+            );
             findings.add(Code("restart-pauses"), &value.origin, message);
         }
     }
@@ -361,14 +411,20 @@ fn deployment(
         history,
         partition,
     } = rollout;
-    failures(failure_action.as_ref(), max_failure_ratio.as_ref(), partition.as_ref(), findings);
+    failures(
+        failure_action.as_ref(),
+        max_failure_ratio.as_ref(),
+        partition.as_ref(),
+        findings,
+    );
     let ready = delay.as_ref().map(|d| number(seconds_up(d.value)));
     let deadline = monitor.as_ref().map(|monitor| {
         // The API server wants it to be longer than the time until an instance counts as ready.
         let least = ready.unwrap_or(0).saturating_add(1);
         let wanted = number(seconds_up(monitor.value));
         if plan.docker {
-            let message = "a rollout without progress for that long counts as failed, and stays as it is";
+            let message =
+                "a rollout without progress for that long counts as failed, and stays as it is";
             findings.add(Code("rollout-monitor"), &monitor.origin, message);
         }
         wanted.max(least)
@@ -386,20 +442,27 @@ fn deployment(
     };
     let strategy = if recreate {
         for amount in [max_unavailable, max_surge].into_iter().flatten() {
-            findings.add(Code("rollout-manner"), &amount.origin, "all instances are replaced at once");
+            findings.add(
+                Code("rollout-manner"),
+                &amount.origin,
+                "all instances are replaced at once",
+            );
         }
         Some(DeploymentStrategy {
             rolling_update: None,
             type_: Some("Recreate".to_owned()),
         })
-    } else if plan.docker || max_unavailable.is_some() || max_surge.is_some() || strategy.is_some() {
-        let (unavailable, surge) = amounts(max_unavailable.as_ref(), max_surge.as_ref(), plan, findings);
+    } else if plan.docker || max_unavailable.is_some() || max_surge.is_some() || strategy.is_some()
+    {
+        let (unavailable, surge) =
+            amounts(max_unavailable.as_ref(), max_surge.as_ref(), plan, findings);
         let rolling = RollingUpdateDeployment {
             max_surge: surge,
             max_unavailable: unavailable,
         };
         Some(DeploymentStrategy {
-            rolling_update: Some(rolling).filter(|rolling| *rolling != RollingUpdateDeployment::default()),
+            rolling_update: Some(rolling)
+                .filter(|rolling| *rolling != RollingUpdateDeployment::default()),
             type_: Some("RollingUpdate".to_owned()),
         })
     } else {
@@ -455,7 +518,9 @@ fn amounts(
 fn amount(amount: Amount, bounded: bool) -> IntOrString {
     match amount {
         Amount::Count(count) => IntOrString::Int(number(u64::from(count))),
-        Amount::Percent(percent) if bounded => IntOrString::String(format!("{}%", percent.min(100))),
+        Amount::Percent(percent) if bounded => {
+            IntOrString::String(format!("{}%", percent.min(100)))
+        }
         Amount::Percent(percent) => IntOrString::String(format!("{percent}%")),
     }
 }
@@ -479,15 +544,29 @@ fn daemon_set(
         history,
         partition,
     } = rollout;
-    failures(failure_action.as_ref(), max_failure_ratio.as_ref(), partition.as_ref(), findings);
+    failures(
+        failure_action.as_ref(),
+        max_failure_ratio.as_ref(),
+        partition.as_ref(),
+        findings,
+    );
     no_deadline(monitor.as_ref(), findings);
-    let on_delete = strategy.as_ref().is_some_and(|s| s.value == RolloutStrategy::OnDelete);
+    let on_delete = strategy
+        .as_ref()
+        .is_some_and(|s| s.value == RolloutStrategy::OnDelete);
     let mut surge = max_surge
         .as_ref()
         .filter(|a| !matches!(a.value, Amount::Count(0) | Amount::Percent(0)));
     let mut missing = max_unavailable.as_ref();
-    if let Some(strategy) = strategy.as_ref().filter(|s| s.value == RolloutStrategy::Recreate) {
-        findings.add(Code("rollout-manner"), &strategy.origin, "the nodes are gone through one after the other");
+    if let Some(strategy) = strategy
+        .as_ref()
+        .filter(|s| s.value == RolloutStrategy::Recreate)
+    {
+        findings.add(
+            Code("rollout-manner"),
+            &strategy.origin,
+            "the nodes are gone through one after the other",
+        );
     }
     // The API server wants one of the two.
     if let (Some(more), Some(fewer)) = (surge, missing)
@@ -520,7 +599,8 @@ fn daemon_set(
             max_unavailable: fewer,
         };
         Some(DaemonSetUpdateStrategy {
-            rolling_update: Some(rolling).filter(|rolling| *rolling != RollingUpdateDaemonSet::default()),
+            rolling_update: Some(rolling)
+                .filter(|rolling| *rolling != RollingUpdateDaemonSet::default()),
             type_: Some("RollingUpdate".to_owned()),
         })
     } else {
@@ -568,7 +648,12 @@ fn stateful_set(
         history,
         partition,
     } = &unit.rollout;
-    failures(failure_action.as_ref(), max_failure_ratio.as_ref(), None, findings);
+    failures(
+        failure_action.as_ref(),
+        max_failure_ratio.as_ref(),
+        None,
+        findings,
+    );
     no_deadline(monitor.as_ref(), findings);
     // More than one at a time needs a feature gate in 1.34 (MaxUnavailableStatefulSet).
     let one = |amount: &Amount| matches!(amount, Amount::Count(0 | 1));
@@ -583,11 +668,16 @@ fn stateful_set(
         let message = "a StatefulSet replaces one instance after the other";
         findings.add(Code("rollout-manner"), &amount.origin, message);
     }
-    if let Some(strategy) = strategy.as_ref().filter(|s| s.value == RolloutStrategy::Recreate) {
+    if let Some(strategy) = strategy
+        .as_ref()
+        .filter(|s| s.value == RolloutStrategy::Recreate)
+    {
         let message = "a StatefulSet replaces one instance after the other";
         findings.add(Code("rollout-manner"), &strategy.origin, message);
     }
-    let on_delete = strategy.as_ref().is_some_and(|s| s.value == RolloutStrategy::OnDelete);
+    let on_delete = strategy
+        .as_ref()
+        .is_some_and(|s| s.value == RolloutStrategy::OnDelete);
     let update = if on_delete {
         Some(StatefulSetUpdateStrategy {
             rolling_update: None,
@@ -595,17 +685,22 @@ fn stateful_set(
         })
     } else if partition.is_some() || strategy.is_some() {
         Some(StatefulSetUpdateStrategy {
-            rolling_update: partition.as_ref().map(|partition| RollingUpdateStatefulSetStrategy {
-                max_unavailable: None,
-                partition: Some(number(u64::from(partition.value))),
-            }),
+            rolling_update: partition
+                .as_ref()
+                .map(|partition| RollingUpdateStatefulSetStrategy {
+                    max_unavailable: None,
+                    partition: Some(number(u64::from(partition.value))),
+                }),
             type_: Some("RollingUpdate".to_owned()),
         })
     } else {
         None
     };
     // Docker starts all instances at once.
-    let parallel = parallel.as_ref().map(|p| p.value).or(plan.docker.then_some(true));
+    let parallel = parallel
+        .as_ref()
+        .map(|p| p.value)
+        .or(plan.docker.then_some(true));
     let templates: Vec<_> = templates
         .iter()
         .map(|claim| claims::template(claim, &to_label(&claim.name.value), plan, findings))
@@ -617,7 +712,8 @@ fn stateful_set(
             ordinals: first_ordinal.as_ref().map(|first| StatefulSetOrdinals {
                 start: Some(number(u64::from(first.value))),
             }),
-            pod_management_policy: parallel.map(|p| if p { "Parallel" } else { "OrderedReady" }.to_owned()),
+            pod_management_policy: parallel
+                .map(|p| if p { "Parallel" } else { "OrderedReady" }.to_owned()),
             replicas,
             revision_history_limit: history.as_ref().map(|h| number(u64::from(h.value))),
             selector,
@@ -644,16 +740,25 @@ fn job(template: PodTemplateSpec, settings: &JobSettings, unit: &Unit, plan: &Pl
         on_each_node: _,
         indexed,
     } = settings;
-    let number_of = |value: &Option<Sourced<u32>>| value.as_ref().map(|v| number(u64::from(v.value)));
+    let number_of =
+        |value: &Option<Sourced<u32>>| value.as_ref().map(|v| number(u64::from(v.value)));
     let replicas = number_of(&unit.replicas);
-    let policy = template.spec.as_ref().and_then(|spec| spec.restart_policy.clone());
-    let attempts = unit.restart.as_ref().and_then(|r| number_of(&r.max_attempts));
-    let limit = number_of(backoff_limit).or(attempts).or(match policy.as_deref() {
-        _ if !plan.docker => None,
-        Some("Never") => Some(0),
-        // Docker tries without end unless told otherwise.
-        _ => Some(i32::MAX),
-    });
+    let policy = template
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.restart_policy.clone());
+    let attempts = unit
+        .restart
+        .as_ref()
+        .and_then(|r| number_of(&r.max_attempts));
+    let limit = number_of(backoff_limit)
+        .or(attempts)
+        .or(match policy.as_deref() {
+            _ if !plan.docker => None,
+            Some("Never") => Some(0),
+            // Docker tries without end unless told otherwise.
+            _ => Some(i32::MAX),
+        });
     let indexed = indexed.as_ref().map(|indexed| indexed.value);
     let completions = number_of(completions).or(replicas);
     JobSpec {
@@ -743,10 +848,14 @@ fn failures(
 ) {
     if let Some(action) = action {
         if action.value == "pause" {
-            let message = "a rollout that makes no progress stays as it is, which is near to a pause";
+            let message =
+                "a rollout that makes no progress stays as it is, which is near to a pause";
             findings.add(Code("rollout-pause"), &action.origin, message);
         } else {
-            let message = format!("after a failure, a rollout stays as it is: no `{}`", action.value);
+            let message = format!(
+                "after a failure, a rollout stays as it is: no `{}`",
+                action.value
+            );
             findings.add(Code("rollout-failure"), &action.origin, message);
         }
     }
@@ -755,7 +864,11 @@ fn failures(
         findings.add(Code("rollout-failure"), &ratio.origin, message);
     }
     if let Some(partition) = partition {
-        findings.add(Code("rollout-manner"), &partition.origin, "only a StatefulSet is replaced in parts");
+        findings.add(
+            Code("rollout-manner"),
+            &partition.origin,
+            "only a StatefulSet is replaced in parts",
+        );
     }
 }
 
@@ -800,7 +913,11 @@ fn no_rollout(rollout: &Rollout, plan: &Plan<'_>, findings: &mut Findings) {
         partition.as_ref().map(|v| &v.origin),
     ];
     for origin in places.into_iter().flatten() {
-        findings.add(Code("no-rollout"), origin, "an object of this kind does not replace its Pods");
+        findings.add(
+            Code("no-rollout"),
+            origin,
+            "an object of this kind does not replace its Pods",
+        );
     }
     let _ = plan;
 }
