@@ -174,9 +174,9 @@ fn visit(folder: &Path, f: &mut impl FnMut(&Path)) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            visit(&path, f)
+            visit(&path, f);
         } else {
-            f(&path)
+            f(&path);
         }
     }
 }

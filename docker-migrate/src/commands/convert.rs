@@ -108,7 +108,7 @@ struct TargetArgs {
     /// Storage class for the volumes of a Docker driver
     #[arg(long, value_name = "DRIVER=CLASS", value_parser = pair)]
     storage_class_for: Vec<(String, String)>,
-    /// Write NetworkPolicies that keep Compose networks apart
+    /// Write `NetworkPolicies` that keep Compose networks apart
     #[arg(long)]
     network_policies: bool,
     /// Fill fresh volumes with what the image has at their place, as Docker does

@@ -297,7 +297,7 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(duration_to_compose(Duration::from_millis(90_000)), "1m30s");
+        assert_eq!(duration_to_compose(Duration::from_secs(90)), "1m30s");
         assert_eq!(seconds_up(Duration::from_millis(1001)), 2);
     }
 }

@@ -278,7 +278,7 @@ impl Check {
                 format!("`{name}` has a `container_name`, so it cannot have several replicas"),
             );
         }
-        let mut targets: BTreeMap<String, ()> = BTreeMap::new();
+        let mut targets: BTreeSet<String> = BTreeSet::new();
         for item in list(service.get("volumes")) {
             let target = item
                 .as_mapping()
@@ -286,7 +286,7 @@ impl Check {
                 .and_then(Node::as_text)
                 .unwrap_or_default();
             let target = target.trim_end_matches('/').to_owned();
-            if targets.insert(target.clone(), ()).is_some() {
+            if !targets.insert(target.clone()) {
                 error(
                     "duplicate-target",
                     item,

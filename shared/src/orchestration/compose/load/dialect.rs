@@ -36,7 +36,7 @@ const NOT_IN_STACK: [&str; 12] = [
 pub(super) fn decide(
     asked: Option<Dialect>,
     root: &Mapping,
-    version: &Option<String>,
+    version: Option<&str>,
     files: &[PathBuf],
     at: Position,
     findings: &mut Findings,
@@ -44,7 +44,7 @@ pub(super) fn decide(
     if let Some(dialect) = asked {
         return dialect;
     }
-    let version_fits = version.as_deref().is_none_or(|v| v.starts_with('3'));
+    let version_fits = version.is_none_or(|v| v.starts_with('3'));
     let services = || {
         let all = root.get("services").and_then(Node::as_mapping);
         all.into_iter()

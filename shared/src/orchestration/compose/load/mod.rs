@@ -146,7 +146,14 @@ fn load_into(
         );
         return None;
     };
-    let dialect = dialect::decide(options.dialect, map, &version, &found.files, at, findings);
+    let dialect = dialect::decide(
+        options.dialect,
+        map,
+        version.as_deref(),
+        &found.files,
+        at,
+        findings,
+    );
     if map
         .get("services")
         .and_then(Node::as_mapping)

@@ -188,8 +188,7 @@ impl Reader<'_> {
             .map(|(i, s)| (s.unit.name.value.clone(), i))
             .collect();
         // A service may take over mounts that another one took over; each round resolves one step of such a chain.
-        let wishes: Vec<Vec<Sourced<(String, Option<bool>)>>> =
-            services.iter().map(|s| s.volumes_from.clone()).collect();
+        let wishes: Vec<Vec<_>> = services.iter().map(|s| s.volumes_from.clone()).collect();
         if wishes.iter().all(Vec::is_empty) {
             return;
         }

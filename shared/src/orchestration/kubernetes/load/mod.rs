@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{
-    FileId, Files, KeyPath, Limits, Mapping, Node, Origin, PathKind, Position, Sources, Value,
-    parse,
+    Files, KeyPath, Limits, Mapping, Node, Origin, PathKind, Position, Sources, Value, parse,
 };
 
 /// What to load.
@@ -179,7 +178,7 @@ impl Loader<'_> {
         match parse(file, &text, &self.options.limits) {
             Ok(nodes) => {
                 for node in nodes {
-                    self.document(node, file, 0);
+                    self.document(node, 0);
                 }
             }
             Err(finding) => {
@@ -196,7 +195,7 @@ impl Loader<'_> {
         }
     }
 
-    fn document(&mut self, mut node: Node, file: FileId, depth: usize) {
+    fn document(&mut self, mut node: Node, depth: usize) {
         let origin = Origin::new(node.at, KeyPath::root());
         let Value::Mapping(map) = &mut node.value else {
             let message = format!(
@@ -223,7 +222,7 @@ impl Loader<'_> {
             if let Some(Value::Sequence(items)) = map.remove("items").map(|e| e.node.value) {
                 for item in items {
                     if depth < 8 {
-                        self.document(item, file, depth + 1);
+                        self.document(item, depth + 1);
                     }
                 }
             }
