@@ -69,7 +69,7 @@ fn exit_codes() {
     assert_eq!(run(&["convert", "--no-such-flag"]).0, 64);
     let (code, said) = run(&["convert", "-f", "bad.yaml"]);
     assert_eq!(code, 65);
-    assert!(said.contains("bad.yaml:1:"), "{said}");
+    assert!(said.contains("bad.yaml:2:1: error[bad-syntax]"), "{said}");
     let (code, said) = run(&["convert", "-f", "missing.yaml"]);
     assert_eq!(code, 65);
     assert!(said.contains("missing.yaml"), "{said}");

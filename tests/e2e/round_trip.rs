@@ -102,6 +102,8 @@ fn canonical(options: &LoadOptions, files: &dyn Files) -> (Value, Dialect, Strin
 fn without_meta(mut value: Value) -> Value {
     if let Some(map) = value.as_object_mut() {
         map.shift_remove("name");
+        // What Compose cannot say of the objects in between; they are not the source.
+        map.shift_remove("x-migrate");
     }
     value
 }
@@ -116,7 +118,7 @@ fn objects(path: &Path, text: Option<String>) -> Value {
     };
     let mut sources = Sources::default();
     let mut findings = Findings::default();
-    let objects = kubernetes::load::load(&options, &Disk, &mut sources, &mut findings).unwrap();
+    let objects = kubernetes::load::load(&options, &Disk, &mut sources, &mut findings).unwrap_or_default();
     let mut all = serde_json::Map::new();
     for object in objects {
         let mut value = object.node.to_json();

@@ -100,7 +100,7 @@ fn succeed(conversion: Conversion, output: &OutputOptions, options: &ReportOptio
     if output.out_dir.is_none() && !documents.files.is_empty() {
         let paths: Vec<_> = documents.files.iter().map(|f| f.path.as_str()).collect();
         line.push_str(&format!(
-            "\nwarning[side-files-not-written]: {} not written; give a folder with --out-dir DIR",
+            "\nwarning: {} not written; give a folder with --out-dir DIR",
             paths.join(", ")
         ));
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::{Change, apply, diff, fingerprint, read_changes, report_refused};
@@ -25,14 +27,33 @@ pub fn pack(
     output: &mut Vec<SideFile>,
 ) {
     let mut live: BTreeMap<ObjectKey, Value> = have.iter().map(|o| (key(o), without_secrets(o))).collect();
+    let contents: BTreeMap<ObjectKey, BTreeMap<String, Vec<u8>>> =
+        have.iter().filter(|o| o.kind == "Secret").map(|o| (key(o), content(o))).collect();
     let mut objects = Map::new();
     for object in want {
         let name = key(object);
         let value = without_secrets(object);
-        let entry = match live.remove(&name) {
+        // Content that does not come back by itself goes into files for their owner only.
+        let mut secret_files = Map::new();
+        let content = if object.kind == "Secret" { content(object) } else { BTreeMap::new() };
+        if contents.get(&name) != Some(&content) {
+            for (secret_key, bytes) in content {
+                let folder = object.namespace.as_ref().map_or_else(|| object.name.clone(), |n| format!("{n}-{}", object.name));
+                let path = format!("secrets/{folder}/{secret_key}");
+                if !output.iter().any(|file| file.path == path) {
+                    output.push(SideFile {
+                        path: path.clone(),
+                        bytes,
+                        secret: true,
+                    });
+                }
+                secret_files.insert(secret_key, json!(format!("./{path}")));
+            }
+        }
+        let mut entry = match live.remove(&name) {
             Some(back) => {
                 let changes = diff(&value, &back);
-                if changes.is_empty() {
+                if changes.is_empty() && secret_files.is_empty() {
                     continue;
                 }
                 json!({"changes": changes.iter().map(Change::to_json).collect::<Vec<_>>()})
@@ -53,6 +74,11 @@ pub fn pack(
                 json!({"file": format!("./{path}")})
             }
         };
+        if !secret_files.is_empty()
+            && let Some(entry) = entry.as_object_mut()
+        {
+            entry.insert("secret_files".into(), Value::Object(secret_files));
+        }
         objects.insert(name, entry);
     }
     for (name, value) in live {
@@ -82,6 +108,25 @@ pub fn escape(value: &mut Value) {
 fn key(object: &Object) -> ObjectKey {
     let namespace = object.namespace.as_deref().unwrap_or("");
     format!("{}/{}/{namespace}/{}", object.api_version, object.kind, object.name)
+}
+
+/// The content of a Secret by key; `stringData` wins (Kubernetes API, `Secret.stringData`).
+fn content(object: &Object) -> BTreeMap<String, Vec<u8>> {
+    let mut content = BTreeMap::new();
+    for (field, encoded) in [("data", true), ("stringData", false)] {
+        let map = object.node.as_mapping().and_then(|m| m.get(field)).and_then(Node::as_mapping);
+        for (key, entry) in map.into_iter().flat_map(crate::source::Mapping::iter) {
+            let text = entry.node.as_text().unwrap_or_default();
+            let bytes = if encoded {
+                let clean: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+                BASE64.decode(clean).unwrap_or_default()
+            } else {
+                text.as_bytes().to_vec()
+            };
+            content.insert(key.to_owned(), bytes);
+        }
+    }
+    content
 }
 
 fn without_secrets(object: &Object) -> Value {
@@ -122,11 +167,11 @@ impl Packet {
         self.0.is_empty()
     }
 
-    /// Applies the packet to Kubernetes objects. `read_file` gives the text of a file beside the Compose file.
+    /// Applies the packet to Kubernetes objects. `read_file` gives the content of a file beside the Compose file.
     pub fn apply(
         &self,
         output: &mut Output,
-        read_file: impl Fn(&str) -> Option<String>,
+        read_file: impl Fn(&str) -> Option<Vec<u8>>,
         findings: &mut Findings,
     ) {
         let mut index: BTreeMap<ObjectKey, usize> = BTreeMap::new();
@@ -165,7 +210,7 @@ impl Packet {
                     None => {}
                 }
             } else if let Some(path) = entry.get("file").and_then(Value::as_str) {
-                let value = read_file(path).and_then(|text| serde_yaml::from_str::<Value>(&text).ok());
+                let value = read_file(path).and_then(|bytes| serde_yaml::from_slice::<Value>(&bytes).ok());
                 match value {
                     Some(value) => output.documents.push(document(name, value)),
                     None => {
@@ -175,11 +220,39 @@ impl Packet {
                 }
             }
         }
+        self.fill_secrets(output, read_file, findings);
         let mut position = 0;
         output.documents.retain(|_| {
             position += 1;
             !removed.contains(&(position - 1))
         });
+    }
+}
+
+impl Packet {
+    /// Puts the content of Secrets back from the files that hold it.
+    fn fill_secrets(&self, output: &mut Output, read_file: impl Fn(&str) -> Option<Vec<u8>>, findings: &mut Findings) {
+        let wanted = |value: &Value| self.0.get(&value_key(value))?.get("secret_files")?.as_object();
+        for document in &mut output.documents {
+            let Some(files) = wanted(&document.value) else { continue };
+            let mut data = Map::new();
+            for (key, path) in files {
+                let path = path.as_str().unwrap_or_default();
+                match read_file(path) {
+                    Some(bytes) => {
+                        data.insert(key.clone(), json!(BASE64.encode(bytes)));
+                    }
+                    None => {
+                        let message = format!("`{path}` holds a part of a Secret and cannot be read now");
+                        findings.push(Finding::new(Code("carried-file-missing"), message));
+                    }
+                }
+            }
+            if let Some(map) = document.value.as_object_mut() {
+                map.shift_remove("stringData");
+                map.insert("data".into(), Value::Object(data));
+            }
+        }
     }
 }
 

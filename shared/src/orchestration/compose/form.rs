@@ -59,6 +59,14 @@ fn service_form(service: &mut Map<String, Value>, swarm: bool) {
         let names: Vec<_> = dependencies.keys().map(|name| json!(name)).collect();
         service.insert("depends_on".into(), Value::Array(names));
     }
+    if swarm && let Some(Value::Array(ports)) = service.get_mut("ports") {
+        // The stack schema wants numbers.
+        for published in ports.iter_mut().filter_map(|port| port.get_mut("published")) {
+            if let Some(number) = published.as_str().and_then(|text| text.parse::<u16>().ok()) {
+                *published = json!(number);
+            }
+        }
+    }
     for key in ["mem_limit", "mem_reservation", "memswap_limit", "shm_size"] {
         size_as_text(service.get_mut(key));
     }

@@ -184,6 +184,9 @@ fn read_back(surroundings: &Project, written: &Output) -> Option<Vec<Object>> {
     let application = compose_read::read(&project, &files, &mut ledger);
     let target = KubernetesOptions::default();
     let output = kubernetes::write::write(&application, &target, &files, &project.directory, &mut ignored);
+    if output.documents.is_empty() {
+        return Some(Vec::new());
+    }
     let options = LoadOptions {
         files: vec!["-".into()],
         stdin: Some(to_yaml(output.documents.iter().map(|d| &d.value))),

@@ -47,9 +47,10 @@ pub fn to_kubernetes(
     }
     let want = project.node.to_json();
     if !carried.is_empty() {
+        let limit = Limits::default().bytes as u64;
         let read_file = |path: &str| {
-            let bytes = files.read(&project.directory.join(path), Limits::default().bytes as u64).ok()?;
-            String::from_utf8(bytes).ok()
+            let inside = !crate::source::normalize(path.as_ref()).starts_with("..") && !path.starts_with('/');
+            files.read(&project.directory.join(path), limit).ok().filter(|_| inside)
         };
         carried.apply(&mut output, read_file, &mut findings);
     }

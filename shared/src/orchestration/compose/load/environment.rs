@@ -92,7 +92,8 @@ fn read(
         for key in ["required", "format"] {
             if let Some(entry) = map.0.get(key) {
                 let origin = Origin::new(entry.key_at, path.key(key));
-                let message = format!("`{}` only says how the file is read", origin.path);
+                let value = entry.node.as_text().unwrap_or_default();
+                let message = format!("`{key}: {value}` only says how the file is read");
                 findings.add(Code("resolved-by-loader"), &origin, message);
             }
         }

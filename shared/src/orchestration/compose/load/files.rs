@@ -148,6 +148,10 @@ impl Assembler<'_> {
         if v1 {
             first_version(node);
         }
+        for (at, path) in volume_drivers(node) {
+            let message = format!("`{path}` becomes the driver of the named volumes of this service");
+            self.findings.add(Code("resolved-by-loader"), &Origin::new(at, path), message);
+        }
     }
 
     /// Resolves `extends` of all services of a document.
@@ -294,6 +298,13 @@ impl Assembler<'_> {
                 _ => Vec::new(),
             }
         };
+        for key in ["project_directory", "env_file"] {
+            if let Some(entry) = map.and_then(|m| m.0.get(key)) {
+                let origin = Origin::new(entry.node.at, origin.path.key(key));
+                let message = format!("`{key}: {}` only says how the file is read", list(key).join(", "));
+                self.findings.add(Code("resolved-by-loader"), &origin, message);
+            }
+        }
         let mut paths = list("path");
         if let Some(text) = item.as_text() {
             paths.push(text.to_owned());
@@ -400,6 +411,43 @@ fn looks_like_service(node: &Node) -> bool {
             .iter()
             .any(|key| map.get(key).is_some())
     })
+}
+
+/// `volume_driver` of a service, which only the first two versions have, becomes the driver of its named volumes.
+fn volume_drivers(node: &mut Node) -> Vec<(Position, KeyPath)> {
+    let mut consumed = Vec::new();
+    let mut drivers: Vec<(String, Node)> = Vec::new();
+    let Value::Mapping(root) = &mut node.value else { return consumed };
+    if let Some(Value::Mapping(services)) = root.0.get_mut("services").map(|e| &mut e.node.value) {
+        for (name, entry) in &mut services.0 {
+            let Value::Mapping(service) = &mut entry.node.value else { continue };
+            let Some(driver) = service.remove("volume_driver") else { continue };
+            consumed.push((driver.key_at, KeyPath::root().key("services").key(name).key("volume_driver")));
+            for item in service.get("volumes").and_then(Node::as_sequence).unwrap_or_default() {
+                let map = item.as_mapping();
+                let text = |key: &str| map.and_then(|m| m.get(key)).and_then(Node::as_text);
+                if text("type") == Some("volume")
+                    && let Some(source) = text("source")
+                {
+                    drivers.push((source.to_owned(), driver.node.clone()));
+                }
+            }
+        }
+    }
+    if let Some(Value::Mapping(volumes)) = root.0.get_mut("volumes").map(|e| &mut e.node.value) {
+        for (name, driver) in drivers {
+            let Some(entry) = volumes.0.get_mut(&name) else { continue };
+            if entry.node.is_null() {
+                entry.node.value = Value::Mapping(Mapping::default());
+            }
+            if let Value::Mapping(volume) = &mut entry.node.value
+                && volume.get("driver").is_none()
+            {
+                volume.set("driver", driver.at, driver);
+            }
+        }
+    }
+    consumed
 }
 
 /// What only files of the first version mean: `container:NAME` may name a service, and volumes are declared nowhere.

@@ -46,8 +46,9 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
             }
             ListRule::Append => {
                 for item in above {
-                    if !below.iter().any(|old| same_value(old, &item)) {
-                        below.push(item);
+                    match below.iter().position(|old| same_value(old, &item)) {
+                        Some(index) => lost(&item, &path.index(index), findings),
+                        None => below.push(item),
                     }
                 }
             }
@@ -67,9 +68,7 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
                 at: over.at,
                 tag: None,
             };
-            if !same_value(base, &new) {
-                lost(base, path, findings);
-            }
+            lost(base, path, findings);
             *base = new;
         }
     }
@@ -109,7 +108,7 @@ fn lost(node: &Node, path: &KeyPath, findings: &mut Findings) {
         return;
     }
     let origin = Origin::new(node.at, path.clone());
-    let message = format!("`{path}` is overridden by a later file or definition");
+    let message = format!("`{path}` is overridden or repeated by a later file or definition");
     findings.add(Code("overridden-by-merge"), &origin, message);
 }
 

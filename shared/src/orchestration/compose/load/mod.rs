@@ -130,7 +130,7 @@ fn load_into(
         None => {
             let name = found.files.first().map_or_else(String::new, |f| f.display().to_string());
             let origin = Origin::file(sources.add(name.clone(), ""));
-            findings.add(Code("no-services"), &origin, format!("`{name}` is empty"));
+            findings.add(Code("empty-file"), &origin, format!("`{name}` is empty"));
             return None;
         }
     };

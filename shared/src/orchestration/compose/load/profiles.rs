@@ -27,7 +27,7 @@ pub(super) fn select(
     services.0.retain(|name, entry| {
         let Value::Mapping(service) = &mut entry.node.value else { return true };
         let Some(profiles) = service.remove("profiles") else { return true };
-        let origin = Origin::new(profiles.key_at, path.key(name).key("profiles"));
+        let origin = Origin::new(profiles.key_at, path.key(name));
         let wanted: Vec<_> = profiles.node.as_sequence().unwrap_or_default().iter().filter_map(Node::as_text).collect();
         let selected = wanted.is_empty() || active.contains("*") || wanted.iter().any(|p| active.contains(p));
         let list = wanted.join("`, `");

@@ -107,19 +107,15 @@ impl Reader<'_> {
         }
         let relative = (path.starts_with("./") || path.starts_with("../") || path == "." || path == "..").then(|| path.clone());
         let on_disk = self.project.directory.join(&path);
-        let kind = match self.files.kind(&on_disk) {
+        let socket = std::path::Path::new(&path).extension().is_some_and(|e| e == "sock");
+        // Only paths of the project are looked at: a path such as /data is another machine's after the move.
+        let there = if relative.is_some() { self.files.kind(&on_disk) } else { PathKind::Missing };
+        let kind = match there {
             PathKind::File(_) => BindKind::File,
             PathKind::Directory => BindKind::Directory,
-            PathKind::Other if std::path::Path::new(&path).extension().is_some_and(|e| e == "sock") => BindKind::Socket,
-            PathKind::Other => BindKind::Unknown,
-            PathKind::Missing if std::path::Path::new(&path).extension().is_some_and(|e| e == "sock") => BindKind::Socket,
+            PathKind::Other | PathKind::Missing if socket => BindKind::Socket,
             PathKind::Missing if create == Some(true) => BindKind::DirectoryOrCreate,
-            PathKind::Missing => BindKind::Unknown,
-        };
-        // Only paths of the project tell something about the target; a path such as /data is the node's there.
-        let kind = match (&relative, kind) {
-            (None, BindKind::File | BindKind::Directory) if create == Some(true) => BindKind::Unknown,
-            (_, kind) => kind,
+            PathKind::Missing | PathKind::Other => BindKind::Unknown,
         };
         mount.source = MountSource::Bind {
             path: if relative.is_some() {

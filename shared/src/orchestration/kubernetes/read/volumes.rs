@@ -242,7 +242,7 @@ impl Reader<'_> {
 
     pub(super) fn volume_mount(&mut self, item: &Item<'_>, volumes: &mut PodVolumes) -> Option<Mount> {
         let mut fields = item.fields("VolumeMount", self.ledger)?;
-        let name = fields.text("name", self.ledger)?;
+        let name = fields.text("name", self.ledger);
         let target = fields.text("mountPath", self.ledger);
         let own_read_only = fields.boolean("readOnly", self.ledger);
         let subpath = fields.text("subPath", self.ledger).filter(|s| !s.value.is_empty());
@@ -254,7 +254,10 @@ impl Reader<'_> {
             })
         });
         fields.finish(self.ledger);
-        let target = target.unwrap_or_else(|| item.sourced(String::new()));
+        let (Some(name), Some(target)) = (name, target) else {
+            self.error("bad-field", &item.origin(), format!("`{}` needs a `name` and a `mountPath`", item.path));
+            return None;
+        };
         let mut mount = Mount {
             target,
             source: MountSource::Volume(name.value.clone()),

@@ -179,6 +179,11 @@ fn mount(
             }
         }
         MountSource::Image { reference, pull } => {
+            if reference.trim().is_empty() {
+                let message = "there is no image whose files could be mounted";
+                findings.add(Code("mount-impossible"), origin, message);
+                return;
+            }
             let sub_path = entry.sub_path.take();
             entry.name = image(reference, pull.as_deref(), sub_path.as_deref(), origin, pod, findings);
             entry.read_only = Some(true);
@@ -351,7 +356,7 @@ fn image(
     };
     pod.helpers.push(KubernetesContainer {
         command: Some(shell(literal(&line))),
-        image: Some(reference.to_owned()),
+        image: Some(reference.trim().to_owned()),
         image_pull_policy: pull.and_then(|pull| match pull.to_ascii_lowercase().as_str() {
             "always" => Some("Always".to_owned()),
             "never" => Some("Never".to_owned()),

@@ -96,6 +96,10 @@ impl Canon<'_> {
                         Some(i) => (&text[..i], Node::string(&text[i + 1..], item.at)),
                         None => (text, Node::plain("", item.at)),
                     };
+                    if map.get(key).is_some() {
+                        let message = format!("`{key}` stands twice in this list; the last one counts");
+                        self.error("overridden-by-merge", item, &path.index(index), message);
+                    }
                     map.set(key, item.at, value);
                 }
                 node.value = Value::Mapping(map);

@@ -213,7 +213,10 @@ fn depends_on(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
             canon.with(map, key, &path, Canon::boolean);
         }
         match map.get("condition").and_then(Node::as_text) {
-            None => map.set("condition", at, Node::string("service_started", at)),
+            None => {
+                let message = format!("`{path}` has no `condition`, which the long form needs");
+                canon.error("bad-condition", &Node::plain("", at), &path, message);
+            }
             Some("service_started" | "service_healthy" | "service_completed_successfully") => {}
             Some(other) => {
                 let message = format!(
