@@ -1,4 +1,7 @@
 //! Reading the tables, and finding the row of a key or field.
+//!
+//! A path with `?` at its end is the row of what a reader leaves over of a key that it takes otherwise: the one security
+//! option that has no counterpart among those that have one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
