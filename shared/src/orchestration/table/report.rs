@@ -55,10 +55,9 @@ pub fn report_leftovers(
     for leftover in leftovers {
         let path = leftover.origin.path.to_string();
         let row = leftover.row.as_str();
-        let is_item = path.ends_with(']');
-        let verdicts = known.entry((row, is_item)).or_insert_with(|| match from {
+        let verdicts = known.entry(row).or_insert_with(|| match from {
             Dialect::Compose | Dialect::Swarm => of_key(row, from, to),
-            Dialect::Kubernetes => of_field(row, is_item, to),
+            Dialect::Kubernetes => of_field(row, to),
         });
         let subject = if path.is_empty() { row } else { &path };
         let message = format!("`{subject}` {}", verdicts.says);
@@ -67,7 +66,7 @@ pub fn report_leftovers(
 }
 
 fn of_key(row: &str, from: Dialect, to: Target) -> Verdicts {
-    let Some(key) = compose_key(row) else {
+    let Some(key) = compose().rest(row).or_else(|| compose_key(row)) else {
         return unknown(row, "key", "Compose", compose(), elsewhere_in_compose(row));
     };
     if key.kubernetes.code == Some(EXTENSION_FIELD) {
@@ -98,12 +97,8 @@ fn of_key(row: &str, from: Dialect, to: Target) -> Verdicts {
     }
 }
 
-fn of_field(row: &str, is_item: bool, to: Target) -> Verdicts {
-    // Where a list is read and only an item of it is not, the item may have a row of its own.
-    let item = is_item
-        .then(|| kubernetes().get(&format!("{row}[]")))
-        .flatten();
-    let Some(field) = item.or_else(|| kubernetes_field(row)) else {
+fn of_field(row: &str, to: Target) -> Verdicts {
+    let Some(field) = kubernetes().rest(row).or_else(|| kubernetes_field(row)) else {
         let of = row.split('.').next().unwrap_or(row);
         // A type without a single row is one that the table lacks, so nothing can be said about its fields.
         if kubernetes().below(of).is_empty() {

@@ -151,10 +151,6 @@ fn fit_field(row: &KubernetesField, query: &str, asked: &[&str]) -> Option<Fit> 
         return Some(Fit::Name);
     }
     let (of, name) = row.field.split_once('.')?;
-    // Rows of single items are for readers.
-    if name.ends_with("[]") {
-        return None;
-    }
     if asked.last()?.eq_ignore_ascii_case(last_step(name))
         && let Some(split) = asked.len().checked_sub(name.split('.').count())
     {
