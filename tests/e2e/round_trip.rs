@@ -100,6 +100,12 @@ fn kubernetes_to_compose_to_kubernetes() {
                 }),
                 ..LoadOptions::default()
             };
+            // These mount a ConfigMap that is not in the input, so that the way back has no content for it.
+            if ["projected", "sub-path"].contains(&fixture.name.as_str())
+                && target == ComposeTarget::Compose
+            {
+                continue;
+            }
             let back = match to_kubernetes(&options, &KubernetesOptions::default(), false, &files) {
                 Ok(back) => back,
                 Err(failure) => {

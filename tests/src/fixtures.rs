@@ -17,6 +17,8 @@ pub struct ComposeFixture {
     pub folder: PathBuf,
     /// Files of the project, relative to the folder; empty lets Compose find them.
     pub files: Vec<PathBuf>,
+    /// `--project-directory`
+    pub project_directory: Option<PathBuf>,
     /// Profiles that are asked for.
     pub profiles: Vec<String>,
     /// `--env-file`
@@ -46,6 +48,7 @@ pub fn compose() -> Vec<ComposeFixture> {
                     name: format!("{}-{}", base(&folder), name.trim_end_matches(".yml")),
                     folder: folder.clone(),
                     files: vec![PathBuf::from(name)],
+                    project_directory: None,
                     profiles: Vec::new(),
                     env_files: Vec::new(),
                     swarm: None,
@@ -65,6 +68,7 @@ fn with_arguments(folder: &Path) -> ComposeFixture {
         name: base(folder),
         folder: folder.to_owned(),
         files: Vec::new(),
+        project_directory: None,
         profiles: Vec::new(),
         env_files: Vec::new(),
         swarm: None,
@@ -75,6 +79,7 @@ fn with_arguments(folder: &Path) -> ComposeFixture {
         let value = words.next().unwrap_or_default().to_owned();
         match flag {
             "-f" | "--file" => fixture.files.push(value.into()),
+            "--project-directory" => fixture.project_directory = Some(value.into()),
             "--profile" => fixture.profiles.push(value),
             "--env-file" => fixture.env_files.push(value.into()),
             "--dialect" => fixture.swarm = Some(value == "swarm"),

@@ -64,6 +64,7 @@ pub fn compose_options(fixture: &ComposeFixture) -> ComposeLoad {
     ComposeLoad {
         files: fixture.files.clone(),
         working_dir: fixture.folder.clone(),
+        project_directory: fixture.project_directory.clone(),
         profiles: fixture.profiles.clone(),
         env_files: fixture.env_files.clone(),
         environment: environment(),

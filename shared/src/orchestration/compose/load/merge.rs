@@ -11,6 +11,10 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
         return;
     }
     if over.is_null() {
+        // Nothing says nothing, here or there.
+        let origin = Origin::new(over.at, path.clone());
+        let message = format!("`{path}` is empty and changes nothing of an earlier definition");
+        findings.add(Code("overridden-by-merge"), &origin, message);
         return;
     }
     match (&mut base.value, over.value) {

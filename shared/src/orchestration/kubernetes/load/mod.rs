@@ -219,6 +219,8 @@ impl Loader<'_> {
         };
         let is_list = kind == "List" || (kind.ends_with("List") && map.get("items").is_some());
         if is_list {
+            let message = format!("this `{api_version}` {kind} is split into its items");
+            self.findings.add(Code("list-split"), &origin, message);
             if let Some(Value::Sequence(items)) = map.remove("items").map(|e| e.node.value) {
                 for item in items {
                     if depth < 8 {

@@ -233,6 +233,10 @@ impl Reader<'_> {
                 } else {
                     text.into_bytes()
                 };
+                if data.contains_key(&name.value) {
+                    let message = format!("`data.{}` is overridden by `{key}`", name.value);
+                    self.error("overridden-by-merge", &item.origin(), message);
+                }
                 data.insert(
                     name.value,
                     ObjectData {

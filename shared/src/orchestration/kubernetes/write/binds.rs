@@ -167,7 +167,12 @@ impl<'f> Binds<'f> {
 
     fn decide(&mut self, bind: &Bind<'_>, policy: BindPolicy, findings: &mut Findings) -> Held {
         let path = Path::new(bind.path);
-        let found = self.files.kind(path);
+        // An absolute path is another machine's after the move; only paths of the project are looked at.
+        let found = if bind.relative.is_some() || policy == BindPolicy::ConfigMap {
+            self.files.kind(path)
+        } else {
+            PathKind::Missing
+        };
         let of_project = normalize(path).starts_with(self.directory);
         match policy {
             BindPolicy::HostPath => Held::Node(self.docker_type(bind, found)),
