@@ -99,6 +99,8 @@ fn of_the_server(place: &Place) -> bool {
         "generation",
         "managedFields",
         "selfLink",
+        "annotations.deployment.kubernetes.io",
+        "annotations.kubectl.kubernetes.io",
     ];
     path.starts_with(".status.")
         || fields

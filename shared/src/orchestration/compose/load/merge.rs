@@ -115,9 +115,6 @@ fn untagged(mut node: Node) -> Node {
 }
 
 fn lost(node: &Node, path: &KeyPath, findings: &mut Findings) {
-    if node.is_null() {
-        return;
-    }
     let origin = Origin::new(node.at, path.clone());
     let message = format!("`{path}` is overridden or repeated by a later file or definition");
     findings.add(Code("overridden-by-merge"), &origin, message);

@@ -33,7 +33,7 @@ pub(super) fn apply(
         tolerate_control_plane,
     } = &unit.placement;
     let terms = terms(required, findings);
-    let manager = required.iter().flatten().any(|p| wants_manager(p));
+    let manager = required.iter().flatten().any(wants_manager);
     let any_role = required
         .iter()
         .flatten()

@@ -104,6 +104,7 @@ impl Canon<'_> {
             }
             Value::Sequence(items) => {
                 let mut map = Mapping::default();
+                let mut seen = std::collections::BTreeMap::new();
                 for (index, item) in items.iter().enumerate() {
                     let Some(text) = item.as_text() else {
                         self.wrong_type(item, &path.index(index), "text such as KEY=VALUE");
@@ -113,10 +114,15 @@ impl Canon<'_> {
                         Some(i) => (&text[..i], Node::string(&text[i + 1..], item.at)),
                         None => (text, Node::plain("", item.at)),
                     };
-                    if map.get(key).is_some() {
+                    if let Some(first) = seen.insert(key.to_owned(), index) {
                         let message =
                             format!("`{key}` stands twice in this list; the last one counts");
-                        self.error("overridden-by-merge", item, &path.index(index), message);
+                        self.error(
+                            "overridden-by-merge",
+                            &items[first],
+                            &path.index(first),
+                            message,
+                        );
                     }
                     map.set(key, item.at, value);
                 }
