@@ -266,39 +266,39 @@ impl Builder<'_> {
                 merges,
                 ..
             } => {
-                for merge in merges {
-                    self.merge(&mut mapping, merge)?;
+                for source in merges {
+                    merge(&mut mapping, source)?;
                 }
                 Value::Mapping(mapping)
             }
         };
         Ok((Node { value, at, tag }, anchor))
     }
+}
 
-    /// Own keys win over merged ones, earlier merges over later ones (YAML merge key, version 1.1).
-    fn merge(&self, into: &mut Mapping, from: Node) -> Result<(), Box<Finding>> {
-        let at = from.at;
-        match from.value {
-            Value::Mapping(source) => {
-                for (key, Entry { key_at, node }) in source.0 {
-                    if !into.0.contains_key(&key) {
-                        into.set(key, key_at, node);
-                    }
+/// Own keys win over merged ones, earlier merges over later ones (YAML merge key, version 1.1).
+fn merge(into: &mut Mapping, from: Node) -> Result<(), Box<Finding>> {
+    let at = from.at;
+    match from.value {
+        Value::Mapping(source) => {
+            for (key, Entry { key_at, node }) in source.0 {
+                if !into.0.contains_key(&key) {
+                    into.set(key, key_at, node);
                 }
-                Ok(())
             }
-            Value::Sequence(items) if items.iter().all(|i| i.as_mapping().is_some()) => items
-                .into_iter()
-                .try_for_each(|item| self.merge(into, item)),
-            Value::Scalar(Scalar {
-                kind: Kind::Null, ..
-            }) => Ok(()),
-            _ => Err(error(
-                "bad-merge-key",
-                at,
-                "`<<` takes a mapping or a list of mappings".into(),
-            )),
+            Ok(())
         }
+        Value::Sequence(items) if items.iter().all(|i| i.as_mapping().is_some()) => {
+            items.into_iter().try_for_each(|item| merge(into, item))
+        }
+        Value::Scalar(Scalar {
+            kind: Kind::Null, ..
+        }) => Ok(()),
+        _ => Err(error(
+            "bad-merge-key",
+            at,
+            "`<<` takes a mapping or a list of mappings".into(),
+        )),
     }
 }
 
