@@ -62,6 +62,9 @@ pub fn parse(
         }
         let value_text = after_name[1..].trim_start_matches([' ', '\t']);
         let (value, consumed) = value(value_text, &seen).map_err(bad)?;
+        room = room
+            .checked_sub(value.len())
+            .ok_or_else(|| bad("the variables expand to too much text".to_owned()))?;
         line += value_text[..consumed].matches('\n').count();
         rest = &value_text[consumed..];
         seen.insert(name.to_owned(), value.clone());

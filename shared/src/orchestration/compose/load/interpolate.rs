@@ -7,6 +7,8 @@ use crate::source::{KeyPath, Node, Origin, Value};
 
 /// Nesting of one `${...}` within another.
 const MAX_NESTING: usize = 32;
+/// Bytes that one value may grow to: variables that refer to one another several times double with every step.
+const MAX_VALUE: usize = 4 << 20;
 /// Bytes that the values of one file may grow to.
 const MAX_GROWTH: usize = 64 << 20;
 
@@ -109,6 +111,9 @@ fn expand_nested(
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
+        if out.len() > MAX_VALUE {
+            return Err("the variables expand to too much text".to_owned());
+        }
         out.push_str(&rest[..dollar]);
         let after = &rest[dollar + 1..];
         if let Some(tail) = after.strip_prefix('$') {
