@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::interpolate::expand;
 
+/// Bytes that the values of one file may have together.
+const MAX_VALUES: usize = 16 << 20;
+
 /// A line that cannot be understood: its number, counted from 1, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
@@ -25,6 +28,7 @@ pub fn parse(
 ) -> Result<Vec<(String, Option<String>)>, BadLine> {
     let mut seen = outer.clone();
     let mut variables = Vec::new();
+    let mut room = MAX_VALUES;
     let text = text
         .strip_prefix('\u{feff}')
         .unwrap_or(text)
@@ -194,6 +198,13 @@ mod tests {
         assert_eq!(bad("A=1\nB='x\n"), 2);
         assert_eq!(bad("A=1\nB=\"x\ny\"\nC D=1\n"), 4);
         assert_eq!(bad("=1\n"), 1);
+    }
+
+    #[test]
+    fn doubling_comes_to_an_end() {
+        let text = format!("A=xxxxxxxxxx\n{}", "A=$A$A$A$A\n".repeat(60));
+        let bad = parse(&text, &BTreeMap::new()).unwrap_err();
+        assert!(bad.message.contains("too much"), "{}", bad.message);
     }
 
     #[test]
