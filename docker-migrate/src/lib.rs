@@ -12,7 +12,12 @@ use commands::convert::{ConvertArgs, convert};
 
 /// Moves Compose applications and Swarm stacks to Kubernetes
 #[derive(Debug, Parser)]
-#[command(name = "docker migrate", bin_name = "docker migrate", version, arg_required_else_help = true)]
+#[command(
+    name = "docker migrate",
+    bin_name = "docker migrate",
+    version,
+    arg_required_else_help = true
+)]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -29,7 +34,10 @@ enum Command {
 /// Runs the program with all arguments, its own name first.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> Exit {
-    if arguments.get(1).is_some_and(|first| first == docker::METADATA_ARGUMENT) {
+    if arguments
+        .get(1)
+        .is_some_and(|first| first == docker::METADATA_ARGUMENT)
+    {
         let metadata = docker::metadata(
             env!("CARGO_PKG_VERSION"),
             "Move Compose applications and Swarm stacks to Kubernetes",

@@ -7,7 +7,12 @@ use migrate::cli::{Exit, ExplainArgs, explain};
 
 /// Turns a chart for one cloud provider into a chart for another
 #[derive(Debug, Parser)]
-#[command(name = "helm convert", bin_name = "helm convert", version, arg_required_else_help = true)]
+#[command(
+    name = "helm convert",
+    bin_name = "helm convert",
+    version,
+    arg_required_else_help = true
+)]
 struct Args {
     #[command(subcommand)]
     command: Command,

@@ -11,7 +11,12 @@ use commands::convert::{ConvertArgs, convert};
 
 /// Moves Kubernetes applications to Docker Compose or Swarm
 #[derive(Debug, Parser)]
-#[command(name = "kubectl migrate", bin_name = "kubectl migrate", version, arg_required_else_help = true)]
+#[command(
+    name = "kubectl migrate",
+    bin_name = "kubectl migrate",
+    version,
+    arg_required_else_help = true
+)]
 struct Args {
     #[command(subcommand)]
     command: Command,

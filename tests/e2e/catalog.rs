@@ -14,20 +14,35 @@ fn codes_and_rows_agree() {
     let rows: BTreeSet<&str> = catalog().map(|row| row.code).collect();
     let used = literals(&text);
     let in_tables: BTreeSet<&str> = tables.split(['\t', '\n']).collect();
-    let missing: Vec<_> = codes(&text).into_iter().filter(|code| !rows.contains(code)).collect();
+    let missing: Vec<_> = codes(&text)
+        .into_iter()
+        .filter(|code| !rows.contains(code))
+        .collect();
     assert_eq!(missing, Vec::<&str>::new(), "codes without a row");
-    let unused: Vec<_> = rows.iter().filter(|code| !used.contains(**code) && !in_tables.contains(**code)).collect();
+    let unused: Vec<_> = rows
+        .iter()
+        .filter(|code| !used.contains(**code) && !in_tables.contains(**code))
+        .collect();
     assert_eq!(unused, Vec::<&&str>::new(), "rows that nothing makes");
 }
 
 /// What stands in `Code("...")`.
 fn codes(text: &str) -> BTreeSet<&str> {
-    text.split("Code(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+    text.split("Code(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect()
 }
 
 /// All string literals that look like codes.
 fn literals(text: &str) -> BTreeSet<&str> {
-    text.split('"').filter(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')).collect()
+    text.split('"')
+        .filter(|s| {
+            !s.is_empty()
+                && s.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
+        .collect()
 }
 
 fn collect(folder: &Path, text: &mut String, tables: &mut String) {

@@ -15,7 +15,10 @@ fn kubectl() -> Command {
 
 fn program(path: &str) -> Command {
     let mut command = Command::new(path);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", "/nonexistent");
     command
 }
 
@@ -45,10 +48,17 @@ fn docker_asks_who_the_plugin_is() {
 fn data_goes_to_standard_output_and_talk_to_standard_error() {
     let folder = project(&[("compose.yaml", COMPOSE)]);
     for arguments in [&["convert"][..], &["migrate", "convert"]] {
-        let output = docker().args(arguments).current_dir(&folder).output().unwrap();
+        let output = docker()
+            .args(arguments)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         let documents = text(&output.stdout);
-        assert!(documents.starts_with("apiVersion:") && documents.contains("kind: Deployment"), "{documents}");
+        assert!(
+            documents.starts_with("apiVersion:") && documents.contains("kind: Deployment"),
+            "{documents}"
+        );
         assert!(!text(&output.stderr).contains("apiVersion"));
     }
 }
@@ -58,10 +68,17 @@ fn exit_codes() {
     let folder = project(&[
         ("compose.yaml", COMPOSE),
         ("bad.yaml", "services: ["),
-        ("lossy.yaml", "services: {a: {image: x, ulimits: {nofile: 5}}}"),
+        (
+            "lossy.yaml",
+            "services: {a: {image: x, ulimits: {nofile: 5}}}",
+        ),
     ]);
     let run = |arguments: &[&str]| -> (i32, String) {
-        let output = docker().args(arguments).current_dir(&folder).output().unwrap();
+        let output = docker()
+            .args(arguments)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
         (output.status.code().unwrap(), text(&output.stderr))
     };
     assert_eq!(run(&["convert"]).0, 0);
@@ -69,7 +86,7 @@ fn exit_codes() {
     assert_eq!(run(&["convert", "--no-such-flag"]).0, 64);
     let (code, said) = run(&["convert", "-f", "bad.yaml"]);
     assert_eq!(code, 65);
-    assert!(said.contains("bad.yaml:1:"), "{said}");
+    assert!(said.contains("bad.yaml:2:1: error[bad-syntax]"), "{said}");
     let (code, said) = run(&["convert", "-f", "missing.yaml"]);
     assert_eq!(code, 65);
     assert!(said.contains("missing.yaml"), "{said}");
@@ -82,15 +99,30 @@ fn exit_codes() {
 
 #[test]
 fn the_report_is_versioned_json() {
-    let folder = project(&[("compose.yaml", "services: {a: {image: x, ulimits: {nofile: 5}}}")]);
+    let folder = project(&[(
+        "compose.yaml",
+        "services: {a: {image: x, ulimits: {nofile: 5}}}",
+    )]);
     let report = folder.path().join("report.json");
-    let status = docker().args(["convert", "-q", "--report"]).arg(&report).current_dir(&folder).output().unwrap();
+    let status = docker()
+        .args(["convert", "-q", "--report"])
+        .arg(&report)
+        .current_dir(&folder)
+        .output()
+        .unwrap();
     assert!(status.status.success() && status.stderr.is_empty());
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(report["schema"], 1);
     let findings = report["findings"].as_array().unwrap();
-    let ulimits = findings.iter().find(|f| f["path"] == "services.a.ulimits").unwrap();
-    assert_eq!((ulimits["severity"].as_str(), ulimits["line"].as_u64()), (Some("loss"), Some(1)));
+    let ulimits = findings
+        .iter()
+        .find(|f| f["path"] == "services.a.ulimits")
+        .unwrap();
+    assert_eq!(
+        (ulimits["severity"].as_str(), ulimits["line"].as_u64()),
+        (Some("loss"), Some(1))
+    );
     for key in ["code", "file", "column", "message", "consequence", "remedy"] {
         assert!(!ulimits[key].is_null(), "{key}");
     }
@@ -105,7 +137,18 @@ fn secrets_are_written_for_their_owner_only_and_never_shown() {
     for target in ["compose", "swarm"] {
         let out = folder.path().join(target);
         let output: Output = kubectl()
-            .args(["convert", "-f", "app.yaml", "--verbose", "--to", target, "-d", target, "--report", "r.json"])
+            .args([
+                "convert",
+                "-f",
+                "app.yaml",
+                "--verbose",
+                "--to",
+                target,
+                "-d",
+                target,
+                "--report",
+                "r.json",
+            ])
             .current_dir(&folder)
             .output()
             .unwrap();
@@ -130,7 +173,11 @@ fn secrets_are_written_for_their_owner_only_and_never_shown() {
 fn visit(folder: &Path, f: &mut impl FnMut(&Path)) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { visit(&path, f) } else { f(&path) }
+        if path.is_dir() {
+            visit(&path, f);
+        } else {
+            f(&path);
+        }
     }
 }
 
@@ -139,9 +186,15 @@ fn explain_reads_the_tables() {
     let output = docker().args(["explain", "ulimits"]).output().unwrap();
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("ulimits"));
-    let output = kubectl().args(["explain", "PodSpec.hostNetwork"]).output().unwrap();
+    let output = kubectl()
+        .args(["explain", "PodSpec.hostNetwork"])
+        .output()
+        .unwrap();
     assert!(output.status.success());
-    let output = kubectl().args(["explain", "no-such-thing-at-all"]).output().unwrap();
+    let output = kubectl()
+        .args(["explain", "no-such-thing-at-all"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(64));
 }
 
@@ -152,17 +205,32 @@ fn a_kustomization_is_rendered_by_the_real_kubectl() {
         return;
     };
     let folder = project(&[
-        ("kustomization.yaml", "namePrefix: prod-\nresources: [pod.yaml]\n"),
-        ("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: app}\nspec: {containers: [{name: app, image: x}]}\n"),
+        (
+            "kustomization.yaml",
+            "namePrefix: prod-\nresources: [pod.yaml]\n",
+        ),
+        (
+            "pod.yaml",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: app}\nspec: {containers: [{name: app, image: x}]}\n",
+        ),
     ]);
-    let output = kubectl().env("KUBECTL", kubectl_binary).args(["convert", "-k"]).arg(folder.path()).output().unwrap();
+    let output = kubectl()
+        .env("KUBECTL", kubectl_binary)
+        .args(["convert", "-k"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("prod-app"));
 }
 
 #[test]
 fn a_missing_kubectl_says_what_to_do() {
-    let output = kubectl().env("KUBECTL", "/no/such/kubectl").args(["convert", "-k", "."]).output().unwrap();
+    let output = kubectl()
+        .env("KUBECTL", "/no/such/kubectl")
+        .args(["convert", "-k", "."])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(69));
     assert!(text(&output.stderr).contains("install it"));
 }

@@ -18,12 +18,22 @@ fn show(result: &Result<Conversion, Box<Failure>>) -> String {
         Ok(conversion) => {
             let mut text = to_yaml(conversion.output.documents.iter().map(|d| &d.value));
             for file in &conversion.output.files {
-                let content = if file.secret { format!("<{} bytes>", file.bytes.len()) } else { String::from_utf8_lossy(&file.bytes).into_owned() };
+                let content = if file.secret {
+                    format!("<{} bytes>", file.bytes.len())
+                } else {
+                    String::from_utf8_lossy(&file.bytes).into_owned()
+                };
                 text.push_str(&format!("=== {}\n{content}\n", file.path));
             }
-            (text, to_text(&conversion.findings, &conversion.sources, style))
+            (
+                text,
+                to_text(&conversion.findings, &conversion.sources, style),
+            )
         }
-        Err(failure) => ("refused\n".to_owned(), to_text(&failure.findings, &failure.sources, style)),
+        Err(failure) => (
+            "refused\n".to_owned(),
+            to_text(&failure.findings, &failure.sources, style),
+        ),
     };
     let root = fixtures::folder().display().to_string();
     format!("{text}=== findings\n{findings}").replace(&format!("{root}/"), "")
@@ -41,7 +51,10 @@ fn settings() -> insta::Settings {
 fn compose_fixtures() {
     settings().bind(|| {
         for fixture in fixtures::compose() {
-            insta::assert_snapshot!(format!("to-kubernetes-{}", fixture.name), show(&to_objects(&fixture, &Disk)));
+            insta::assert_snapshot!(
+                format!("to-kubernetes-{}", fixture.name),
+                show(&to_objects(&fixture, &Disk))
+            );
         }
     });
 }
@@ -50,8 +63,14 @@ fn compose_fixtures() {
 fn kubernetes_fixtures() {
     settings().bind(|| {
         for fixture in fixtures::kubernetes() {
-            for (name, target) in [("compose", ComposeTarget::Compose), ("swarm", ComposeTarget::Swarm)] {
-                insta::assert_snapshot!(format!("to-{name}-{}", fixture.name), show(&to_file(&fixture, target, &Disk)));
+            for (name, target) in [
+                ("compose", ComposeTarget::Compose),
+                ("swarm", ComposeTarget::Swarm),
+            ] {
+                insta::assert_snapshot!(
+                    format!("to-{name}-{}", fixture.name),
+                    show(&to_file(&fixture, target, &Disk))
+                );
             }
         }
     });

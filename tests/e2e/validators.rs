@@ -15,7 +15,10 @@ static COMPONENTS: LazyLock<Components> = LazyLock::new(Components::from_env);
 /// Says plainly which real component is missing. Where `MIGRATE_LAB_REQUIRED` is set, that is a failure.
 fn missing(what: &str) -> bool {
     let required = std::env::var_os("MIGRATE_LAB_REQUIRED").is_some();
-    assert!(!required, "{what} is required here and could not be started");
+    assert!(
+        !required,
+        "{what} is required here and could not be started"
+    );
     println!("NOT TESTED: {what} could not be started (tests/lab/components says why)");
     true
 }
@@ -34,16 +37,27 @@ fn api_server_accepts_every_object() {
     let mut refused = Vec::new();
     let mut accepted = 0;
     for fixture in fixtures::compose() {
-        let Ok(conversion) = to_objects(&fixture, &Disk) else { continue };
+        let Ok(conversion) = to_objects(&fixture, &Disk) else {
+            continue;
+        };
         let path = folder.path().join(format!("{}.yaml", fixture.name));
-        std::fs::write(&path, to_yaml(conversion.output.documents.iter().map(|d| &d.value))).unwrap();
+        std::fs::write(
+            &path,
+            to_yaml(conversion.output.documents.iter().map(|d| &d.value)),
+        )
+        .unwrap();
         match validators::kubernetes(&plane, &[path]) {
             Ok(()) => accepted += 1,
             Err(error) => refused.push(format!("{}: {error}", fixture.name)),
         }
     }
     println!("{accepted} applications accepted by a real API server");
-    assert!(refused.is_empty(), "{} refused:\n{}", refused.len(), refused.join("\n"));
+    assert!(
+        refused.is_empty(),
+        "{} refused:\n{}",
+        refused.len(),
+        refused.join("\n")
+    );
 }
 
 #[test]
@@ -54,9 +68,15 @@ fn api_server_accepts_every_path() {
     };
     let cases = fixtures::folder().join("cases");
     let mut all = String::new();
-    for (index, row) in fixtures::table("compose-paths.tsv").iter().skip(1).enumerate() {
+    for (index, row) in fixtures::table("compose-paths.tsv")
+        .iter()
+        .skip(1)
+        .enumerate()
+    {
         let mut files = tests::run::Overlay::default();
-        files.changed.add(cases.join("case.yaml"), row[2].as_bytes());
+        files
+            .changed
+            .add(cases.join("case.yaml"), row[2].as_bytes());
         let options = migrate::orchestration::compose::load::LoadOptions {
             files: vec![PathBuf::from("case.yaml")],
             working_dir: cases.clone(),
@@ -69,7 +89,9 @@ fn api_server_accepts_every_path() {
             namespace: Some(format!("case-{index}")),
             ..Default::default()
         };
-        let Ok(conversion) = migrate::orchestration::convert::to_kubernetes(&options, &target, true, &files) else {
+        let Ok(conversion) =
+            migrate::orchestration::convert::to_kubernetes(&options, &target, true, &files)
+        else {
             continue;
         };
         // One namespace for all, but names of their own, would need a rename of references: instead each case is
@@ -78,9 +100,16 @@ fn api_server_accepts_every_path() {
             let mut value = document.value.clone();
             if let Some(metadata) = value.get_mut("metadata").and_then(|m| m.as_object_mut()) {
                 metadata.shift_remove("namespace");
-                let name = metadata.get("name").and_then(|n| n.as_str()).unwrap_or("x").to_owned();
+                let name = metadata
+                    .get("name")
+                    .and_then(|n| n.as_str())
+                    .unwrap_or("x")
+                    .to_owned();
                 let short: String = name.chars().take(50).collect();
-                metadata.insert("name".into(), format!("{}-{index}", short.trim_end_matches(['-', '.'])).into());
+                metadata.insert(
+                    "name".into(),
+                    format!("{}-{index}", short.trim_end_matches(['-', '.'])).into(),
+                );
             }
             all.push_str("---\n");
             all.push_str(&value.to_string());
@@ -101,11 +130,15 @@ fn docker_compose_accepts_every_file() {
 
 #[test]
 fn docker_stack_accepts_every_file() {
-    check(ComposeTarget::Swarm, "docker stack", |file, _| validators::stack(&COMPONENTS, file).map(drop));
+    check(ComposeTarget::Swarm, "docker stack", |file, _| {
+        validators::stack(&COMPONENTS, file).map(drop)
+    });
 }
 
 fn check(target: ComposeTarget, tool: &str, accept: impl Fn(&Path, &Path) -> Result<(), String>) {
-    if COMPONENTS.docker.is_none() || (target == ComposeTarget::Compose && COMPONENTS.docker_config.is_none()) {
+    if COMPONENTS.docker.is_none()
+        || (target == ComposeTarget::Compose && COMPONENTS.docker_config.is_none())
+    {
         missing(tool);
         return;
     }
@@ -127,13 +160,19 @@ fn check(target: ComposeTarget, tool: &str, accept: impl Fn(&Path, &Path) -> Res
     }
     // And the way back of every Compose project.
     for fixture in fixtures::compose() {
-        let Ok(there) = to_objects(&fixture, &Disk) else { continue };
+        let Ok(there) = to_objects(&fixture, &Disk) else {
+            continue;
+        };
         let text = to_yaml(there.output.documents.iter().map(|d| &d.value));
         if let Ok(conversion) = text_to_file(text, target) {
             judge(&format!("{}-back", fixture.name), &conversion);
         }
     }
-    for (index, row) in fixtures::table("kubernetes-fields.tsv").iter().skip(1).enumerate() {
+    for (index, row) in fixtures::table("kubernetes-fields.tsv")
+        .iter()
+        .skip(1)
+        .enumerate()
+    {
         // A process for each of them would take minutes; every fourth covers each type.
         if index % 4 == 0
             && let Ok(conversion) = text_to_file(row[2].clone(), target)
@@ -142,7 +181,12 @@ fn check(target: ComposeTarget, tool: &str, accept: impl Fn(&Path, &Path) -> Res
         }
     }
     println!("{accepted} files accepted by {tool}");
-    assert!(refused.is_empty(), "{} refused by {tool}:\n{}", refused.len(), refused.join("\n"));
+    assert!(
+        refused.is_empty(),
+        "{} refused by {tool}:\n{}",
+        refused.len(),
+        refused.join("\n")
+    );
 }
 
 /// Writes a conversion into a folder and returns the document's path.
@@ -154,6 +198,10 @@ fn write(conversion: &Conversion, folder: &Path) -> PathBuf {
         std::fs::write(path, &file.bytes).unwrap();
     }
     let file = folder.join("compose.yaml");
-    std::fs::write(&file, to_yaml(conversion.output.documents.iter().map(|d| &d.value))).unwrap();
+    std::fs::write(
+        &file,
+        to_yaml(conversion.output.documents.iter().map(|d| &d.value)),
+    )
+    .unwrap();
     file
 }

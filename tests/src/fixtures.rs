@@ -17,6 +17,8 @@ pub struct ComposeFixture {
     pub folder: PathBuf,
     /// Files of the project, relative to the folder; empty lets Compose find them.
     pub files: Vec<PathBuf>,
+    /// `--project-directory`
+    pub project_directory: Option<PathBuf>,
     /// Profiles that are asked for.
     pub profiles: Vec<String>,
     /// `--env-file`
@@ -34,12 +36,19 @@ pub fn compose() -> Vec<ComposeFixture> {
     let mut all = Vec::new();
     for folder in folders(&folder().join("applications")) {
         for file in files(&folder) {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if (name.starts_with("docker-compose") || name.starts_with("docker-stack")) && name.ends_with(".yml") {
+            let name = file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if (name.starts_with("docker-compose") || name.starts_with("docker-stack"))
+                && name.ends_with(".yml")
+            {
                 all.push(ComposeFixture {
                     name: format!("{}-{}", base(&folder), name.trim_end_matches(".yml")),
                     folder: folder.clone(),
                     files: vec![PathBuf::from(name)],
+                    project_directory: None,
                     profiles: Vec::new(),
                     env_files: Vec::new(),
                     swarm: None,
@@ -59,6 +68,7 @@ fn with_arguments(folder: &Path) -> ComposeFixture {
         name: base(folder),
         folder: folder.to_owned(),
         files: Vec::new(),
+        project_directory: None,
         profiles: Vec::new(),
         env_files: Vec::new(),
         swarm: None,
@@ -69,6 +79,7 @@ fn with_arguments(folder: &Path) -> ComposeFixture {
         let value = words.next().unwrap_or_default().to_owned();
         match flag {
             "-f" | "--file" => fixture.files.push(value.into()),
+            "--project-directory" => fixture.project_directory = Some(value.into()),
             "--profile" => fixture.profiles.push(value),
             "--env-file" => fixture.env_files.push(value.into()),
             "--dialect" => fixture.swarm = Some(value == "swarm"),
@@ -118,18 +129,26 @@ pub fn folders(folder: &Path) -> Vec<PathBuf> {
 /// Files in a folder, sorted.
 #[must_use]
 pub fn files(folder: &Path) -> Vec<PathBuf> {
-    entries(folder).into_iter().filter(|p| p.is_file()).collect()
+    entries(folder)
+        .into_iter()
+        .filter(|p| p.is_file())
+        .collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let Ok(read) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(read) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut paths: Vec<_> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths
 }
 
 fn base(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn read(path: &Path) -> Option<String> {

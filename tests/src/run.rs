@@ -49,9 +49,13 @@ impl Files for Overlay {
 /// Variables that fixtures may use.
 #[must_use]
 pub fn environment() -> BTreeMap<String, String> {
-    [("HOME", "/home/user"), ("FROM_SHELL", "shell value"), ("SECRET_FROM_SHELL", "s3cret")]
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .into()
+    [
+        ("HOME", "/home/user"),
+        ("FROM_SHELL", "shell value"),
+        ("SECRET_FROM_SHELL", "s3cret"),
+    ]
+    .map(|(k, v)| (k.to_owned(), v.to_owned()))
+    .into()
 }
 
 /// How a Compose fixture is loaded.
@@ -60,10 +64,17 @@ pub fn compose_options(fixture: &ComposeFixture) -> ComposeLoad {
     ComposeLoad {
         files: fixture.files.clone(),
         working_dir: fixture.folder.clone(),
+        project_directory: fixture.project_directory.clone(),
         profiles: fixture.profiles.clone(),
         env_files: fixture.env_files.clone(),
         environment: environment(),
-        dialect: fixture.swarm.map(|swarm| if swarm { Dialect::Swarm } else { Dialect::Compose }),
+        dialect: fixture.swarm.map(|swarm| {
+            if swarm {
+                Dialect::Swarm
+            } else {
+                Dialect::Compose
+            }
+        }),
         ..ComposeLoad::default()
     }
 }
@@ -73,7 +84,12 @@ pub fn compose_options(fixture: &ComposeFixture) -> ComposeLoad {
 /// # Errors
 /// The conversion was refused.
 pub fn to_objects(fixture: &ComposeFixture, files: &dyn Files) -> Result<Conversion, Box<Failure>> {
-    to_kubernetes(&compose_options(fixture), &KubernetesOptions::default(), true, files)
+    to_kubernetes(
+        &compose_options(fixture),
+        &KubernetesOptions::default(),
+        true,
+        files,
+    )
 }
 
 /// Converts Kubernetes manifests.
@@ -138,11 +154,18 @@ pub fn outcome(result: &Result<Conversion, Box<Failure>>) -> String {
                 out.push('\n');
             }
             for file in &conversion.output.files {
-                out.push_str(&format!("{} {:?}\n", file.path, String::from_utf8_lossy(&file.bytes)));
+                out.push_str(&format!(
+                    "{} {:?}\n",
+                    file.path,
+                    String::from_utf8_lossy(&file.bytes)
+                ));
             }
             out.push_str(&without_positions(&conversion.findings).join("\n"));
             out
         }
-        Err(failure) => format!("refused\n{}", without_positions(&failure.findings).join("\n")),
+        Err(failure) => format!(
+            "refused\n{}",
+            without_positions(&failure.findings).join("\n")
+        ),
     }
 }

@@ -90,7 +90,11 @@ struct TargetArgs {
     #[arg(long, value_enum, default_value_t = StartOrderArg::None)]
     start_order: StartOrderArg,
     /// Image of the containers that wait for others
-    #[arg(long, value_name = "IMAGE", default_value = "docker.io/library/busybox:1.37")]
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        default_value = "docker.io/library/busybox:1.37"
+    )]
     wait_image: String,
     /// What a health check becomes
     #[arg(long, value_enum, default_value_t = ProbesArg::Auto)]
@@ -104,7 +108,7 @@ struct TargetArgs {
     /// Storage class for the volumes of a Docker driver
     #[arg(long, value_name = "DRIVER=CLASS", value_parser = pair)]
     storage_class_for: Vec<(String, String)>,
-    /// Write NetworkPolicies that keep Compose networks apart
+    /// Write `NetworkPolicies` that keep Compose networks apart
     #[arg(long)]
     network_policies: bool,
     /// Fill fresh volumes with what the image has at their place, as Docker does
@@ -216,7 +220,12 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         allow_outside: args.allow_outside,
         ..LoadOptions::default()
     };
-    let result = to_kubernetes(&options, &args.target.options(), !args.output.no_carry, &Disk);
+    let result = to_kubernetes(
+        &options,
+        &args.target.options(),
+        !args.output.no_carry,
+        &Disk,
+    );
     finish(result, &args.output, &args.report, "Kubernetes objects")
 }
 
@@ -225,7 +234,9 @@ impl TargetArgs {
         KubernetesOptions {
             controller: self.controller.map_or(ControllerChoice::Auto, |c| match c {
                 ControllerArg::Deployment => ControllerChoice::Replicas(Controller::Deployment),
-                ControllerArg::Replicationcontroller => ControllerChoice::Replicas(Controller::ReplicationController),
+                ControllerArg::Replicationcontroller => {
+                    ControllerChoice::Replicas(Controller::ReplicationController)
+                }
                 ControllerArg::Replicaset => ControllerChoice::Replicas(Controller::ReplicaSet),
                 ControllerArg::Daemonset => ControllerChoice::DaemonSet,
                 ControllerArg::Statefulset => ControllerChoice::StatefulSet,
@@ -275,7 +286,9 @@ fn size(text: &str) -> Result<u64, String> {
 
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
         _ => Err("DRIVER=CLASS is expected".to_owned()),
     }
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use migrate::cli::{Exit, OutputOptions, ReportOptions, finish, read_stdin};
 use migrate::host::kubectl::{KubectlError, kustomize};
-use migrate::orchestration::compose::{ComposeOptions, ComposeTarget, CronRunner, HttpProbe, IngressProxy};
+use migrate::orchestration::compose::{
+    ComposeOptions, ComposeTarget, CronRunner, HttpProbe, IngressProxy,
+};
 use migrate::orchestration::convert::to_compose;
 use migrate::orchestration::kubernetes::load::LoadOptions;
 use migrate::source::Disk;
@@ -18,7 +20,12 @@ use migrate::source::Disk;
   kubectl migrate explain PodSpec.hostNetwork              what happens to a field")]
 pub(crate) struct ConvertArgs {
     /// File or folder with Kubernetes objects; `-` is standard input
-    #[arg(long, short, value_name = "FILE|DIR", required_unless_present = "kustomize")]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE|DIR",
+        required_unless_present = "kustomize"
+    )]
     filename: Vec<PathBuf>,
     /// Go into sub-folders as well
     #[arg(long, short = 'R')]
@@ -94,7 +101,10 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     let printer = args.report.printer();
     let (stdin, stdin_name) = if let Some(folder) = &args.kustomize {
         match kustomize(folder) {
-            Ok(text) => (Some(text), format!("kubectl kustomize {}", folder.display())),
+            Ok(text) => (
+                Some(text),
+                format!("kubectl kustomize {}", folder.display()),
+            ),
             Err(error) => {
                 printer.complain(&format!("error: {error}"));
                 return match error {

@@ -64,7 +64,12 @@ pub fn finish(
     }
 }
 
-fn succeed(conversion: Conversion, output: &OutputOptions, options: &ReportOptions, what: &str) -> Exit {
+fn succeed(
+    conversion: Conversion,
+    output: &OutputOptions,
+    options: &ReportOptions,
+    what: &str,
+) -> Exit {
     let printer = options.printer();
     let Conversion {
         output: documents,
@@ -100,7 +105,7 @@ fn succeed(conversion: Conversion, output: &OutputOptions, options: &ReportOptio
     if output.out_dir.is_none() && !documents.files.is_empty() {
         let paths: Vec<_> = documents.files.iter().map(|f| f.path.as_str()).collect();
         line.push_str(&format!(
-            "\nwarning[side-files-not-written]: {} not written; give a folder with --out-dir DIR",
+            "\nwarning: {} not written; give a folder with --out-dir DIR",
             paths.join(", ")
         ));
     }
@@ -123,9 +128,12 @@ fn write_report(
     sources: &Sources,
     printer: Printer,
 ) -> Result<(), Exit> {
-    let Some(path) = &options.report else { return Ok(()) };
+    let Some(path) = &options.report else {
+        return Ok(());
+    };
     // Writing JSON values to memory cannot fail.
-    let mut text = serde_json::to_string_pretty(&report::to_json(findings, sources)).unwrap_or_default();
+    let mut text =
+        serde_json::to_string_pretty(&report::to_json(findings, sources)).unwrap_or_default();
     text.push('\n');
     fs_err::write(path, text).map_err(|error| {
         printer.complain(&format!("error: {error}"));

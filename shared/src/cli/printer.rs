@@ -51,7 +51,10 @@ impl Printer {
             excerpts: terminal,
             colour: terminal,
             info: self.verbose,
-            width: std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100),
+            width: std::env::var("COLUMNS")
+                .ok()
+                .and_then(|c| c.parse().ok())
+                .unwrap_or(100),
         }
     }
 }

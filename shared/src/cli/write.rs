@@ -79,7 +79,11 @@ impl OutputOptions {
                 DocumentFormat::Yaml => (to_yaml([&document.value]), "yaml"),
                 DocumentFormat::Json => (pretty(&document.value), "json"),
             };
-            files.push((PathBuf::from(format!("{}.{extension}", document.name)), text.into_bytes(), false));
+            files.push((
+                PathBuf::from(format!("{}.{extension}", document.name)),
+                text.into_bytes(),
+                false,
+            ));
         }
         for file in &output.files {
             files.push((PathBuf::from(&file.path), file.bytes.clone(), file.secret));

@@ -35,8 +35,13 @@ const TABLES: [&str; 11] = [
     include_str!("catalog/host.tsv"),
 ];
 
-static CATALOG: LazyLock<BTreeMap<&'static str, Explanation>> =
-    LazyLock::new(|| TABLES.into_iter().flat_map(rows).map(|row| (row.code, row)).collect());
+static CATALOG: LazyLock<BTreeMap<&'static str, Explanation>> = LazyLock::new(|| {
+    TABLES
+        .into_iter()
+        .flat_map(rows)
+        .map(|row| (row.code, row))
+        .collect()
+});
 
 static UNKNOWN: Explanation = Explanation {
     code: "unknown",
@@ -101,7 +106,10 @@ mod tests {
         for row in rows {
             let cells: Vec<_> = row.split('\t').collect();
             assert_eq!(cells.len(), 5, "{row}");
-            assert!(matches!(cells[1], "info" | "warning" | "loss" | "error"), "{row}");
+            assert!(
+                matches!(cells[1], "info" | "warning" | "loss" | "error"),
+                "{row}"
+            );
             assert!(cells.iter().all(|cell| !cell.trim().is_empty()), "{row}");
         }
     }

@@ -8,7 +8,9 @@ use std::process::Command;
 #[derive(Debug, thiserror::Error)]
 pub enum KubectlError {
     /// There is no kubectl.
-    #[error("kubectl is not on PATH; install it (https://kubernetes.io/docs/tasks/tools/), or set KUBECTL to its path")]
+    #[error(
+        "kubectl is not on PATH; install it (https://kubernetes.io/docs/tasks/tools/), or set KUBECTL to its path"
+    )]
     Missing,
     /// It could not be started.
     #[error("`{program}` cannot be started: {error}")]

@@ -106,7 +106,9 @@ pub fn is_label(name: &str) -> bool {
     name.len() <= LABEL_MAX
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// The nearest DNS label to any text.
@@ -144,10 +146,13 @@ pub fn with_suffix(name: &str, suffix: &str) -> String {
 #[must_use]
 pub fn short_hash(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().take(4).fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    Sha256::digest(bytes)
+        .iter()
+        .take(4)
+        .fold(String::new(), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 /// Whether a text may be the name of most Kubernetes objects (RFC 1123 subdomain).
@@ -158,7 +163,9 @@ pub fn is_subdomain(name: &str) -> bool {
             let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
             part.starts_with(edge)
                 && part.ends_with(edge)
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         })
 }
 
@@ -168,7 +175,9 @@ pub fn is_label_value(text: &str) -> bool {
     let edge = |c: char| c.is_ascii_alphanumeric();
     text.len() <= LABEL_MAX
         && (text.is_empty() || (text.starts_with(edge) && text.ends_with(edge)))
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Whether a text may be the key of a Kubernetes label or annotation.
@@ -185,7 +194,9 @@ pub fn is_metadata_key(key: &str) -> bool {
                 !part.is_empty()
                     && !part.starts_with('-')
                     && !part.ends_with('-')
-                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             })
     });
     prefix_ok && !name.is_empty() && is_label_value(name)
@@ -198,8 +209,17 @@ mod tests {
     #[test]
     fn labels_are_legal_and_distinct() {
         let mut names = LabelNames::reserve(["my-db", "web"]);
-        let inputs = ["my-db", "my_db", "My.DB", "2048", "web", "___", "日本", "a".repeat(80).as_str()]
-            .map(|name| names.label(name));
+        let inputs = [
+            "my-db",
+            "my_db",
+            "My.DB",
+            "2048",
+            "web",
+            "___",
+            "日本",
+            "a".repeat(80).as_str(),
+        ]
+        .map(|name| names.label(name));
         assert_eq!(inputs[0], "my-db");
         let distinct: BTreeSet<_> = inputs.iter().collect();
         assert_eq!(distinct.len(), inputs.len(), "{inputs:?}");

@@ -27,7 +27,11 @@ pub fn bytes_from_compose(text: &str) -> Option<u64> {
     let value: f64 = number.parse().ok()?;
     #[expect(clippy::cast_precision_loss, reason = "factors are powers of two")]
     let bytes = value * factor as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the bounds are checked"
+    )]
     (0.0..9.2e18).contains(&bytes).then_some(bytes as u64)
 }
 
@@ -279,13 +283,21 @@ mod tests {
             ("1y", None),
             ("", None),
         ] {
-            assert_eq!(duration_from_compose(text), millis.map(Duration::from_millis), "{text}");
+            assert_eq!(
+                duration_from_compose(text),
+                millis.map(Duration::from_millis),
+                "{text}"
+            );
         }
         for text in ["1m30s", "1h", "500ms", "1.5s", "0s", "1h0m1s"] {
             let parsed = duration_from_compose(text).unwrap();
-            assert_eq!(duration_from_compose(&duration_to_compose(parsed)), Some(parsed), "{text}");
+            assert_eq!(
+                duration_from_compose(&duration_to_compose(parsed)),
+                Some(parsed),
+                "{text}"
+            );
         }
-        assert_eq!(duration_to_compose(Duration::from_millis(90_000)), "1m30s");
+        assert_eq!(duration_to_compose(Duration::from_secs(90)), "1m30s");
         assert_eq!(seconds_up(Duration::from_millis(1001)), 2);
     }
 }

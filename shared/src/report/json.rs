@@ -13,7 +13,10 @@ pub fn to_json(findings: &Findings, sources: &Sources) -> Value {
         .iter()
         .map(|finding| {
             let explanation = finding.explanation();
-            let file = finding.at.and_then(|at| sources.get(at.file)).map(|f| f.name.as_str());
+            let file = finding
+                .at
+                .and_then(|at| sources.get(at.file))
+                .map(|f| f.name.as_str());
             json!({
                 "code": finding.code.0,
                 "severity": explanation.severity,

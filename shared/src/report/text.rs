@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+};
 
 use crate::finding::{Finding, Findings, Severity};
 use crate::source::Sources;
@@ -78,7 +80,13 @@ fn line(finding: &Finding, severity: Severity, sources: &Sources, out: &mut Stri
     if let Some(place) = finding.place(sources) {
         let _ = write!(out, "{place}: ");
     }
-    let _ = write!(out, "{}[{}]: {}", word(severity), finding.code.0, finding.message);
+    let _ = write!(
+        out,
+        "{}[{}]: {}",
+        word(severity),
+        finding.code.0,
+        finding.message
+    );
     if severity > Severity::Info {
         let _ = write!(out, ". {}", finding.explanation().remedy);
     }
@@ -110,7 +118,9 @@ impl<'s> Excerpts<'s> {
         };
         Self {
             sources,
-            handler: GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false),
+            handler: GraphicalReportHandler::new_themed(theme)
+                .with_width(style.width)
+                .with_links(false),
             texts: vec![None; sources.files().len()],
         }
     }
@@ -119,7 +129,9 @@ impl<'s> Excerpts<'s> {
         let severity = finding.severity();
         let source = finding.at.and_then(|at| {
             let index = self.sources.files().iter().position(|f| {
-                self.sources.get(at.file).is_some_and(|g| std::ptr::eq(f, g))
+                self.sources
+                    .get(at.file)
+                    .is_some_and(|g| std::ptr::eq(f, g))
             })?;
             let slot = self.texts.get_mut(index)?;
             let file = self.sources.get(at.file)?;
@@ -180,12 +192,16 @@ impl Diagnostic for Shown {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|(text, _)| text.as_ref() as &dyn SourceCode)
+        self.source
+            .as_ref()
+            .map(|(text, _)| text.as_ref() as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let (_, offset) = self.source.as_ref()?;
         let label = (!self.label.is_empty()).then(|| self.label.clone());
-        Some(Box::new(std::iter::once(LabeledSpan::new(label, *offset, 1))))
+        Some(Box::new(std::iter::once(LabeledSpan::new(
+            label, *offset, 1,
+        ))))
     }
 }

@@ -61,7 +61,8 @@ impl<'n> Item<'n> {
                 .iter()
                 .map(|(key, entry)| {
                     let path = self.path.key(key);
-                    let name = Sourced::new(key.to_owned(), Origin::new(entry.key_at, path.clone()));
+                    let name =
+                        Sourced::new(key.to_owned(), Origin::new(entry.key_at, path.clone()));
                     (
                         name,
                         Item {
@@ -120,7 +121,10 @@ impl<'n> Item<'n> {
 
     /// A list of scalars as texts.
     pub fn texts(&self, ledger: &mut Ledger) -> Vec<Sourced<String>> {
-        self.items(ledger).iter().filter_map(|item| item.text(ledger)).collect()
+        self.items(ledger)
+            .iter()
+            .filter_map(|item| item.text(ledger))
+            .collect()
     }
 
     /// A boolean. Null is absent; anything else is an error of the input.
@@ -219,7 +223,11 @@ impl<'n> Fields<'n> {
     }
 
     /// Takes a key as integer.
-    pub fn integer<T: TryFrom<i128>>(&mut self, key: &str, ledger: &mut Ledger) -> Option<Sourced<T>> {
+    pub fn integer<T: TryFrom<i128>>(
+        &mut self,
+        key: &str,
+        ledger: &mut Ledger,
+    ) -> Option<Sourced<T>> {
         self.take(key)?.integer(ledger)
     }
 
@@ -230,21 +238,31 @@ impl<'n> Fields<'n> {
 
     /// Takes a key as list; absent is empty.
     pub fn items(&mut self, key: &str, ledger: &mut Ledger) -> Vec<Item<'n>> {
-        self.take(key).map_or_else(Vec::new, |item| item.items(ledger))
+        self.take(key)
+            .map_or_else(Vec::new, |item| item.items(ledger))
     }
 
     /// Takes a key as list of texts; absent is empty.
     pub fn texts(&mut self, key: &str, ledger: &mut Ledger) -> Vec<Sourced<String>> {
-        self.take(key).map_or_else(Vec::new, |item| item.texts(ledger))
+        self.take(key)
+            .map_or_else(Vec::new, |item| item.texts(ledger))
     }
 
     /// Takes a key as mapping with known keys, whose rows begin with `table`.
-    pub fn fields(&mut self, key: &str, table: impl Into<String>, ledger: &mut Ledger) -> Option<Fields<'n>> {
+    pub fn fields(
+        &mut self,
+        key: &str,
+        table: impl Into<String>,
+        ledger: &mut Ledger,
+    ) -> Option<Fields<'n>> {
         self.take(key)?.fields(table, ledger)
     }
 
     /// Takes all keys that are not taken yet, in source order: `x-` fields, for example.
-    pub fn take_rest(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Vec<(Sourced<String>, Item<'n>)> {
+    pub fn take_rest(
+        &mut self,
+        mut wanted: impl FnMut(&str) -> bool,
+    ) -> Vec<(Sourced<String>, Item<'n>)> {
         let mut rest = Vec::new();
         for (index, (key, entry)) in self.mapping.0.iter().enumerate() {
             if !self.taken[index] && wanted(key) {

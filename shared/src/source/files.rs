@@ -123,10 +123,13 @@ pub fn normalize(path: &Path) -> PathBuf {
     for component in path.components() {
         match component {
             Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+            Component::ParentDir
+                if matches!(out.components().next_back(), Some(Component::Normal(_))) =>
+            {
                 out.pop();
             }
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::RootDir)) => {}
+            Component::ParentDir
+                if matches!(out.components().next_back(), Some(Component::RootDir)) => {}
             other => out.push(other),
         }
     }

@@ -99,7 +99,11 @@ impl Ledger {
 
     /// A wrong type at `item`: an error of the input.
     pub fn wrong_type(&mut self, item: &Item<'_>, expected: &str) {
-        let message = format!("`{}` must be {expected}, but is {}", item.path, item.node.describe());
+        let message = format!(
+            "`{}` must be {expected}, but is {}",
+            item.path,
+            item.node.describe()
+        );
         self.add(Code("wrong-type"), &item.origin(), message);
     }
 }

@@ -4,6 +4,7 @@
 //! [`Fields`]; whatever a reader leaves untaken is written into the [`Ledger`] by itself, so that no key of an
 //! input can be forgotten.
 
+mod emit;
 mod fields;
 mod file;
 mod files;
@@ -12,10 +13,11 @@ mod node;
 mod parse;
 mod path;
 
+pub use emit::emit;
 pub use fields::{Fields, Item};
-pub use files::{Disk, Files, Memory, PathKind, normalize};
 pub use file::{FileId, Position, SourceFile, Sources};
-pub use ledger::{Leftover, Ledger, Origin, Sourced};
+pub use files::{Disk, Files, Memory, PathKind, normalize};
+pub use ledger::{Ledger, Leftover, Origin, Sourced};
 pub use node::{Entry, Kind, Mapping, Node, Scalar, Tag, Value};
 pub use parse::{Limits, parse};
 pub use path::KeyPath;

@@ -150,7 +150,9 @@ impl Node {
     /// The scalar's text, unless it is null.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
-        self.as_scalar().filter(|s| s.kind != Kind::Null).map(|s| s.text.as_str())
+        self.as_scalar()
+            .filter(|s| s.kind != Kind::Null)
+            .map(|s| s.text.as_str())
     }
 
     /// Whether it is null or empty text without quotes.
@@ -200,7 +202,9 @@ impl Node {
             Json::Bool(b) => Self::plain(b.to_string(), at),
             Json::Number(n) => Self::plain(n.to_string(), at),
             Json::String(s) => Self::string(s, at),
-            Json::Array(items) => Self::sequence(items.iter().map(|i| Self::from_json(i, at)).collect(), at),
+            Json::Array(items) => {
+                Self::sequence(items.iter().map(|i| Self::from_json(i, at)).collect(), at)
+            }
             Json::Object(map) => Self::mapping(
                 Mapping(
                     map.iter()
@@ -283,10 +287,14 @@ impl Kind {
 
 fn parse_integer(text: &str) -> Option<i128> {
     if let Some(octal) = text.strip_prefix("0o") {
-        return i128::from_str_radix(octal, 8).ok().filter(|_| !octal.starts_with(['+', '-']));
+        return i128::from_str_radix(octal, 8)
+            .ok()
+            .filter(|_| !octal.starts_with(['+', '-']));
     }
     if let Some(hex) = text.strip_prefix("0x") {
-        return i128::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with(['+', '-']));
+        return i128::from_str_radix(hex, 16)
+            .ok()
+            .filter(|_| !hex.starts_with(['+', '-']));
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -300,7 +308,9 @@ fn is_float(text: &str) -> bool {
     let starts_like_number = body.starts_with(|c: char| c.is_ascii_digit())
         || (body.starts_with('.') && body[1..].starts_with(|c: char| c.is_ascii_digit()));
     starts_like_number
-        && body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+        && body
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
         && text.parse::<f64>().is_ok()
 }
 

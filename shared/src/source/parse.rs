@@ -28,6 +28,9 @@ impl Default for Limits {
     }
 }
 
+/// The merge key, where it is not quoted (YAML merge key, version 1.1). Such a node carries it as its tag.
+const MERGE_KEY: &str = "<<";
+
 /// Parses all documents of a text. Empty documents are left out.
 ///
 /// # Errors
@@ -50,7 +53,11 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
             line: small(line),
             column: small(column),
         };
-        return Err(error("bad-syntax", at, "a NUL byte is not allowed in YAML".into()));
+        return Err(error(
+            "bad-syntax",
+            at,
+            "a NUL byte is not allowed in YAML".into(),
+        ));
     }
     // A byte order mark is allowed at the start of a stream (YAML 1.2.2, section 5.2).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -72,7 +79,11 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
                 line: small(marker.line()),
                 column: small(marker.col() + 1),
             };
-            error("bad-syntax", at, explain_syntax(e.info(), text, marker.line()))
+            error(
+                "bad-syntax",
+                at,
+                explain_syntax(e.info(), text, marker.line()),
+            )
         })?;
         let at = builder.position(span);
         let done = match event {
@@ -93,7 +104,10 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
             }
             Event::Alias(id) => Some((builder.alias(id, at)?, 0)),
             Event::Scalar(text, style, anchor, tag) => {
-                let (tag, core) = split_tag(tag.as_deref());
+                let (mut tag, core) = split_tag(tag.as_deref());
+                if style == ScalarStyle::Plain && text == MERGE_KEY {
+                    tag = Some(Tag::Other(MERGE_KEY.to_owned()));
+                }
                 let kind = scalar_kind(&text, style, core.as_deref());
                 let value = Value::Scalar(Scalar {
                     text: text.into_owned(),
@@ -208,14 +222,18 @@ impl Builder<'_> {
     fn attach(&self, open: &mut Open, node: Node) -> Result<(), Box<Finding>> {
         match &mut open.content {
             Content::Sequence(items) => items.push(node),
-            Content::Mapping { mapping, merges, key } => match key.take() {
+            Content::Mapping {
+                mapping,
+                merges,
+                key,
+            } => match key.take() {
                 None => {
                     let Value::Scalar(scalar) = &node.value else {
-                        let message = "a key must be a single value, not a list or a mapping".into();
+                        let message =
+                            "a key must be a single value, not a list or a mapping".into();
                         return Err(error("bad-key", node.at, message));
                     };
-                    // `<<` is a merge key only where it is not quoted (YAML merge key, version 1.1).
-                    let is_merge = scalar.text == "<<" && scalar.kind == Kind::String;
+                    let is_merge = matches!(&node.tag, Some(Tag::Other(tag)) if tag == MERGE_KEY);
                     *key = Some((scalar.text.clone(), node.at, is_merge));
                 }
                 Some((_, _, true)) => merges.push(node),
@@ -244,39 +262,43 @@ impl Builder<'_> {
         let value = match content {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping {
-                mut mapping, merges, ..
+                mut mapping,
+                merges,
+                ..
             } => {
-                for merge in merges {
-                    self.merge(&mut mapping, merge)?;
+                for source in merges {
+                    merge(&mut mapping, source)?;
                 }
                 Value::Mapping(mapping)
             }
         };
         Ok((Node { value, at, tag }, anchor))
     }
+}
 
-    /// Own keys win over merged ones, earlier merges over later ones (YAML merge key, version 1.1).
-    fn merge(&self, into: &mut Mapping, from: Node) -> Result<(), Box<Finding>> {
-        let at = from.at;
-        match from.value {
-            Value::Mapping(source) => {
-                for (key, Entry { key_at, node }) in source.0 {
-                    if !into.0.contains_key(&key) {
-                        into.set(key, key_at, node);
-                    }
+/// Own keys win over merged ones, earlier merges over later ones (YAML merge key, version 1.1).
+fn merge(into: &mut Mapping, from: Node) -> Result<(), Box<Finding>> {
+    let at = from.at;
+    match from.value {
+        Value::Mapping(source) => {
+            for (key, Entry { key_at, node }) in source.0 {
+                if !into.0.contains_key(&key) {
+                    into.set(key, key_at, node);
                 }
-                Ok(())
             }
-            Value::Sequence(items) if items.iter().all(|i| i.as_mapping().is_some()) => {
-                items.into_iter().try_for_each(|item| self.merge(into, item))
-            }
-            Value::Scalar(Scalar { kind: Kind::Null, .. }) => Ok(()),
-            _ => Err(error(
-                "bad-merge-key",
-                at,
-                "`<<` takes a mapping or a list of mappings".into(),
-            )),
+            Ok(())
         }
+        Value::Sequence(items) if items.iter().all(|i| i.as_mapping().is_some()) => {
+            items.into_iter().try_for_each(|item| merge(into, item))
+        }
+        Value::Scalar(Scalar {
+            kind: Kind::Null, ..
+        }) => Ok(()),
+        _ => Err(error(
+            "bad-merge-key",
+            at,
+            "`<<` takes a mapping or a list of mappings".into(),
+        )),
     }
 }
 
@@ -356,7 +378,11 @@ mod tests {
 
     fn json(text: &str) -> String {
         let nodes = read(text).unwrap();
-        nodes.iter().map(|n| n.to_json().to_string()).collect::<Vec<_>>().join("|")
+        nodes
+            .iter()
+            .map(|n| n.to_json().to_string())
+            .collect::<Vec<_>>()
+            .join("|")
     }
 
     fn code(text: &str) -> &'static str {
@@ -366,7 +392,13 @@ mod tests {
     #[test]
     fn positions_are_those_of_the_text() {
         let nodes = read("a:\n  - b: 1\n").unwrap();
-        let inner = &nodes[0].as_mapping().unwrap().get("a").unwrap().as_sequence().unwrap()[0];
+        let inner = &nodes[0]
+            .as_mapping()
+            .unwrap()
+            .get("a")
+            .unwrap()
+            .as_sequence()
+            .unwrap()[0];
         let entry = inner.as_mapping().unwrap().0.get("b").unwrap();
         assert_eq!((entry.key_at.line, entry.key_at.column), (2, 5));
         assert_eq!((entry.node.at.line, entry.node.at.column), (2, 8));
@@ -383,7 +415,10 @@ mod tests {
 
     #[test]
     fn documents_and_empty_ones() {
-        assert_eq!(json("a: 1\n---\n# nothing\n---\nb: 2\n"), r#"{"a":1}|{"b":2}"#);
+        assert_eq!(
+            json("a: 1\n---\n# nothing\n---\nb: 2\n"),
+            r#"{"a":1}|{"b":2}"#
+        );
         assert_eq!(json(""), "");
     }
 

@@ -41,13 +41,17 @@ impl KeyPath {
     /// A path below this one, from a dotted text of plain keys: `deploy.resources`.
     #[must_use]
     pub fn join(&self, dotted: &str) -> Self {
-        dotted.split('.').fold(self.clone(), |path, key| path.key(key))
+        dotted
+            .split('.')
+            .fold(self.clone(), |path, key| path.key(key))
     }
 
     /// The path one level up; the root stays the root.
     #[must_use]
     pub fn parent(&self) -> Self {
-        self.0.as_ref().map_or_else(Self::root, |s| s.parent.clone())
+        self.0
+            .as_ref()
+            .map_or_else(Self::root, |s| s.parent.clone())
     }
 
     /// The last key, unless the path is the root or ends with an index.
@@ -105,7 +109,11 @@ mod tests {
 
     #[test]
     fn shown_as_people_write_it() {
-        let path = KeyPath::root().key("services").key("my.web").key("ports").index(2);
+        let path = KeyPath::root()
+            .key("services")
+            .key("my.web")
+            .key("ports")
+            .index(2);
         assert_eq!(path.to_string(), "services.\"my.web\".ports[2]");
         assert_eq!(KeyPath::root().to_string(), "");
         assert_eq!(KeyPath::root().join("a.b").to_string(), "a.b");

@@ -46,7 +46,10 @@ pub fn pack(want: &Value, have: &Value, dialect: Dialect, project: &str, output:
         let changes = Value::Array(changes.iter().map(Change::to_json).collect());
         match homes.get(&subject) {
             Some(&index) => {
-                by_document.entry(index).or_default().insert(subject, changes);
+                by_document
+                    .entry(index)
+                    .or_default()
+                    .insert(subject, changes);
             }
             None => {
                 homeless.insert(subject, changes);
@@ -74,8 +77,14 @@ fn differences(want: &Value, have: &Value) -> BTreeMap<String, Vec<Change>> {
     let have = have.as_object().unwrap_or(&empty);
     let mut all = BTreeMap::new();
     for section in SECTIONS {
-        let want = want.get(section).and_then(Value::as_object).unwrap_or(&empty);
-        let have = have.get(section).and_then(Value::as_object).unwrap_or(&empty);
+        let want = want
+            .get(section)
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
+        let have = have
+            .get(section)
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
         let names: BTreeSet<_> = want.keys().chain(have.keys()).collect();
         for name in names {
             let changes = match (want.get(name), have.get(name)) {
@@ -92,7 +101,9 @@ fn differences(want: &Value, have: &Value) -> BTreeMap<String, Vec<Change>> {
         }
     }
     let rest = |map: &Map<String, Value>| {
-        let kept = map.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str()));
+        let kept = map
+            .iter()
+            .filter(|(key, _)| !SECTIONS.contains(&key.as_str()));
         Value::Object(kept.map(|(k, v)| (k.clone(), v.clone())).collect())
     };
     let changes = diff(&rest(want), &rest(have));
@@ -103,26 +114,40 @@ fn differences(want: &Value, have: &Value) -> BTreeMap<String, Vec<Change>> {
 }
 
 fn packet(dialect: Dialect, subjects: Map<String, Value>) -> Value {
-    let dialect = if dialect == Dialect::Swarm { "swarm" } else { "compose" };
+    let dialect = if dialect == Dialect::Swarm {
+        "swarm"
+    } else {
+        "compose"
+    };
     json!({"schema": 1, "dialect": dialect, "subjects": subjects})
 }
 
 fn annotate(object: &mut Value, text: String) {
-    let Some(object) = object.as_object_mut() else { return };
+    let Some(object) = object.as_object_mut() else {
+        return;
+    };
     let metadata = object.entry("metadata").or_insert_with(|| json!({}));
-    let Some(metadata) = metadata.as_object_mut() else { return };
+    let Some(metadata) = metadata.as_object_mut() else {
+        return;
+    };
     let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
     if let Some(annotations) = annotations.as_object_mut() {
         annotations.insert(names::CARRIED.to_owned(), Value::String(text));
     }
 }
 
-fn config_map(dialect: Dialect, project: &str, subjects: Map<String, Value>, output: &Output) -> Document {
+fn config_map(
+    dialect: Dialect,
+    project: &str,
+    subjects: Map<String, Value>,
+    output: &Output,
+) -> Document {
     let name = names::with_suffix(&names::to_label(project), "compose");
-    let namespace = output
-        .documents
-        .iter()
-        .find_map(|d| d.value.pointer("/metadata/namespace").and_then(Value::as_str));
+    let namespace = output.documents.iter().find_map(|d| {
+        d.value
+            .pointer("/metadata/namespace")
+            .and_then(Value::as_str)
+    });
     let mut metadata = json!({
         "name": name,
         "labels": {"app.kubernetes.io/managed-by": "migrate"},
@@ -169,7 +194,11 @@ pub fn unpack(objects: &mut Vec<Object>, findings: &mut Findings) -> Packets {
 }
 
 fn metadata_annotations(node: &Node) -> Option<&Mapping> {
-    node.as_mapping()?.get("metadata")?.as_mapping()?.get("annotations")?.as_mapping()
+    node.as_mapping()?
+        .get("metadata")?
+        .as_mapping()?
+        .get("annotations")?
+        .as_mapping()
 }
 
 fn annotation<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
@@ -179,10 +208,20 @@ fn annotation<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
 /// Removes the packet from an object; an annotations mapping that becomes empty goes with it.
 fn remove_annotation(node: &mut Node) -> Option<String> {
     annotation(node, names::CARRIED)?;
-    let NodeValue::Mapping(object) = &mut node.value else { return None };
-    let NodeValue::Mapping(metadata) = &mut object.0.get_mut("metadata")?.node.value else { return None };
-    let NodeValue::Mapping(annotations) = &mut metadata.0.get_mut("annotations")?.node.value else { return None };
-    let text = annotations.remove(names::CARRIED)?.node.as_text()?.to_owned();
+    let NodeValue::Mapping(object) = &mut node.value else {
+        return None;
+    };
+    let NodeValue::Mapping(metadata) = &mut object.0.get_mut("metadata")?.node.value else {
+        return None;
+    };
+    let NodeValue::Mapping(annotations) = &mut metadata.0.get_mut("annotations")?.node.value else {
+        return None;
+    };
+    let text = annotations
+        .remove(names::CARRIED)?
+        .node
+        .as_text()?
+        .to_owned();
     if annotations.is_empty() {
         metadata.remove("annotations");
     }
@@ -204,17 +243,23 @@ impl Packets {
             _ => None,
         };
         let subjects = parsed.get("subjects").and_then(Value::as_object);
-        match (parsed.get("schema").and_then(Value::as_u64), dialect, subjects) {
+        match (
+            parsed.get("schema").and_then(Value::as_u64),
+            dialect,
+            subjects,
+        ) {
             (Some(1), Some(dialect), Some(subjects)) => {
                 self.dialect = Some(dialect);
-                self.subjects.extend(subjects.iter().map(|(k, v)| (k.clone(), v.clone())));
+                self.subjects
+                    .extend(subjects.iter().map(|(k, v)| (k.clone(), v.clone())));
             }
             _ => {
                 let message = format!(
                     "what was carried along in {} `{}` cannot be understood",
                     object.kind, object.name
                 );
-                findings.push(Finding::new(Code("carried-not-understood"), message).at(&object.origin));
+                findings
+                    .push(Finding::new(Code("carried-not-understood"), message).at(&object.origin));
             }
         }
     }
@@ -235,11 +280,19 @@ impl Packets {
     }
 }
 
-fn apply_item(document: &mut Value, section: &str, name: &str, changes: &[Change]) -> Vec<(Change, super::Refused)> {
+fn apply_item(
+    document: &mut Value,
+    section: &str,
+    name: &str,
+    changes: &[Change],
+) -> Vec<(Change, super::Refused)> {
     let prefixed: Vec<_> = changes
         .iter()
         .map(|change| Change {
-            path: [json!(section), json!(name)].into_iter().chain(change.path.iter().cloned()).collect(),
+            path: [json!(section), json!(name)]
+                .into_iter()
+                .chain(change.path.iter().cloned())
+                .collect(),
             ..change.clone()
         })
         .collect();
@@ -248,7 +301,10 @@ fn apply_item(document: &mut Value, section: &str, name: &str, changes: &[Change
     }
     let refused = apply(document, &prefixed);
     if let Some(map) = document.as_object_mut()
-        && map.get(section).and_then(Value::as_object).is_some_and(Map::is_empty)
+        && map
+            .get(section)
+            .and_then(Value::as_object)
+            .is_some_and(Map::is_empty)
     {
         map.shift_remove(section);
     }

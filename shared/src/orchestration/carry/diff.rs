@@ -105,7 +105,9 @@ fn walk(want: &Value, have: &Value, path: &mut Vec<Value>, changes: &mut Vec<Cha
                 }
             }
         }
-        (Value::Array(want_items), Value::Array(have_items)) if same_shape(want_items, have_items) => {
+        (Value::Array(want_items), Value::Array(have_items))
+            if same_shape(want_items, have_items) =>
+        {
             for (index, (value, other)) in want_items.iter().zip(have_items).enumerate() {
                 path.push(json!(index));
                 walk(value, other, path, changes);
@@ -181,7 +183,10 @@ fn apply_one(document: &mut Value, change: &Change) -> Result<(), Refused> {
             map.shift_remove(key);
         }
         (Value::Array(items), Value::Number(index), Some(value)) => {
-            let slot = index.as_u64().and_then(|i| usize::try_from(i).ok()).and_then(|i| items.get_mut(i));
+            let slot = index
+                .as_u64()
+                .and_then(|i| usize::try_from(i).ok())
+                .and_then(|i| items.get_mut(i));
             *slot.ok_or(Refused::Gone)? = value.clone();
         }
         _ => return Err(Refused::Gone),
@@ -192,7 +197,9 @@ fn apply_one(document: &mut Value, change: &Change) -> Result<(), Refused> {
 fn child<'v>(parent: &'v mut Value, step: &Value) -> Option<&'v mut Value> {
     match (parent, step) {
         (Value::Object(map), Value::String(key)) => map.get_mut(key),
-        (Value::Array(items), Value::Number(index)) => items.get_mut(usize::try_from(index.as_u64()?).ok()?),
+        (Value::Array(items), Value::Number(index)) => {
+            items.get_mut(usize::try_from(index.as_u64()?).ok()?)
+        }
         _ => None,
     }
 }
@@ -203,10 +210,14 @@ pub fn fingerprint(value: &Value) -> String {
     use std::fmt::Write as _;
     let mut hasher = Sha256::new();
     feed(value, &mut hasher);
-    hasher.finalize().iter().take(6).fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    hasher
+        .finalize()
+        .iter()
+        .take(6)
+        .fold(String::new(), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 fn feed(value: &Value, hasher: &mut Sha256) {
@@ -255,7 +266,10 @@ mod tests {
             (json!({"a": 1}), json!({"a": 1})),
             (json!({"a": 1, "b": {"c": 2}}), json!({"b": {}, "d": 3})),
             (json!({"l": [1, 2, 3]}), json!({"l": [1, 2]})),
-            (json!({"l": [{"name": "x", "v": 1}]}), json!({"l": [{"name": "x", "v": 2, "w": 3}]})),
+            (
+                json!({"l": [{"name": "x", "v": 1}]}),
+                json!({"l": [{"name": "x", "v": 2, "w": 3}]}),
+            ),
             (json!({"l": [{"name": "x"}]}), json!({"l": [{"name": "y"}]})),
             (json!({"a": null}), json!({})),
             (json!({"a": {"b": 1}}), json!({"a": [1]})),
@@ -274,7 +288,10 @@ mod tests {
         let mut edited = json!({"grace": "9s", "ulimits": 7});
         let refused = apply(&mut edited, &changes);
         assert_eq!(edited, json!({"grace": "9s", "ulimits": 7}));
-        let reasons: Vec<_> = refused.iter().map(|(c, r)| (c.display_path(), r.clone())).collect();
+        let reasons: Vec<_> = refused
+            .iter()
+            .map(|(c, r)| (c.display_path(), r.clone()))
+            .collect();
         assert_eq!(
             reasons,
             [

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::{Change, apply, diff, fingerprint, read_changes, report_refused};
@@ -9,7 +11,7 @@ use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::names;
 use crate::orchestration::output::{Document, Output, SideFile};
-use crate::source::{Node, Value as NodeValue};
+use crate::source::{Node, Value as NodeValue, emit};
 
 /// Name of an object among all: `apps/v1/Deployment/NAMESPACE/NAME`.
 type ObjectKey = String;
@@ -24,15 +26,45 @@ pub fn pack(
     document: &mut Value,
     output: &mut Vec<SideFile>,
 ) {
-    let mut live: BTreeMap<ObjectKey, Value> = have.iter().map(|o| (key(o), without_secrets(o))).collect();
+    let mut live: BTreeMap<ObjectKey, Value> =
+        have.iter().map(|o| (key(o), without_secrets(o))).collect();
+    let contents: BTreeMap<ObjectKey, BTreeMap<String, Vec<u8>>> = have
+        .iter()
+        .filter(|o| o.kind == "Secret")
+        .map(|o| (key(o), content(o)))
+        .collect();
     let mut objects = Map::new();
     for object in want {
         let name = key(object);
         let value = without_secrets(object);
-        let entry = match live.remove(&name) {
+        // Content that does not come back by itself goes into files for their owner only.
+        let mut secret_files = Map::new();
+        let content = if object.kind == "Secret" {
+            content(object)
+        } else {
+            BTreeMap::new()
+        };
+        if contents.get(&name) != Some(&content) {
+            for (secret_key, bytes) in content {
+                let folder = object
+                    .namespace
+                    .as_ref()
+                    .map_or_else(|| object.name.clone(), |n| format!("{n}-{}", object.name));
+                let path = format!("secrets/{folder}/{secret_key}");
+                if !output.iter().any(|file| file.path == path) {
+                    output.push(SideFile {
+                        path: path.clone(),
+                        bytes,
+                        secret: true,
+                    });
+                }
+                secret_files.insert(secret_key, json!(format!("./{path}")));
+            }
+        }
+        let mut entry = match live.remove(&name) {
             Some(back) => {
                 let changes = diff(&value, &back);
-                if changes.is_empty() {
+                if changes.is_empty() && secret_files.is_empty() {
                     continue;
                 }
                 json!({"changes": changes.iter().map(Change::to_json).collect::<Vec<_>>()})
@@ -44,7 +76,7 @@ pub fn pack(
                     object.kind.to_lowercase(),
                     object.name.replace(['/', ':'], "-")
                 );
-                let text = serde_yaml::to_string(&object.node.to_json()).unwrap_or_default();
+                let text = emit(&object.node.to_json());
                 output.push(SideFile {
                     path: path.clone(),
                     bytes: text.into_bytes(),
@@ -53,6 +85,11 @@ pub fn pack(
                 json!({"file": format!("./{path}")})
             }
         };
+        if !secret_files.is_empty()
+            && let Some(entry) = entry.as_object_mut()
+        {
+            entry.insert("secret_files".into(), Value::Object(secret_files));
+        }
         objects.insert(name, entry);
     }
     for (name, value) in live {
@@ -81,7 +118,33 @@ pub fn escape(value: &mut Value) {
 
 fn key(object: &Object) -> ObjectKey {
     let namespace = object.namespace.as_deref().unwrap_or("");
-    format!("{}/{}/{namespace}/{}", object.api_version, object.kind, object.name)
+    format!(
+        "{}/{}/{namespace}/{}",
+        object.api_version, object.kind, object.name
+    )
+}
+
+/// The content of a Secret by key; `stringData` wins (Kubernetes API, `Secret.stringData`).
+fn content(object: &Object) -> BTreeMap<String, Vec<u8>> {
+    let mut content = BTreeMap::new();
+    for (field, encoded) in [("data", true), ("stringData", false)] {
+        let map = object
+            .node
+            .as_mapping()
+            .and_then(|m| m.get(field))
+            .and_then(Node::as_mapping);
+        for (key, entry) in map.into_iter().flat_map(crate::source::Mapping::iter) {
+            let text = entry.node.as_text().unwrap_or_default();
+            let bytes = if encoded {
+                let clean: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+                BASE64.decode(clean).unwrap_or_default()
+            } else {
+                text.as_bytes().to_vec()
+            };
+            content.insert(key.to_owned(), bytes);
+        }
+    }
+    content
 }
 
 fn without_secrets(object: &Object) -> Value {
@@ -101,15 +164,24 @@ pub struct Packet(Map<String, Value>);
 
 /// Takes the packet out of a canonical Compose document, so that the reader never sees it.
 pub fn unpack(node: &mut Node, findings: &mut Findings) -> Packet {
-    let NodeValue::Mapping(root) = &mut node.value else { return Packet::default() };
-    let Some(entry) = root.remove(names::CARRIED_KEY) else { return Packet::default() };
+    let NodeValue::Mapping(root) = &mut node.value else {
+        return Packet::default();
+    };
+    let Some(entry) = root.remove(names::CARRIED_KEY) else {
+        return Packet::default();
+    };
     let value = entry.node.to_json();
     let schema = value.pointer("/kubernetes/schema").and_then(Value::as_u64);
     match (schema, value.pointer("/kubernetes/objects")) {
         (Some(1), Some(Value::Object(objects))) => Packet(objects.clone()),
         _ => {
-            let message = format!("`{}` cannot be understood and is left out", names::CARRIED_KEY);
-            findings.push(Finding::new(Code("carried-not-understood"), message).at_position(entry.key_at));
+            let message = format!(
+                "`{}` cannot be understood and is left out",
+                names::CARRIED_KEY
+            );
+            findings.push(
+                Finding::new(Code("carried-not-understood"), message).at_position(entry.key_at),
+            );
             Packet::default()
         }
     }
@@ -122,11 +194,11 @@ impl Packet {
         self.0.is_empty()
     }
 
-    /// Applies the packet to Kubernetes objects. `read_file` gives the text of a file beside the Compose file.
+    /// Applies the packet to Kubernetes objects. `read_file` gives the content of a file beside the Compose file.
     pub fn apply(
         &self,
         output: &mut Output,
-        read_file: impl Fn(&str) -> Option<String>,
+        read_file: impl Fn(&str) -> Option<Vec<u8>>,
         findings: &mut Findings,
     ) {
         let mut index: BTreeMap<ObjectKey, usize> = BTreeMap::new();
@@ -139,7 +211,8 @@ impl Packet {
             if let Some(changes) = entry.get("changes") {
                 let changes = read_changes(name, changes, findings);
                 let Some(i) = live else {
-                    let message = format!("`{name}` was carried along, but what it belonged to is gone");
+                    let message =
+                        format!("`{name}` was carried along, but what it belonged to is gone");
                     findings.push(Finding::new(Code("carried-but-edited"), message));
                     continue;
                 };
@@ -149,7 +222,9 @@ impl Packet {
                 match live {
                     None => output.documents.push(document(name, whole.clone())),
                     Some(_) => {
-                        let message = format!("`{name}` was carried along, but is made from the live file now");
+                        let message = format!(
+                            "`{name}` was carried along, but is made from the live file now"
+                        );
                         findings.push(Finding::new(Code("carried-but-edited"), message));
                     }
                 }
@@ -159,27 +234,71 @@ impl Packet {
                         removed.insert(i);
                     }
                     Some(_) => {
-                        let message = format!("`{name}` was changed after the conversion and is kept");
+                        let message =
+                            format!("`{name}` was changed after the conversion and is kept");
                         findings.push(Finding::new(Code("carried-but-edited"), message));
                     }
                     None => {}
                 }
             } else if let Some(path) = entry.get("file").and_then(Value::as_str) {
-                let value = read_file(path).and_then(|text| serde_yaml::from_str::<Value>(&text).ok());
+                let value =
+                    read_file(path).and_then(|bytes| serde_yaml::from_slice::<Value>(&bytes).ok());
                 match value {
                     Some(value) => output.documents.push(document(name, value)),
                     None => {
-                        let message = format!("`{name}` was written to `{path}`, which cannot be read now");
+                        let message =
+                            format!("`{name}` was written to `{path}`, which cannot be read now");
                         findings.push(Finding::new(Code("carried-file-missing"), message));
                     }
                 }
             }
         }
+        self.fill_secrets(output, read_file, findings);
         let mut position = 0;
         output.documents.retain(|_| {
             position += 1;
             !removed.contains(&(position - 1))
         });
+    }
+}
+
+impl Packet {
+    /// Puts the content of Secrets back from the files that hold it.
+    fn fill_secrets(
+        &self,
+        output: &mut Output,
+        read_file: impl Fn(&str) -> Option<Vec<u8>>,
+        findings: &mut Findings,
+    ) {
+        let wanted = |value: &Value| {
+            self.0
+                .get(&value_key(value))?
+                .get("secret_files")?
+                .as_object()
+        };
+        for document in &mut output.documents {
+            let Some(files) = wanted(&document.value) else {
+                continue;
+            };
+            let mut data = Map::new();
+            for (key, path) in files {
+                let path = path.as_str().unwrap_or_default();
+                match read_file(path) {
+                    Some(bytes) => {
+                        data.insert(key.clone(), json!(BASE64.encode(bytes)));
+                    }
+                    None => {
+                        let message =
+                            format!("`{path}` holds a part of a Secret and cannot be read now");
+                        findings.push(Finding::new(Code("carried-file-missing"), message));
+                    }
+                }
+            }
+            if let Some(map) = document.value.as_object_mut() {
+                map.shift_remove("stringData");
+                map.insert("data".into(), Value::Object(data));
+            }
+        }
     }
 }
 
@@ -206,8 +325,15 @@ fn comparable(value: &Value) -> Value {
 }
 
 fn document(key: &str, value: Value) -> Document {
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or("object").to_lowercase();
-    let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or(key);
+    let kind = value
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or("object")
+        .to_lowercase();
+    let name = value
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or(key);
     Document {
         name: format!("{}-{kind}", name.replace(['/', ':'], "-")),
         value,

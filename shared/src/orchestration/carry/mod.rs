@@ -25,7 +25,9 @@ fn report_refused(subject: &str, refused: &[(Change, Refused)], findings: &mut F
             (subject, path) => format!("{subject}.{path}"),
         };
         let message = match reason {
-            Refused::Edited => format!("`{path}` was changed after the conversion; the live value is kept"),
+            Refused::Edited => {
+                format!("`{path}` was changed after the conversion; the live value is kept")
+            }
             Refused::Gone => format!("`{path}` was carried along, but what it belonged to is gone"),
         };
         let mut finding = Finding::new(Code("carried-but-edited"), message);

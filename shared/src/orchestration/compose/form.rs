@@ -13,12 +13,18 @@ use crate::orchestration::quantity::bytes_to_compose;
 pub fn from_canonical(document: &mut Value, dialect: Dialect) {
     escape(document);
     let swarm = dialect == Dialect::Swarm;
-    let Some(root) = document.as_object_mut() else { return };
+    let Some(root) = document.as_object_mut() else {
+        return;
+    };
     if swarm {
         root.shift_remove("name");
         root.insert("version".into(), json!("3.13"));
         // A version is read first by people as well.
-        let keys: Vec<_> = root.keys().filter(|key| *key != "version").cloned().collect();
+        let keys: Vec<_> = root
+            .keys()
+            .filter(|key| *key != "version")
+            .cloned()
+            .collect();
         for key in keys {
             if let Some(value) = root.shift_remove(&key) {
                 root.insert(key, value);
@@ -58,6 +64,17 @@ fn service_form(service: &mut Map<String, Value>, swarm: bool) {
         // The stack schema knows the list only.
         let names: Vec<_> = dependencies.keys().map(|name| json!(name)).collect();
         service.insert("depends_on".into(), Value::Array(names));
+    }
+    if swarm && let Some(Value::Array(ports)) = service.get_mut("ports") {
+        // The stack schema wants numbers.
+        for published in ports
+            .iter_mut()
+            .filter_map(|port| port.get_mut("published"))
+        {
+            if let Some(number) = published.as_str().and_then(|text| text.parse::<u16>().ok()) {
+                *published = json!(number);
+            }
+        }
     }
     for key in ["mem_limit", "mem_reservation", "memswap_limit", "shm_size"] {
         size_as_text(service.get_mut(key));

@@ -6,7 +6,7 @@ pub mod read;
 pub mod write;
 
 /// Which Compose is written, and the choices that a conversion must not guess.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ComposeOptions {
     /// Today's specification or a stack file of schema 3.13.
     pub target: ComposeTarget,
@@ -62,17 +62,4 @@ pub enum IngressProxy {
     None,
     /// Labels for Traefik.
     Traefik,
-}
-
-impl Default for ComposeOptions {
-    fn default() -> Self {
-        Self {
-            target: ComposeTarget::default(),
-            http_probe: HttpProbe::default(),
-            unroll_stateful: false,
-            cron: CronRunner::default(),
-            ingress: IngressProxy::default(),
-            inline_secrets: false,
-        }
-    }
 }

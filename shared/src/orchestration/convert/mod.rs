@@ -11,7 +11,7 @@ pub use to_kubernetes::to_kubernetes;
 
 use crate::finding::Findings;
 use crate::orchestration::output::Output;
-use crate::source::Sources;
+use crate::source::{Sources, emit};
 
 /// A finished conversion.
 #[derive(Debug)]
@@ -50,8 +50,7 @@ pub fn to_yaml<'v>(documents: impl IntoIterator<Item = &'v serde_json::Value>) -
         if !out.is_empty() {
             out.push_str("---\n");
         }
-        // Writing JSON values to memory cannot fail.
-        out.push_str(&serde_yaml::to_string(document).unwrap_or_default());
+        out.push_str(&emit(document));
     }
     out
 }

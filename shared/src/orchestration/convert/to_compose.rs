@@ -9,8 +9,12 @@ use super::{Conversion, Failure, to_yaml};
 use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::carry;
 use crate::orchestration::compose::form;
-use crate::orchestration::compose::load::{LoadOptions as ComposeLoad, Project, load as compose_load};
-use crate::orchestration::compose::{ComposeOptions, ComposeTarget, read as compose_read, write as compose_write};
+use crate::orchestration::compose::load::{
+    LoadOptions as ComposeLoad, Project, load as compose_load,
+};
+use crate::orchestration::compose::{
+    ComposeOptions, ComposeTarget, read as compose_read, write as compose_write,
+};
 use crate::orchestration::kubernetes::load::{LoadOptions, Object, load};
 use crate::orchestration::kubernetes::{self, KubernetesOptions};
 use crate::orchestration::model::{Application, Dialect};
@@ -63,7 +67,12 @@ pub fn to_compose_with(
         ComposeTarget::Compose => (Dialect::Compose, Target::Compose),
         ComposeTarget::Swarm => (Dialect::Swarm, Target::Swarm),
     };
-    report_leftovers(&application.leftovers, Dialect::Kubernetes, table_target, &mut findings);
+    report_leftovers(
+        &application.leftovers,
+        Dialect::Kubernetes,
+        table_target,
+        &mut findings,
+    );
     table::report_whole(&application.whole, table_target, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
@@ -87,7 +96,13 @@ pub fn to_compose_with(
                 .iter()
                 .all(|whole| whole.known || whole.kind != object.kind || whole.name != object.name)
         };
-        carry::kubernetes::pack(&objects, &have, is_known, &mut document.value, &mut output.files);
+        carry::kubernetes::pack(
+            &objects,
+            &have,
+            is_known,
+            &mut document.value,
+            &mut output.files,
+        );
     }
     findings.sort();
     Ok(Conversion {
@@ -102,7 +117,10 @@ pub fn to_compose_with(
 const MEMORY_FOLDER: &str = "/project";
 
 fn surroundings(application: &Application, dialect: Dialect) -> Project {
-    let name = application.name.as_ref().map_or("application", |n| n.value.as_str());
+    let name = application
+        .name
+        .as_ref()
+        .map_or("application", |n| n.value.as_str());
     Project {
         node: Node::plain("", Position::start_of(Sources::default().add("", ""))),
         name: name.to_owned(),
@@ -121,7 +139,9 @@ fn restore(
     output: &mut Output,
     findings: &mut Findings,
 ) {
-    let Some(mut document) = canonical(output, surroundings) else { return };
+    let Some(mut document) = canonical(output, surroundings) else {
+        return;
+    };
     let before = file_paths(&document);
     carried.apply(&mut document, findings);
     let after = file_paths(&document);
@@ -162,7 +182,10 @@ fn file_paths(document: &Value) -> Vec<(String, String)> {
 fn read_back(surroundings: &Project, written: &Output) -> Option<Vec<Object>> {
     let folder = Path::new(MEMORY_FOLDER);
     let mut files = Memory::default();
-    files.add(folder.join("compose.yaml"), to_yaml(written.documents.iter().map(|d| &d.value)));
+    files.add(
+        folder.join("compose.yaml"),
+        to_yaml(written.documents.iter().map(|d| &d.value)),
+    );
     for file in &written.files {
         files.add(folder.join(&file.path), file.bytes.clone());
     }
@@ -183,7 +206,16 @@ fn read_back(surroundings: &Project, written: &Output) -> Option<Vec<Object>> {
     let mut ledger = Ledger::new();
     let application = compose_read::read(&project, &files, &mut ledger);
     let target = KubernetesOptions::default();
-    let output = kubernetes::write::write(&application, &target, &files, &project.directory, &mut ignored);
+    let output = kubernetes::write::write(
+        &application,
+        &target,
+        &files,
+        &project.directory,
+        &mut ignored,
+    );
+    if output.documents.is_empty() {
+        return Some(Vec::new());
+    }
     let options = LoadOptions {
         files: vec!["-".into()],
         stdin: Some(to_yaml(output.documents.iter().map(|d| &d.value))),

@@ -40,16 +40,32 @@ pub fn to_kubernetes(
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }
-    let mut output = kubernetes::write::write(&application, target, files, &project.directory, &mut findings);
-    report_leftovers(&application.leftovers, project.dialect, Target::Kubernetes, &mut findings);
+    let mut output = kubernetes::write::write(
+        &application,
+        target,
+        files,
+        &project.directory,
+        &mut findings,
+    );
+    report_leftovers(
+        &application.leftovers,
+        project.dialect,
+        Target::Kubernetes,
+        &mut findings,
+    );
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }
     let want = project.node.to_json();
     if !carried.is_empty() {
+        let limit = Limits::default().bytes as u64;
         let read_file = |path: &str| {
-            let bytes = files.read(&project.directory.join(path), Limits::default().bytes as u64).ok()?;
-            String::from_utf8(bytes).ok()
+            let inside = !crate::source::normalize(path.as_ref()).starts_with("..")
+                && !path.starts_with('/');
+            files
+                .read(&project.directory.join(path), limit)
+                .ok()
+                .filter(|_| inside)
         };
         carried.apply(&mut output, read_file, &mut findings);
     }
@@ -75,7 +91,8 @@ pub(super) fn read_back(project: &Project, output: &Output) -> Option<Value> {
         stdin: Some(text),
         ..Default::default()
     };
-    let objects = kubernetes::load::load(&options, &Memory::default(), &mut sources, &mut ignored).ok()?;
+    let objects =
+        kubernetes::load::load(&options, &Memory::default(), &mut sources, &mut ignored).ok()?;
     let mut ledger = Ledger::new();
     let application = kubernetes::read::read(&objects, &mut ledger);
     let target = match project.dialect {

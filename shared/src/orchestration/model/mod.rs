@@ -15,24 +15,26 @@ mod storage;
 mod unit;
 
 pub use container::{
-    Build, Capabilities, Command, Container, DeviceRequest, EnvFrom, EnvValue, EnvVar, Hook, HookAction, PullPolicy,
-    Resources, Role, Security, User,
+    Build, Capabilities, Command, Container, DeviceRequest, EnvFrom, EnvValue, EnvVar, Hook,
+    HookAction, PullPolicy, Resources, Role, Security, User,
 };
 pub use health::{Check, Probe, Purpose, Timings};
-pub use mount::{BindKind, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, SharedMedium};
+pub use mount::{
+    BindKind, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, SharedMedium,
+};
 pub use network::{
-    Attachment, Name, NameKind, NamePort, Network, Port, PortRange, PortRef, Protocol, Publication, PublishMode, Route,
-    RouteBackend,
+    Attachment, Name, NameKind, NamePort, Network, Port, PortRange, PortRef, Protocol, Publication,
+    PublishMode, Route, RouteBackend,
 };
 pub use placement::{NodeAttribute, Operator, Placement, Predicate, Spread};
 pub use schedule::{
-    Amount, ClaimTemplate, Concurrency, CronSettings, JobSettings, Restart, RestartCondition, Rollout, RolloutStrategy,
-    StatefulSettings,
+    Amount, ClaimTemplate, Concurrency, CronSettings, JobSettings, Restart, RestartCondition,
+    Rollout, RolloutStrategy, StatefulSettings,
 };
 pub use storage::{AccessMode, FileObject, ObjectData, Volume, VolumeBacking};
 pub use unit::{
-    Controller, Dependency, DependencyCondition, HostAlias, IpcMode, Metadata, NetworkMode, PidMode, Unit, UnitKind,
-    UnitSettings,
+    Controller, Dependency, DependencyCondition, HostAlias, IpcMode, Metadata, NetworkMode,
+    PidMode, Unit, UnitKind, UnitSettings,
 };
 
 use crate::source::{Leftover, Origin, Sourced};

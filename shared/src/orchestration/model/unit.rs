@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Attachment, Container, CronSettings, JobSettings, Placement, Restart, Rollout, StatefulSettings};
+use super::{
+    Attachment, Container, CronSettings, JobSettings, Placement, Restart, Rollout, StatefulSettings,
+};
 use crate::source::{Origin, Sourced};
 
 /// A set of containers that start, scale and stop together: a Compose service with those that share its network

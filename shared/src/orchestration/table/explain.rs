@@ -189,21 +189,19 @@ fn kind_text(row: &KubernetesKind) -> String {
 fn code_text(row: &'static Explanation) -> String {
     let mut text = meaning(row, 0);
     let code = Some(Code(row.code));
-    let keys = compose().paths().filter_map(|path| compose().get(path));
     // What is said of a key goes for those below it; naming them as well would only be noise.
     let above = |path| split_last(path).and_then(|(above, _)| compose().get(above));
     let is_first =
         |key: &&ComposeKey| above(key.path).is_none_or(|above| above.kubernetes.code != code);
-    let keys = keys
+    let keys = compose()
+        .all()
         .filter(|key| key.kubernetes.code == code)
         .filter(is_first)
-        .map(|key| key.path);
+        .map(|key| key.path.trim_end_matches('?'));
     let fields = kubernetes()
-        .paths()
-        .filter_map(|path| kubernetes().get(path));
-    let fields = fields
+        .all()
         .filter(|field| field.compose.code == code || field.swarm.code == code)
-        .map(|field| field.field);
+        .map(|field| field.field.trim_end_matches('?'));
     let kinds = kinds()
         .filter(|kind| Some(kind.compose) == code || Some(kind.swarm) == code)
         .map(|kind| kind.kind);

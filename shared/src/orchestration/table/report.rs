@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::rows::{compose, kubernetes, split_last};
+use super::rows::{Rows, compose, kubernetes, split_last};
 use super::suggest::nearest;
 use super::{Treatment, Verdict, compose_key, kubernetes_field, kubernetes_kind};
 use crate::finding::{Code, Finding, Findings};
@@ -51,28 +51,23 @@ pub fn report_leftovers(
     to: Target,
     findings: &mut Findings,
 ) {
-    let mut known = HashMap::<&str, Verdicts>::new();
+    let mut known = HashMap::<_, Verdicts>::new();
     for leftover in leftovers {
-        let verdicts = known.entry(&leftover.row).or_insert_with(|| match from {
-            Dialect::Compose | Dialect::Swarm => of_key(&leftover.row, from, to),
-            Dialect::Kubernetes => of_field(&leftover.row, to),
-        });
         let path = leftover.origin.path.to_string();
-        let subject = if path.is_empty() {
-            &leftover.row
-        } else {
-            &path
-        };
-        findings.push(
-            Finding::new(verdicts.code, format!("`{subject}` {}", verdicts.says))
-                .at(&leftover.origin),
-        );
+        let row = leftover.row.as_str();
+        let verdicts = known.entry(row).or_insert_with(|| match from {
+            Dialect::Compose | Dialect::Swarm => of_key(row, from, to),
+            Dialect::Kubernetes => of_field(row, to),
+        });
+        let subject = if path.is_empty() { row } else { &path };
+        let message = format!("`{subject}` {}", verdicts.says);
+        findings.push(Finding::new(verdicts.code, message).at(&leftover.origin));
     }
 }
 
 fn of_key(row: &str, from: Dialect, to: Target) -> Verdicts {
-    let Some(key) = compose_key(row) else {
-        return unknown(row, "key", "Compose", |parent| compose().below(parent));
+    let Some(key) = compose().rest(row).or_else(|| compose_key(row)) else {
+        return unknown(row, "key", "Compose", compose(), elsewhere_in_compose(row));
     };
     if key.kubernetes.code == Some(EXTENSION_FIELD) {
         return Verdicts {
@@ -94,6 +89,8 @@ fn of_key(row: &str, from: Dialect, to: Target) -> Verdicts {
         };
     }
     match to {
+        // The loader should have used it up; what reaches a reader has had no effect.
+        Target::Kubernetes if key.kubernetes.verdict == Verdict::Loader => not_understood(None, to),
         Target::Kubernetes => of_treatment(key.kubernetes, to),
         // Compose to Compose: whatever the model does not hold is lost.
         Target::Compose | Target::Swarm => not_understood(None, to),
@@ -101,15 +98,19 @@ fn of_key(row: &str, from: Dialect, to: Target) -> Verdicts {
 }
 
 fn of_field(row: &str, to: Target) -> Verdicts {
-    let Some(field) = kubernetes_field(row) else {
+    let Some(field) = kubernetes().rest(row).or_else(|| kubernetes_field(row)) else {
         let of = row.split('.').next().unwrap_or(row);
         // A type without a single row is one that the table lacks, so nothing can be said about its fields.
         if kubernetes().below(of).is_empty() {
             return not_understood(None, to);
         }
-        return unknown(row, "field", "Kubernetes", |parent| {
-            kubernetes().below(parent)
-        });
+        return unknown(
+            row,
+            "field",
+            "Kubernetes",
+            kubernetes(),
+            elsewhere_in_kubernetes(row),
+        );
     };
     match to {
         Target::Compose => of_treatment(field.compose, to),
@@ -155,21 +156,75 @@ fn not_understood(into: Option<&str>, to: Target) -> Verdicts {
     }
 }
 
-fn unknown(
+fn unknown<T>(
     row: &str,
     what: &str,
     format: &str,
-    below: impl Fn(&str) -> &'static [&'static str],
+    rows: &Rows<T>,
+    elsewhere: Option<&str>,
 ) -> Verdicts {
     let (parent, wrong) = split_last(row).unwrap_or(("", row));
-    let says = match nearest(wrong, below(parent).iter().copied()) {
-        Some(right) => format!("is not a {what} that {format} knows; did you mean `{right}`?"),
-        None => format!("is not a {what} that {format} knows"),
+    let says = match (
+        elsewhere,
+        nearest(wrong, rows.below(parent).iter().copied()),
+    ) {
+        (Some(place), _) => {
+            format!("is not a {what} that {format} knows here; it belongs under `{place}`")
+        }
+        (None, Some(right)) => {
+            format!("is not a {what} that {format} knows; perhaps `{right}` is meant")
+        }
+        (None, None) => format!("is not a {what} that {format} knows"),
     };
     Verdicts {
         code: UNKNOWN_KEY,
         says,
     }
+}
+
+/// Where Compose has a key of this name, if it stands at the wrong depth: the nearest place, if there is only one.
+fn elsewhere_in_compose(row: &str) -> Option<&'static str> {
+    let (parent, wrong) = row.rsplit_once('.')?;
+    let shared = |place: &str| {
+        let steps = place.split('.').zip(parent.split('.'));
+        steps.take_while(|(a, b)| a == b).count()
+    };
+    let places = compose().paths().filter_map(|path| path.rsplit_once('.'));
+    let mut places: Vec<_> = places
+        .filter(|(_, name)| *name == wrong)
+        .map(|(place, _)| {
+            (
+                std::cmp::Reverse(shared(place)),
+                place.matches('.').count(),
+                place,
+            )
+        })
+        .collect();
+    places.sort_unstable();
+    match places.as_slice() {
+        // A step that both have in common has to be more than the section.
+        [(shared, ..), ..] if shared.0 < 2 => None,
+        [(a, n, _), (b, m, _), ..] if (a, n) == (b, m) => None,
+        [(.., place), ..] => Some(place),
+        [] => None,
+    }
+}
+
+/// The field of the same type whose value has a field of this name, if there is only one.
+fn elsewhere_in_kubernetes(row: &str) -> Option<&'static str> {
+    let (of, wrong) = row.split_once('.')?;
+    let mut places = kubernetes().below(of).iter().filter(|name| {
+        let value = kubernetes()
+            .get(&format!("{of}.{name}"))
+            .map(|field| field.value);
+        value.is_some_and(|value| {
+            kubernetes()
+                .below(value.trim_end_matches("[]"))
+                .contains(&wrong)
+        })
+    });
+    let place = places.next().copied();
+    place.filter(|_| places.next().is_none())
 }
 
 /// One finding for each object of a kind that the model does not hold.

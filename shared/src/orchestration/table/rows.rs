@@ -1,4 +1,7 @@
 //! Reading the tables, and finding the row of a key or field.
+//!
+//! A path with `?` at its end is the row of what a reader leaves over of a key that it takes otherwise: the one security
+//! option that has no counterpart among those that have one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -26,6 +29,8 @@ pub(super) struct Rows<T: 'static> {
     by_path: HashMap<&'static str, T>,
     /// Last steps of the paths below a path, sorted.
     children: BTreeMap<&'static str, Vec<&'static str>>,
+    /// What a reader leaves over of a path that it takes otherwise (`?` in the tables).
+    rests: BTreeMap<&'static str, T>,
 }
 
 static COMPOSE: LazyLock<Rows<ComposeKey>> = LazyLock::new(|| Rows::parse(KEYS, key));
@@ -94,7 +99,14 @@ pub fn kubernetes_kind(api_version: &str, kind: &str) -> Option<&'static Kuberne
 
 impl<T> Rows<T> {
     fn parse(text: &'static str, row: fn(&'static str) -> Option<(&'static str, T)>) -> Self {
-        let by_path: HashMap<_, _> = lines(text).filter_map(row).collect();
+        let mut by_path = HashMap::new();
+        let mut rests = BTreeMap::new();
+        for (path, row) in lines(text).filter_map(row) {
+            match path.strip_suffix('?') {
+                Some(path) => rests.insert(path, row),
+                None => by_path.insert(path, row),
+            };
+        }
         let mut children = BTreeMap::<_, Vec<_>>::new();
         for path in by_path.keys() {
             let (parent, step) = split_last(path).unwrap_or(("", path));
@@ -103,12 +115,26 @@ impl<T> Rows<T> {
         for steps in children.values_mut() {
             steps.sort_unstable();
         }
-        Self { by_path, children }
+        Self {
+            by_path,
+            children,
+            rests,
+        }
     }
 
     /// The row of exactly this path.
     pub(super) fn get(&self, path: &str) -> Option<&T> {
         self.by_path.get(path)
+    }
+
+    /// The row of what a reader leaves over of a path that it takes otherwise.
+    pub(super) fn rest(&self, path: &str) -> Option<&T> {
+        self.rests.get(path)
+    }
+
+    /// All rows, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.by_path.values().chain(self.rests.values())
     }
 
     /// All paths, in no order.

@@ -91,17 +91,11 @@ pub(super) fn search(query: &str) -> Vec<(Fit, Explained)> {
 pub(super) fn meant(query: &str) -> Option<&'static str> {
     let query = query.trim().trim_matches('`');
     let last = query.rsplit('.').next().unwrap_or(query);
-    let name = |path: &'static str| {
-        path.trim_end_matches("[]")
-            .rsplit('.')
-            .next()
-            .unwrap_or(path)
-    };
-    let fields = kubernetes().paths().map(name);
+    let fields = kubernetes().paths().map(last_step);
     let types = kubernetes()
         .paths()
         .filter_map(|path| path.split('.').next());
-    let keys = compose().paths().map(name);
+    let keys = compose().paths().map(last_step);
     let others = catalog()
         .map(|row| row.code)
         .chain(kinds().map(|row| row.kind));
@@ -115,9 +109,19 @@ fn steps(path: &str) -> Vec<&str> {
         .collect()
 }
 
+/// The last step of a path without what marks a list.
+fn last_step(path: &str) -> &str {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    last.split('[').next().unwrap_or(last)
+}
+
 fn fit_key(row: &ComposeKey, query: &str, asked: &[&str]) -> Option<Fit> {
     if row.path.eq_ignore_ascii_case(query) {
         return Some(Fit::Name);
+    }
+    let last = last_step(row.path);
+    if last != "*" && !asked.last()?.eq_ignore_ascii_case(last) {
+        return None;
     }
     // The row of the list itself says more than that of its items.
     if row.path.ends_with("[]") && !query.ends_with(']') {
@@ -147,13 +151,12 @@ fn fit_field(row: &KubernetesField, query: &str, asked: &[&str]) -> Option<Fit> 
         return Some(Fit::Name);
     }
     let (of, name) = row.field.split_once('.')?;
-    let own = steps(name);
-    if name != "*"
-        && let Some(split) = asked.len().checked_sub(own.len())
+    if asked.last()?.eq_ignore_ascii_case(last_step(name))
+        && let Some(split) = asked.len().checked_sub(name.split('.').count())
     {
         let (above, tail) = asked.split_at(split);
-        let is_name = own
-            .iter()
+        let is_name = name
+            .split('.')
             .zip(tail)
             .all(|(own, asked)| own.eq_ignore_ascii_case(asked));
         if is_name && above.is_empty() {

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{outside, outside_error};
 use crate::finding::{Code, Findings};
-use crate::source::{Kind, KeyPath, Mapping, Node, Origin};
+use crate::source::{KeyPath, Kind, Mapping, Node, Origin};
 
 /// Checks references and keys that exclude one another.
 pub(super) fn check(root: &Mapping, allow_outside: bool, findings: &mut Findings) {
     let names = |section: &str| -> BTreeSet<String> {
         let map = root.get(section).and_then(Node::as_mapping);
-        map.into_iter().flat_map(Mapping::iter).map(|(name, _)| name.to_owned()).collect()
+        map.into_iter()
+            .flat_map(Mapping::iter)
+            .map(|(name, _)| name.to_owned())
+            .collect()
     };
     let check = Check {
         services: names("services"),
@@ -23,15 +26,31 @@ pub(super) fn check(root: &Mapping, allow_outside: bool, findings: &mut Findings
     let services = root.get("services").and_then(Node::as_mapping);
     for (name, entry) in services.into_iter().flat_map(Mapping::iter) {
         let path = path.key(name);
-        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) || name.is_empty() {
-            let message = format!("`{name}` is no legal service name; letters, digits, `.`, `_` and `-` are");
-            findings.add(Code("bad-service-name"), &Origin::new(entry.key_at, path.clone()), message);
+        if !name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+            || name.is_empty()
+        {
+            let message =
+                format!("`{name}` is no legal service name; letters, digits, `.`, `_` and `-` are");
+            findings.add(
+                Code("bad-service-name"),
+                &Origin::new(entry.key_at, path.clone()),
+                message,
+            );
         }
         match entry.node.as_mapping() {
             Some(service) => check.service(name, service, &path, &entry.node, findings),
             None => {
-                let message = format!("`{path}` must be a mapping, but is {}", entry.node.describe());
-                findings.add(Code("wrong-type"), &Origin::new(entry.node.at, path), message);
+                let message = format!(
+                    "`{path}` must be a mapping, but is {}",
+                    entry.node.describe()
+                );
+                findings.add(
+                    Code("wrong-type"),
+                    &Origin::new(entry.node.at, path),
+                    message,
+                );
             }
         }
     }
@@ -45,7 +64,8 @@ pub(super) fn check(root: &Mapping, allow_outside: bool, findings: &mut Findings
                 && !allow_outside
                 && outside(text)
             {
-                let origin = Origin::new(file.at, KeyPath::root().key(section).key(name).key("file"));
+                let origin =
+                    Origin::new(file.at, KeyPath::root().key(section).key(name).key("file"));
                 outside_error(text, &origin, findings);
             }
         }
@@ -61,16 +81,36 @@ struct Check {
 }
 
 impl Check {
-    fn service(&self, name: &str, service: &Mapping, path: &KeyPath, node: &Node, findings: &mut Findings) {
+    fn service(
+        &self,
+        name: &str,
+        service: &Mapping,
+        path: &KeyPath,
+        node: &Node,
+        findings: &mut Findings,
+    ) {
         let mut error = |code: &'static str, at: &Node, key: &str, message: String| {
             findings.add(Code(code), &Origin::new(at.at, path.key(key)), message);
         };
-        if ["image", "build", "provider"].iter().all(|key| service.get(key).is_none_or(Node::is_null)) {
-            error("no-image", node, "image", format!("`{name}` has neither `image` nor `build`"));
+        if ["image", "build", "provider"]
+            .iter()
+            .all(|key| service.get(key).is_none_or(Node::is_null))
+        {
+            error(
+                "no-image",
+                node,
+                "image",
+                format!("`{name}` has neither `image` nor `build`"),
+            );
         }
         for (item, network) in keys(service.get("networks")) {
             if network != "default" && !self.networks.contains(&network) {
-                error("undefined-reference", item, "networks", format!("`{name}` uses the network `{network}`, which is not declared"));
+                error(
+                    "undefined-reference",
+                    item,
+                    "networks",
+                    format!("`{name}` uses the network `{network}`, which is not declared"),
+                );
             }
         }
         for item in list(service.get("volumes")) {
@@ -81,82 +121,192 @@ impl Check {
                 && !source.is_empty()
                 && !self.volumes.contains(source)
             {
-                error("undefined-reference", item, "volumes", format!("`{name}` uses the volume `{source}`, which is not declared under `volumes`"));
+                error(
+                    "undefined-reference",
+                    item,
+                    "volumes",
+                    format!(
+                        "`{name}` uses the volume `{source}`, which is not declared under `volumes`"
+                    ),
+                );
             }
         }
         for (key, declared) in [("configs", &self.configs), ("secrets", &self.secrets)] {
             for item in list(service.get(key)) {
-                let source = item.as_mapping().and_then(|m| m.get("source")).and_then(Node::as_text);
+                let source = item
+                    .as_mapping()
+                    .and_then(|m| m.get("source"))
+                    .and_then(Node::as_text);
                 if let Some(source) = source
                     && !declared.contains(source)
                 {
-                    error("undefined-reference", item, key, format!("`{name}` uses `{source}`, which is not declared under `{key}`"));
+                    error(
+                        "undefined-reference",
+                        item,
+                        key,
+                        format!("`{name}` uses `{source}`, which is not declared under `{key}`"),
+                    );
                 }
             }
         }
         for (item, other) in keys(service.get("depends_on")) {
-            let optional = item.as_mapping().and_then(|m| m.get("required")).and_then(Node::as_text) == Some("false");
+            let optional = item
+                .as_mapping()
+                .and_then(|m| m.get("required"))
+                .and_then(Node::as_text)
+                == Some("false");
             if other == name {
-                error("dependency-cycle", item, "depends_on", format!("`{name}` depends on itself"));
+                error(
+                    "dependency-cycle",
+                    item,
+                    "depends_on",
+                    format!("`{name}` depends on itself"),
+                );
             } else if !self.services.contains(&other) && !optional {
-                error("undefined-reference", item, "depends_on", format!("`{name}` depends on `{other}`, which is not a service"));
+                error(
+                    "undefined-reference",
+                    item,
+                    "depends_on",
+                    format!("`{name}` depends on `{other}`, which is not a service"),
+                );
             }
         }
         for item in list(service.get("links")) {
-            let other = item.as_text().unwrap_or_default().split(':').next().unwrap_or_default();
+            let other = item
+                .as_text()
+                .unwrap_or_default()
+                .split(':')
+                .next()
+                .unwrap_or_default();
             if !self.services.contains(other) {
-                error("undefined-reference", item, "links", format!("`{name}` links `{other}`, which is not a service"));
+                error(
+                    "undefined-reference",
+                    item,
+                    "links",
+                    format!("`{name}` links `{other}`, which is not a service"),
+                );
             }
         }
         for key in ["network_mode", "ipc", "pid"] {
-            let Some(item) = service.get(key) else { continue };
+            let Some(item) = service.get(key) else {
+                continue;
+            };
             if let Some(other) = item.as_text().and_then(|t| t.strip_prefix("service:"))
                 && !self.services.contains(other)
             {
-                error("undefined-reference", item, key, format!("`{name}` shares with `{other}`, which is not a service"));
+                error(
+                    "undefined-reference",
+                    item,
+                    key,
+                    format!("`{name}` shares with `{other}`, which is not a service"),
+                );
             }
         }
         if let Some(mode) = service.get("network_mode").filter(|m| !m.is_null())
             && !keys(service.get("networks")).is_empty()
         {
-            error("keys-exclude", mode, "network_mode", format!("`{name}` has both `network_mode` and `networks`; keep one"));
+            error(
+                "keys-exclude",
+                mode,
+                "network_mode",
+                format!("`{name}` has both `network_mode` and `networks`; keep one"),
+            );
         }
         let deploy = service.get("deploy").and_then(Node::as_mapping);
         let limit = |group: &str, key: &str| {
-            let resources = deploy.and_then(|d| d.get("resources")).and_then(Node::as_mapping)?;
+            let resources = deploy
+                .and_then(|d| d.get("resources"))
+                .and_then(Node::as_mapping)?;
             resources.get(group).and_then(Node::as_mapping)?.get(key)
         };
         for (short, long, long_name) in [
-            (service.get("scale"), deploy.and_then(|d| d.get("replicas")), "deploy.replicas"),
-            (service.get("cpus"), limit("limits", "cpus"), "deploy.resources.limits.cpus"),
-            (service.get("mem_limit"), limit("limits", "memory"), "deploy.resources.limits.memory"),
-            (service.get("mem_reservation"), limit("reservations", "memory"), "deploy.resources.reservations.memory"),
-            (service.get("pids_limit"), limit("limits", "pids"), "deploy.resources.limits.pids"),
+            (
+                service.get("scale"),
+                deploy.and_then(|d| d.get("replicas")),
+                "deploy.replicas",
+            ),
+            (
+                service.get("cpus"),
+                limit("limits", "cpus"),
+                "deploy.resources.limits.cpus",
+            ),
+            (
+                service.get("mem_limit"),
+                limit("limits", "memory"),
+                "deploy.resources.limits.memory",
+            ),
+            (
+                service.get("mem_reservation"),
+                limit("reservations", "memory"),
+                "deploy.resources.reservations.memory",
+            ),
+            (
+                service.get("pids_limit"),
+                limit("limits", "pids"),
+                "deploy.resources.limits.pids",
+            ),
         ] {
-            let (Some(a), Some(b)) = (short, long) else { continue };
-            if a.as_text().and_then(|t| t.parse::<f64>().ok()) != b.as_text().and_then(|t| t.parse::<f64>().ok()) {
-                error("keys-exclude", a, "deploy", format!("`{name}`: two keys say different things; `{long_name}` is the other one"));
+            let (Some(a), Some(b)) = (short, long) else {
+                continue;
+            };
+            if a.as_text().and_then(|t| t.parse::<f64>().ok())
+                != b.as_text().and_then(|t| t.parse::<f64>().ok())
+            {
+                error(
+                    "keys-exclude",
+                    a,
+                    "deploy",
+                    format!(
+                        "`{name}`: two keys say different things; `{long_name}` is the other one"
+                    ),
+                );
             }
         }
-        let replicas = deploy.and_then(|d| d.get("replicas")).or(service.get("scale"));
+        let replicas = deploy
+            .and_then(|d| d.get("replicas"))
+            .or(service.get("scale"));
         if let Some(container_name) = service.get("container_name").filter(|n| !n.is_null())
-            && replicas.and_then(Node::as_text).and_then(|t| t.parse::<u32>().ok()).is_some_and(|n| n > 1)
+            && replicas
+                .and_then(Node::as_text)
+                .and_then(|t| t.parse::<u32>().ok())
+                .is_some_and(|n| n > 1)
         {
-            error("keys-exclude", container_name, "container_name", format!("`{name}` has a `container_name`, so it cannot have several replicas"));
+            error(
+                "keys-exclude",
+                container_name,
+                "container_name",
+                format!("`{name}` has a `container_name`, so it cannot have several replicas"),
+            );
         }
-        let mut targets: BTreeMap<String, ()> = BTreeMap::new();
+        let mut targets: BTreeSet<String> = BTreeSet::new();
         for item in list(service.get("volumes")) {
-            let target = item.as_mapping().and_then(|m| m.get("target")).and_then(Node::as_text).unwrap_or_default();
+            let target = item
+                .as_mapping()
+                .and_then(|m| m.get("target"))
+                .and_then(Node::as_text)
+                .unwrap_or_default();
             let target = target.trim_end_matches('/').to_owned();
-            if targets.insert(target.clone(), ()).is_some() {
-                error("duplicate-target", item, "volumes", format!("`{name}` mounts two volumes at `{target}`"));
+            if !targets.insert(target.clone()) {
+                error(
+                    "duplicate-target",
+                    item,
+                    "volumes",
+                    format!("`{name}` mounts two volumes at `{target}`"),
+                );
             }
         }
         if let Some(environment) = service.get("environment").and_then(Node::as_mapping) {
             for (key, entry) in environment.iter() {
                 let scalar = entry.node.as_scalar();
-                if scalar.is_none_or(|s| s.kind != Kind::Null && s.kind != Kind::String) || key.is_empty() {
-                    error("wrong-type", &entry.node, "environment", format!("`{name}`: `{key}` is not a variable with a text"));
+                if scalar.is_none_or(|s| s.kind != Kind::Null && s.kind != Kind::String)
+                    || key.is_empty()
+                {
+                    error(
+                        "wrong-type",
+                        &entry.node,
+                        "environment",
+                        format!("`{name}`: `{key}` is not a variable with a text"),
+                    );
                 }
             }
         }
@@ -170,8 +320,14 @@ fn cycles(services: Option<&Mapping>, findings: &mut Findings) {
     let mut state: BTreeMap<&str, u8> = BTreeMap::new();
     let edges = |name: &str| -> Vec<&str> {
         let service = services.get(name).and_then(Node::as_mapping);
-        let dependencies = service.and_then(|s| s.get("depends_on")).and_then(Node::as_mapping);
-        dependencies.into_iter().flat_map(Mapping::iter).map(|(name, _)| name).collect()
+        let dependencies = service
+            .and_then(|s| s.get("depends_on"))
+            .and_then(Node::as_mapping);
+        dependencies
+            .into_iter()
+            .flat_map(Mapping::iter)
+            .map(|(name, _)| name)
+            .collect()
     };
     for (start, _) in services.iter() {
         if state.contains_key(start) {
@@ -187,11 +343,19 @@ fn cycles(services: Option<&Mapping>, findings: &mut Findings) {
             };
             match state.get(other) {
                 Some(1) if other != *name => {
-                    let names: Vec<_> = way.iter().map(|(n, _)| *n).skip_while(|n| *n != other).chain([other]).collect();
+                    let names: Vec<_> = way
+                        .iter()
+                        .map(|(n, _)| *n)
+                        .skip_while(|n| *n != other)
+                        .chain([other])
+                        .collect();
                     let path = KeyPath::root().key("services").key(other).key("depends_on");
                     let at = services.get(other).map(|n| n.at);
                     if let Some(at) = at {
-                        let message = format!("services depend on one another in a circle: {}", names.join(" -> "));
+                        let message = format!(
+                            "services depend on one another in a circle: {}",
+                            names.join(" -> ")
+                        );
                         findings.add(Code("dependency-cycle"), &Origin::new(at, path), message);
                     }
                 }
@@ -212,5 +376,8 @@ fn list(node: Option<&Node>) -> &[Node] {
 
 fn keys(node: Option<&Node>) -> Vec<(&Node, String)> {
     let map = node.and_then(Node::as_mapping);
-    map.into_iter().flat_map(Mapping::iter).map(|(name, entry)| (&entry.node, name.to_owned())).collect()
+    map.into_iter()
+        .flat_map(Mapping::iter)
+        .map(|(name, entry)| (&entry.node, name.to_owned()))
+        .collect()
 }

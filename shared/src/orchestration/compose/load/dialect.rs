@@ -7,10 +7,28 @@ use crate::orchestration::model::Dialect;
 use crate::source::{KeyPath, Mapping, Node, Origin, Position};
 
 /// Keys of `deploy` that only a Swarm acts on.
-const SWARM_ONLY: [&str; 6] = ["mode", "placement", "update_config", "rollback_config", "endpoint_mode", "labels"];
+const SWARM_ONLY: [&str; 6] = [
+    "mode",
+    "placement",
+    "update_config",
+    "rollback_config",
+    "endpoint_mode",
+    "labels",
+];
 /// Keys of a service that the stack schema refuses (docker/cli, schema 3.13).
 const NOT_IN_STACK: [&str; 12] = [
-    "profiles", "extends", "scale", "gpus", "develop", "provider", "models", "pull_policy", "runtime", "platform", "mem_limit", "cpus",
+    "profiles",
+    "extends",
+    "scale",
+    "gpus",
+    "develop",
+    "provider",
+    "models",
+    "pull_policy",
+    "runtime",
+    "platform",
+    "mem_limit",
+    "cpus",
 ];
 
 /// The dialect: what the user says, else `Swarm` when a file of version 3 (or without a version) uses what only a
@@ -18,7 +36,7 @@ const NOT_IN_STACK: [&str; 12] = [
 pub(super) fn decide(
     asked: Option<Dialect>,
     root: &Mapping,
-    version: &Option<String>,
+    version: Option<&str>,
     files: &[PathBuf],
     at: Position,
     findings: &mut Findings,
@@ -26,29 +44,49 @@ pub(super) fn decide(
     if let Some(dialect) = asked {
         return dialect;
     }
-    let version_fits = version.as_deref().is_none_or(|v| v.starts_with('3'));
+    let version_fits = version.is_none_or(|v| v.starts_with('3'));
     let services = || {
         let all = root.get("services").and_then(Node::as_mapping);
-        all.into_iter().flat_map(Mapping::iter).filter_map(|(_, e)| e.node.as_mapping())
+        all.into_iter()
+            .flat_map(Mapping::iter)
+            .filter_map(|(_, e)| e.node.as_mapping())
     };
     let refused = root.get("include").is_some()
         || services().any(|service| NOT_IN_STACK.iter().any(|key| service.get(key).is_some()));
-    let named_stack = files.first().and_then(|f| f.file_name()).is_some_and(|n| n.to_string_lossy().contains("stack"));
-    let swarm_keys = services().filter_map(|s| s.get("deploy").and_then(Node::as_mapping)).any(|deploy| {
-        SWARM_ONLY.iter().any(|key| deploy.get(key).is_some())
-    });
-    let overlay = root.get("networks").and_then(Node::as_mapping).into_iter().flat_map(Mapping::iter).any(|(_, e)| {
-        e.node.as_mapping().and_then(|n| n.get("driver")).and_then(Node::as_text) == Some("overlay")
-    });
+    let named_stack = files
+        .first()
+        .and_then(|f| f.file_name())
+        .is_some_and(|n| n.to_string_lossy().contains("stack"));
+    let swarm_keys = services()
+        .filter_map(|s| s.get("deploy").and_then(Node::as_mapping))
+        .any(|deploy| SWARM_ONLY.iter().any(|key| deploy.get(key).is_some()));
+    let overlay = root
+        .get("networks")
+        .and_then(Node::as_mapping)
+        .into_iter()
+        .flat_map(Mapping::iter)
+        .any(|(_, e)| {
+            e.node
+                .as_mapping()
+                .and_then(|n| n.get("driver"))
+                .and_then(Node::as_text)
+                == Some("overlay")
+        });
     let dialect = if version_fits && !refused && (named_stack || swarm_keys || overlay) {
         Dialect::Swarm
     } else {
         Dialect::Compose
     };
     let message = match dialect {
-        Dialect::Swarm => "the file is read as a Swarm stack, as it uses what only a Swarm acts on (--dialect compose reads it otherwise)",
+        Dialect::Swarm => {
+            "the file is read as a Swarm stack, as it uses what only a Swarm acts on (--dialect compose reads it otherwise)"
+        }
         _ => "the file is read as `docker compose` reads it (--dialect swarm reads it otherwise)",
     };
-    findings.add(Code("dialect-chosen"), &Origin::new(at, KeyPath::root()), message);
+    findings.add(
+        Code("dialect-chosen"),
+        &Origin::new(at, KeyPath::root()),
+        message,
+    );
     dialect
 }

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::interpolate::expand;
 
+/// Bytes that the values of one file may have together.
+const MAX_VALUES: usize = 16 << 20;
+
 /// A line that cannot be understood: its number, counted from 1, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
@@ -19,10 +22,17 @@ pub struct BadLine {
 ///
 /// # Errors
 /// The first line that cannot be understood.
-pub fn parse(text: &str, outer: &BTreeMap<String, String>) -> Result<Vec<(String, Option<String>)>, BadLine> {
+pub fn parse(
+    text: &str,
+    outer: &BTreeMap<String, String>,
+) -> Result<Vec<(String, Option<String>)>, BadLine> {
     let mut seen = outer.clone();
     let mut variables = Vec::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let mut room = MAX_VALUES;
+    let text = text
+        .strip_prefix('\u{feff}')
+        .unwrap_or(text)
+        .replace("\r\n", "\n");
     let mut rest = text.as_str();
     let mut line = 1;
     while !rest.is_empty() {
@@ -42,7 +52,10 @@ pub fn parse(text: &str, outer: &BTreeMap<String, String>) -> Result<Vec<(String
         let name = body[..name_end].trim();
         let bad = |message: String| BadLine { line, message };
         if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(bad(format!("`{}` is not the name of a variable", body[..name_end].trim())));
+            return Err(bad(format!(
+                "`{}` is not the name of a variable",
+                body[..name_end].trim()
+            )));
         }
         let after_name = &body[name_end..];
         if !after_name.starts_with(['=', ':']) {
@@ -53,6 +66,9 @@ pub fn parse(text: &str, outer: &BTreeMap<String, String>) -> Result<Vec<(String
         }
         let value_text = after_name[1..].trim_start_matches([' ', '\t']);
         let (value, consumed) = value(value_text, &seen).map_err(bad)?;
+        room = room
+            .checked_sub(value.len())
+            .ok_or_else(|| bad("the variables expand to too much text".to_owned()))?;
         line += value_text[..consumed].matches('\n').count();
         rest = &value_text[consumed..];
         seen.insert(name.to_owned(), value.clone());
@@ -77,7 +93,8 @@ pub fn parse_raw(text: &str) -> Vec<(String, Option<String>)> {
 fn value(text: &str, variables: &BTreeMap<String, String>) -> Result<(String, usize), String> {
     match text.chars().next() {
         Some(quote @ ('"' | '\'')) => {
-            let end = closing_quote(&text[1..], quote).ok_or_else(|| format!("the quote {quote} is not closed"))?;
+            let end = closing_quote(&text[1..], quote)
+                .ok_or_else(|| format!("the quote {quote} is not closed"))?;
             let inner = &text[1..=end];
             let after = &text[end + 2..];
             let line_end = after.find('\n').map_or(after.len(), |i| i + 1);
@@ -100,7 +117,10 @@ fn value(text: &str, variables: &BTreeMap<String, String>) -> Result<(String, us
                 Some(comment) => &line[..comment],
                 None => line,
             };
-            Ok((expand(value.trim(), variables, &mut BTreeSet::new())?, line_end))
+            Ok((
+                expand(value.trim(), variables, &mut BTreeSet::new())?,
+                line_end,
+            ))
         }
     }
 }
@@ -181,10 +201,20 @@ mod tests {
     }
 
     #[test]
+    fn doubling_comes_to_an_end() {
+        let text = format!("A=xxxxxxxxxx\n{}", "A=$A$A$A$A\n".repeat(60));
+        let bad = parse(&text, &BTreeMap::new()).unwrap_err();
+        assert!(bad.message.contains("too much"), "{}", bad.message);
+    }
+
+    #[test]
     fn raw_is_verbatim() {
         assert_eq!(
             parse_raw("A='x' # y\n#c\nB=$A"),
-            [("A".into(), Some("'x' # y".into())), ("B".into(), Some("$A".into()))]
+            [
+                ("A".into(), Some("'x' # y".into())),
+                ("B".into(), Some("$A".into()))
+            ]
         );
     }
 }

@@ -22,9 +22,16 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// Resolves the variables and labels of one service.
-pub(super) fn resolve(service: &mut Mapping, path: &KeyPath, around: &Surroundings<'_>, findings: &mut Findings) {
+pub(super) fn resolve(
+    service: &mut Mapping,
+    path: &KeyPath,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) {
     for (file_key, key) in [("env_file", "environment"), ("label_file", "labels")] {
-        let Some(entry) = service.remove(file_key) else { continue };
+        let Some(entry) = service.remove(file_key) else {
+            continue;
+        };
         let path = path.key(file_key);
         let items = match &entry.node.value {
             Value::Sequence(items) => items.as_slice(),
@@ -34,7 +41,8 @@ pub(super) fn resolve(service: &mut Mapping, path: &KeyPath, around: &Surroundin
         for (index, item) in items.iter().enumerate() {
             let path = path.index(index);
             for (name, value) in read(item, &path, around, findings) {
-                let node = value.map_or_else(|| Node::plain("", item.at), |v| Node::string(v, item.at));
+                let node =
+                    value.map_or_else(|| Node::plain("", item.at), |v| Node::string(v, item.at));
                 merged.set(name, item.at, node);
             }
         }
@@ -56,7 +64,9 @@ pub(super) fn resolve(service: &mut Mapping, path: &KeyPath, around: &Surroundin
         }
     }
     let path = path.key("environment");
-    if let Some(Value::Mapping(environment)) = service.0.get_mut("environment").map(|e| &mut e.node.value) {
+    if let Some(Value::Mapping(environment)) =
+        service.0.get_mut("environment").map(|e| &mut e.node.value)
+    {
         for (name, entry) in &mut environment.0 {
             let empty = entry.node.as_text() == Some("");
             if !(entry.node.is_null() || (around.swarm && empty)) {
@@ -67,7 +77,9 @@ pub(super) fn resolve(service: &mut Mapping, path: &KeyPath, around: &Surroundin
                 None if empty => {}
                 None => {
                     let origin = Origin::new(entry.key_at, path.key(name));
-                    let message = format!("`{name}` has no value and is not set here; the container does not get it");
+                    let message = format!(
+                        "`{name}` has no value and is not set here; the container does not get it"
+                    );
                     findings.add(Code("env-unresolved"), &origin, message);
                 }
             }
@@ -85,14 +97,19 @@ fn read(
     let map = item.as_mapping();
     let text = |key: &str| map.and_then(|m| m.get(key)).and_then(Node::as_text);
     let Some(name) = text("path").or_else(|| item.as_text()) else {
-        findings.add(Code("wrong-type"), &origin, format!("`{path}` has no `path`"));
+        findings.add(
+            Code("wrong-type"),
+            &origin,
+            format!("`{path}` has no `path`"),
+        );
         return Vec::new();
     };
     if let Some(map) = map {
         for key in ["required", "format"] {
             if let Some(entry) = map.0.get(key) {
                 let origin = Origin::new(entry.key_at, path.key(key));
-                let message = format!("`{}` only says how the file is read", origin.path);
+                let value = entry.node.as_text().unwrap_or_default();
+                let message = format!("`{key}: {value}` only says how the file is read");
                 findings.add(Code("resolved-by-loader"), &origin, message);
             }
         }
@@ -110,12 +127,20 @@ fn read(
             return Vec::new();
         }
         Err(error) => {
-            findings.add(Code("unreadable-file"), &origin, format!("`{name}`: {error}"));
+            findings.add(
+                Code("unreadable-file"),
+                &origin,
+                format!("`{name}`: {error}"),
+            );
             return Vec::new();
         }
     };
     let Ok(content) = String::from_utf8(bytes) else {
-        findings.add(Code("unreadable-file"), &origin, format!("`{name}` is not UTF-8"));
+        findings.add(
+            Code("unreadable-file"),
+            &origin,
+            format!("`{name}` is not UTF-8"),
+        );
         return Vec::new();
     };
     let message = format!("the variables of `{name}` are written into the service");
@@ -123,11 +148,19 @@ fn read(
     match text("format") {
         Some("raw") => dotenv::parse_raw(&content),
         None => dotenv::parse(&content, around.variables).unwrap_or_else(|bad| {
-            findings.add(Code("bad-env-file"), &origin, format!("`{name}`, line {}: {}", bad.line, bad.message));
+            findings.add(
+                Code("bad-env-file"),
+                &origin,
+                format!("`{name}`, line {}: {}", bad.line, bad.message),
+            );
             Vec::new()
         }),
         Some(other) => {
-            findings.add(Code("bad-env-file"), &origin, format!("`{name}`: the format `{other}` is not known; it is raw"));
+            findings.add(
+                Code("bad-env-file"),
+                &origin,
+                format!("`{name}`: the format `{other}` is not known; it is raw"),
+            );
             Vec::new()
         }
     }

@@ -7,6 +7,8 @@ use crate::source::{KeyPath, Node, Origin, Value};
 
 /// Nesting of one `${...}` within another.
 const MAX_NESTING: usize = 32;
+/// Bytes that one value may grow to: variables that refer to one another several times double with every step.
+const MAX_VALUE: usize = 4 << 20;
 /// Bytes that the values of one file may grow to.
 const MAX_GROWTH: usize = 64 << 20;
 
@@ -55,7 +57,9 @@ impl Pass<'_> {
                     Ok(text) => {
                         let Some(room) = self.room.checked_sub(text.len()) else {
                             let message = "variables expand to too much text";
-                            self.findings.push(Finding::new(Code("input-too-large"), message).at_position(at));
+                            self.findings.push(
+                                Finding::new(Code("input-too-large"), message).at_position(at),
+                            );
                             return;
                         };
                         self.room = room;
@@ -63,12 +67,14 @@ impl Pass<'_> {
                     }
                     Err(message) => {
                         let origin = Origin::new(at, path.clone());
-                        self.findings.add(Code("bad-interpolation"), &origin, message);
+                        self.findings
+                            .add(Code("bad-interpolation"), &origin, message);
                     }
                 }
                 for name in unset {
                     if self.warned.insert(name.clone()) {
-                        let message = format!("the variable `{name}` is not set; it is replaced by nothing");
+                        let message =
+                            format!("the variable `{name}` is not set; it is replaced by nothing");
                         let origin = Origin::new(at, path.clone());
                         self.findings.add(Code("variable-unset"), &origin, message);
                     }
@@ -98,19 +104,25 @@ fn expand_nested(
     depth: usize,
 ) -> Result<String, String> {
     if depth > MAX_NESTING {
-        return Err(format!("variables are nested more than {MAX_NESTING} levels deep"));
+        return Err(format!(
+            "variables are nested more than {MAX_NESTING} levels deep"
+        ));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
+        if out.len() > MAX_VALUE {
+            return Err("the variables expand to too much text".to_owned());
+        }
         out.push_str(&rest[..dollar]);
         let after = &rest[dollar + 1..];
         if let Some(tail) = after.strip_prefix('$') {
             out.push('$');
             rest = tail;
         } else if let Some(braced) = after.strip_prefix('{') {
-            let end = closing_brace(braced)
-                .ok_or_else(|| "`${` is not closed; write `$$` for a dollar sign that means itself".to_owned())?;
+            let end = closing_brace(braced).ok_or_else(|| {
+                "`${` is not closed; write `$$` for a dollar sign that means itself".to_owned()
+            })?;
             out.push_str(&braced_value(&braced[..end], variables, unset, depth)?);
             rest = &braced[end + 1..];
         } else {
@@ -142,7 +154,9 @@ fn braced_value(
 ) -> Result<String, String> {
     let (name, operator) = body.split_at(name_length(body));
     if name.is_empty() {
-        return Err(format!("`${{{body}}}` does not name a variable; write `$$` for a dollar sign that means itself"));
+        return Err(format!(
+            "`${{{body}}}` does not name a variable; write `$$` for a dollar sign that means itself"
+        ));
     }
     let value = variables.get(name);
     let non_empty = value.filter(|v| !v.is_empty());
@@ -178,8 +192,14 @@ fn braced_value(
         Some(value) => Ok(value.clone()),
         None => {
             let reason = word(text)?;
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            Err(format!("the variable `{name}` is required and not set{reason}"))
+            let reason = if reason.is_empty() {
+                String::new()
+            } else {
+                format!(": {reason}")
+            };
+            Err(format!(
+                "the variable `{name}` is required and not set{reason}"
+            ))
         }
     }
 }
@@ -189,7 +209,9 @@ fn name_length(text: &str) -> usize {
     let mut bytes = text.bytes();
     match bytes.next() {
         Some(b) if b == b'_' || b.is_ascii_alphabetic() => {
-            1 + bytes.take_while(|b| *b == b'_' || b.is_ascii_alphanumeric()).count()
+            1 + bytes
+                .take_while(|b| *b == b'_' || b.is_ascii_alphanumeric())
+                .count()
         }
         _ => 0,
     }
@@ -234,7 +256,10 @@ mod tests {
             ("$Ab$A-b", "a-b"),
             ("$$A $$${A}", "$A $a"),
             ("${NO:-d} ${NO-d} ${EMPTY:-d} [${EMPTY-d}]", "d d d []"),
-            ("${A:+r} ${A+r} [${EMPTY:+r}] ${EMPTY+r} [${NO+r}]", "r r [] r []"),
+            (
+                "${A:+r} ${A+r} [${EMPTY:+r}] ${EMPTY+r} [${NO+r}]",
+                "r r [] r []",
+            ),
             ("${NO:-${EMPTY:-${A}}}", "a"),
             ("${NO:-x$$y}", "x$y"),
             ("${A:?e}${lower}", "al"),

@@ -11,6 +11,10 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
         return;
     }
     if over.is_null() {
+        // Nothing says nothing, here or there.
+        let origin = Origin::new(over.at, path.clone());
+        let message = format!("`{path}` is empty and changes nothing of an earlier definition");
+        findings.add(Code("overridden-by-merge"), &origin, message);
         return;
     }
     match (&mut base.value, over.value) {
@@ -22,16 +26,23 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
                         lost(&old.node, &path, findings);
                     }
                     let origin = Origin::new(entry.key_at, path);
-                    findings.add(Code("resolved-by-loader"), &origin, format!("`{}` is reset", origin.path));
+                    findings.add(
+                        Code("resolved-by-loader"),
+                        &origin,
+                        format!("`{}` is reset", origin.path),
+                    );
                     continue;
                 }
                 match below.0.get_mut(&key) {
                     Some(old) => merge(&mut old.node, entry.node, &path, findings),
                     None => {
-                        below.0.insert(key, crate::source::Entry {
-                            key_at: entry.key_at,
-                            node: settle(entry.node),
-                        });
+                        below.0.insert(
+                            key,
+                            crate::source::Entry {
+                                key_at: entry.key_at,
+                                node: settle(entry.node),
+                            },
+                        );
                     }
                 }
             }
@@ -46,8 +57,9 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
             }
             ListRule::Append => {
                 for item in above {
-                    if !below.iter().any(|old| same_value(old, &item)) {
-                        below.push(item);
+                    match below.iter().position(|old| same_value(old, &item)) {
+                        Some(index) => lost(&item, &path.index(index), findings),
+                        None => below.push(item),
                     }
                 }
             }
@@ -67,9 +79,7 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
                 at: over.at,
                 tag: None,
             };
-            if !same_value(base, &new) {
-                lost(base, path, findings);
-            }
+            lost(base, path, findings);
             *base = new;
         }
     }
@@ -105,11 +115,8 @@ fn untagged(mut node: Node) -> Node {
 }
 
 fn lost(node: &Node, path: &KeyPath, findings: &mut Findings) {
-    if node.is_null() {
-        return;
-    }
     let origin = Origin::new(node.at, path.clone());
-    let message = format!("`{path}` is overridden by a later file or definition");
+    let message = format!("`{path}` is overridden or repeated by a later file or definition");
     findings.add(Code("overridden-by-merge"), &origin, message);
 }
 
@@ -130,7 +137,9 @@ fn list_rule(path: &KeyPath) -> ListRule {
 }
 
 fn identity(node: &Node, keys: &[&str]) -> Vec<Option<String>> {
-    let Some(map) = node.as_mapping() else { return vec![node.as_text().map(str::to_owned)] };
+    let Some(map) = node.as_mapping() else {
+        return vec![node.as_text().map(str::to_owned)];
+    };
     let value = |key: &str| map.get(key).and_then(Node::as_text).map(str::to_owned);
     let mut id: Vec<_> = keys.iter().map(|key| value(key)).collect();
     // Without a target, a config or secret is known by its source; a port's protocol is tcp.
@@ -152,7 +161,10 @@ pub(super) fn same_value(a: &Node, b: &Node) -> bool {
         }
         (Value::Mapping(a), Value::Mapping(b)) => {
             a.len() == b.len()
-                && a.iter().all(|(key, entry)| b.get(key).is_some_and(|other| same_value(&entry.node, other)))
+                && a.iter().all(|(key, entry)| {
+                    b.get(key)
+                        .is_some_and(|other| same_value(&entry.node, other))
+                })
         }
         _ => false,
     }

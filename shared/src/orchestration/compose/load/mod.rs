@@ -128,20 +128,42 @@ fn load_into(
         Some(root) => root,
         None if findings.has_errors() => return None,
         None => {
-            let name = found.files.first().map_or_else(String::new, |f| f.display().to_string());
+            let name = found
+                .files
+                .first()
+                .map_or_else(String::new, |f| f.display().to_string());
             let origin = Origin::file(sources.add(name.clone(), ""));
-            findings.add(Code("no-services"), &origin, format!("`{name}` is empty"));
+            findings.add(Code("empty-file"), &origin, format!("`{name}` is empty"));
             return None;
         }
     };
     let at = root.at;
     let Value::Mapping(map) = &mut root.value else {
-        findings.add(Code("wrong-type"), &Origin::new(at, KeyPath::root()), "a Compose file is a mapping");
+        findings.add(
+            Code("wrong-type"),
+            &Origin::new(at, KeyPath::root()),
+            "a Compose file is a mapping",
+        );
         return None;
     };
-    let dialect = dialect::decide(options.dialect, map, &version, &found.files, at, findings);
-    if map.get("services").and_then(Node::as_mapping).is_none_or(Mapping::is_empty) {
-        findings.add(Code("no-services"), &Origin::new(at, KeyPath::root()), "there is no service in this file");
+    let dialect = dialect::decide(
+        options.dialect,
+        map,
+        version.as_deref(),
+        &found.files,
+        at,
+        findings,
+    );
+    if map
+        .get("services")
+        .and_then(Node::as_mapping)
+        .is_none_or(Mapping::is_empty)
+    {
+        findings.add(
+            Code("no-services"),
+            &Origin::new(at, KeyPath::root()),
+            "there is no service in this file",
+        );
     }
     let (name, name_origin) = project::name(options, map, &found.directory, &environment, findings);
     profiles::select(map, options, &environment, findings);
@@ -181,4 +203,3 @@ fn outside_error(path: &str, origin: &Origin, findings: &mut Findings) {
     let message = format!("`{path}` is outside of the project folder and is not read");
     findings.add(Code("path-outside-project"), origin, message);
 }
-

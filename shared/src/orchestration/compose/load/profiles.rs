@@ -13,7 +13,9 @@ pub(super) fn select(
     environment: &BTreeMap<String, String>,
     findings: &mut Findings,
 ) {
-    let from_environment = environment.get("COMPOSE_PROFILES").map_or("", String::as_str);
+    let from_environment = environment
+        .get("COMPOSE_PROFILES")
+        .map_or("", String::as_str);
     let active: BTreeSet<&str> = options
         .profiles
         .iter()
@@ -21,22 +23,38 @@ pub(super) fn select(
         .chain(from_environment.split(',').map(str::trim))
         .filter(|p| !p.is_empty())
         .collect();
-    let Some(Value::Mapping(services)) = root.0.get_mut("services").map(|e| &mut e.node.value) else { return };
+    let Some(Value::Mapping(services)) = root.0.get_mut("services").map(|e| &mut e.node.value)
+    else {
+        return;
+    };
     let path = KeyPath::root().key("services");
     let mut left_out = BTreeSet::new();
     services.0.retain(|name, entry| {
-        let Value::Mapping(service) = &mut entry.node.value else { return true };
-        let Some(profiles) = service.remove("profiles") else { return true };
-        let origin = Origin::new(profiles.key_at, path.key(name).key("profiles"));
-        let wanted: Vec<_> = profiles.node.as_sequence().unwrap_or_default().iter().filter_map(Node::as_text).collect();
-        let selected = wanted.is_empty() || active.contains("*") || wanted.iter().any(|p| active.contains(p));
+        let Value::Mapping(service) = &mut entry.node.value else {
+            return true;
+        };
+        let Some(profiles) = service.remove("profiles") else {
+            return true;
+        };
+        let origin = Origin::new(profiles.key_at, path.key(name));
+        let wanted: Vec<_> = profiles
+            .node
+            .as_sequence()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Node::as_text)
+            .collect();
+        let selected =
+            wanted.is_empty() || active.contains("*") || wanted.iter().any(|p| active.contains(p));
         let list = wanted.join("`, `");
         if selected {
             let message = format!("`{name}` is selected (its profiles: `{list}`)");
             findings.add(Code("resolved-by-loader"), &origin, message);
         } else {
             let flag = wanted.first().copied().unwrap_or_default();
-            let message = format!("`{name}` is left out; it belongs to the profile `{list}` (--profile {flag})");
+            let message = format!(
+                "`{name}` is left out; it belongs to the profile `{list}` (--profile {flag})"
+            );
             findings.add(Code("profile-not-selected"), &origin, message);
             left_out.insert(name.clone());
         }
@@ -46,22 +64,34 @@ pub(super) fn select(
         return;
     }
     for (name, entry) in &mut services.0 {
-        let Value::Mapping(service) = &mut entry.node.value else { continue };
+        let Value::Mapping(service) = &mut entry.node.value else {
+            continue;
+        };
         let path = path.key(name).key("depends_on");
-        let Some(Value::Mapping(dependencies)) = service.0.get_mut("depends_on").map(|e| &mut e.node.value) else {
+        let Some(Value::Mapping(dependencies)) =
+            service.0.get_mut("depends_on").map(|e| &mut e.node.value)
+        else {
             continue;
         };
         dependencies.0.retain(|dependency, entry| {
             if !left_out.contains(dependency) {
                 return true;
             }
-            let required = entry.node.as_mapping().and_then(|m| m.get("required")).and_then(Node::as_text);
+            let required = entry
+                .node
+                .as_mapping()
+                .and_then(|m| m.get("required"))
+                .and_then(Node::as_text);
             let origin = Origin::new(entry.key_at, path.key(dependency));
             if required == Some("false") {
-                let message = format!("`{dependency}` is not required and belongs to a profile that is not selected");
+                let message = format!(
+                    "`{dependency}` is not required and belongs to a profile that is not selected"
+                );
                 findings.add(Code("resolved-by-loader"), &origin, message);
             } else {
-                let message = format!("`{name}` needs `{dependency}`, which belongs to a profile that is not selected");
+                let message = format!(
+                    "`{name}` needs `{dependency}`, which belongs to a profile that is not selected"
+                );
                 findings.add(Code("dependency-not-selected"), &origin, message);
             }
             false

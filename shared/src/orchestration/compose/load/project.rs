@@ -5,10 +5,17 @@ use std::path::{Path, PathBuf};
 
 use super::{LoadOptions, dotenv};
 use crate::finding::{Code, Finding, Findings};
-use crate::source::{Files, KeyPath, Mapping, Node, Origin, PathKind, Position, Sources, normalize};
+use crate::source::{
+    Files, KeyPath, Mapping, Node, Origin, PathKind, Position, Sources, normalize,
+};
 
 /// Names of the main file, the preferred one first (compose-go `cli/options.go`).
-const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+const NAMES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+];
 /// Names of the file that is merged on top.
 const OVERRIDES: [&str; 4] = [
     "compose.override.yaml",
@@ -26,7 +33,11 @@ pub(super) struct Found {
 }
 
 /// The files that the user names, those of `COMPOSE_FILE`, or those that lie in this folder or above it.
-pub(super) fn find(options: &LoadOptions, files: &dyn Files, findings: &mut Findings) -> Option<Found> {
+pub(super) fn find(
+    options: &LoadOptions,
+    files: &dyn Files,
+    findings: &mut Findings,
+) -> Option<Found> {
     let absolute = |path: &Path| {
         if path.as_os_str() == "-" {
             path.to_owned()
@@ -36,17 +47,30 @@ pub(super) fn find(options: &LoadOptions, files: &dyn Files, findings: &mut Find
     };
     let mut list: Vec<PathBuf> = options.files.iter().map(|f| absolute(f)).collect();
     if list.is_empty()
-        && let Some(value) = options.environment.get("COMPOSE_FILE").filter(|v| !v.is_empty())
+        && let Some(value) = options
+            .environment
+            .get("COMPOSE_FILE")
+            .filter(|v| !v.is_empty())
     {
-        let separator = options.environment.get("COMPOSE_PATH_SEPARATOR").map_or(":", String::as_str);
-        list = value.split(separator).map(|f| absolute(Path::new(f))).collect();
+        let separator = options
+            .environment
+            .get("COMPOSE_PATH_SEPARATOR")
+            .map_or(":", String::as_str);
+        list = value
+            .split(separator)
+            .map(|f| absolute(Path::new(f)))
+            .collect();
     }
     if list.is_empty() {
         list = discover(&options.working_dir, files, findings)?;
     }
     let directory = match &options.project_directory {
         Some(directory) => normalize(&options.working_dir.join(directory)),
-        None => match list.first().filter(|f| f.as_os_str() != "-").and_then(|f| f.parent()) {
+        None => match list
+            .first()
+            .filter(|f| f.as_os_str() != "-")
+            .and_then(|f| f.parent())
+        {
             Some(parent) => parent.to_owned(),
             None => options.working_dir.clone(),
         },
@@ -60,17 +84,28 @@ pub(super) fn find(options: &LoadOptions, files: &dyn Files, findings: &mut Find
 fn discover(from: &Path, files: &dyn Files, findings: &mut Findings) -> Option<Vec<PathBuf>> {
     let there = |path: &PathBuf| matches!(files.kind(path), PathKind::File(_));
     for folder in from.ancestors() {
-        let mains: Vec<_> = NAMES.iter().map(|n| folder.join(n)).filter(|p| there(p)).collect();
+        let mains: Vec<_> = NAMES
+            .iter()
+            .map(|n| folder.join(n))
+            .filter(|p| there(p))
+            .collect();
         let Some(main) = mains.first() else { continue };
         if mains.len() > 1 {
-            let message = format!("there are several Compose files; `{}` is used", main.display());
+            let message = format!(
+                "there are several Compose files; `{}` is used",
+                main.display()
+            );
             findings.push(Finding::new(Code("several-files"), message));
         }
         let mut found = vec![main.clone()];
         found.extend(OVERRIDES.iter().map(|n| folder.join(n)).find(|p| there(p)));
         return Some(found);
     }
-    let message = format!("there is no {} in `{}` or above it", NAMES.join(", "), from.display());
+    let message = format!(
+        "there is no {} in `{}` or above it",
+        NAMES.join(", "),
+        from.display()
+    );
     findings.push(Finding::new(Code("no-compose-file"), message));
     None
 }
@@ -85,7 +120,11 @@ pub(super) fn environment(
 ) -> BTreeMap<String, String> {
     let explicit = !options.env_files.is_empty();
     let list = if explicit {
-        options.env_files.iter().map(|f| options.working_dir.join(f)).collect()
+        options
+            .env_files
+            .iter()
+            .map(|f| options.working_dir.join(f))
+            .collect()
     } else {
         vec![directory.join(".env")]
     };
@@ -94,7 +133,14 @@ pub(super) fn environment(
         if !explicit && !matches!(files.kind(&path), PathKind::File(_)) {
             continue;
         }
-        read_env_file(&path, &mut below, &options.environment, files, sources, findings);
+        read_env_file(
+            &path,
+            &mut below,
+            &options.environment,
+            files,
+            sources,
+            findings,
+        );
     }
     below.extend(options.environment.clone());
     below
@@ -111,11 +157,15 @@ pub(super) fn read_env_file(
 ) {
     let name = path.display().to_string();
     let content = files.read(path, 1 << 20).map_err(|e| e.to_string());
-    let content = content.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8".to_owned()));
+    let content =
+        content.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8".to_owned()));
     let content = match content {
         Ok(content) => content,
         Err(error) => {
-            findings.push(Finding::new(Code("unreadable-file"), format!("`{name}`: {error}")));
+            findings.push(Finding::new(
+                Code("unreadable-file"),
+                format!("`{name}`: {error}"),
+            ));
             return;
         }
     };
@@ -146,13 +196,17 @@ pub(super) fn name(
         let origin = Origin::new(entry.node.at, KeyPath::root().key("name"));
         Some((entry.node.as_text()?.to_owned(), origin))
     });
-    let outer = options
-        .project_name
-        .clone()
-        .or_else(|| environment.get("COMPOSE_PROJECT_NAME").filter(|n| !n.is_empty()).cloned());
+    let outer = options.project_name.clone().or_else(|| {
+        environment
+            .get("COMPOSE_PROJECT_NAME")
+            .filter(|n| !n.is_empty())
+            .cloned()
+    });
     if let Some(outer) = outer {
         if let Some((_, origin)) = &written {
-            let message = format!("the project is called `{outer}` instead, as the command line or the environment says");
+            let message = format!(
+                "the project is called `{outer}` instead, as the command line or the environment says"
+            );
             findings.add(Code("overridden-by-merge"), origin, message);
         }
         return (normalized(&outer), None);
@@ -166,7 +220,10 @@ pub(super) fn name(
             }
             (clean, Some(origin))
         }
-        None => (normalized(&directory.file_name().unwrap_or_default().to_string_lossy()), None),
+        None => (
+            normalized(&directory.file_name().unwrap_or_default().to_string_lossy()),
+            None,
+        ),
     }
 }
 
@@ -178,7 +235,11 @@ fn normalized(name: &str) -> String {
         .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
         .collect();
     let kept = kept.trim_start_matches(['_', '-']);
-    if kept.is_empty() { "default".to_owned() } else { kept.to_owned() }
+    if kept.is_empty() {
+        "default".to_owned()
+    } else {
+        kept.to_owned()
+    }
 }
 
 /// The name of a node's text for messages.

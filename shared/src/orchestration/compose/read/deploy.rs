@@ -2,8 +2,8 @@
 
 use super::Reader;
 use crate::orchestration::model::{
-    Amount, Container, DeviceRequest, JobSettings, Name, NameKind, Restart, RestartCondition, RolloutStrategy, Spread,
-    Unit, UnitKind,
+    Amount, Container, DeviceRequest, JobSettings, Name, NameKind, Restart, RestartCondition,
+    RolloutStrategy, Spread, Unit, UnitKind,
 };
 use crate::source::{Fields, Item, Sourced};
 
@@ -16,7 +16,9 @@ impl Reader<'_> {
         names: &mut Vec<Name>,
     ) {
         unit.replicas = fields.integer("scale", self.ledger);
-        let Some(mut deploy) = fields.fields("deploy", "services.*.deploy", self.ledger) else { return };
+        let Some(mut deploy) = fields.fields("deploy", "services.*.deploy", self.ledger) else {
+            return;
+        };
         if let Some(replicas) = deploy.integer("replicas", self.ledger) {
             unit.replicas = Some(replicas);
         }
@@ -30,7 +32,9 @@ impl Reader<'_> {
                     ..JobSettings::default()
                 }),
                 other => {
-                    let message = format!("`{other}` is not a mode; it is replicated, global, replicated-job or global-job");
+                    let message = format!(
+                        "`{other}` is not a mode; it is replicated, global, replicated-job or global-job"
+                    );
                     self.error("bad-value", &mode.origin, message);
                     UnitKind::Service(None)
                 }
@@ -38,7 +42,9 @@ impl Reader<'_> {
             if unit.kind == UnitKind::Daemon
                 && let Some(replicas) = &unit.replicas
             {
-                let message = "a global service runs once on each node; `replicas` has no meaning there".to_owned();
+                let message =
+                    "a global service runs once on each node; `replicas` has no meaning there"
+                        .to_owned();
                 let origin = replicas.origin.clone();
                 self.error("keys-exclude", &origin, message);
             }
@@ -65,7 +71,11 @@ impl Reader<'_> {
     }
 
     fn restart_policy(&mut self, deploy: &mut Fields<'_>, unit: &mut Unit) {
-        let Some(mut policy) = deploy.fields("restart_policy", "services.*.deploy.restart_policy", self.ledger) else {
+        let Some(mut policy) = deploy.fields(
+            "restart_policy",
+            "services.*.deploy.restart_policy",
+            self.ledger,
+        ) else {
             return;
         };
         let condition = policy.text("condition", self.ledger).and_then(|text| {
@@ -74,7 +84,8 @@ impl Reader<'_> {
                 "on-failure" => RestartCondition::OnFailure,
                 "none" => RestartCondition::Never,
                 other => {
-                    let message = format!("`{other}` is not a condition; it is any, on-failure or none");
+                    let message =
+                        format!("`{other}` is not a condition; it is any, on-failure or none");
                     self.error("bad-value", &text.origin, message);
                     return None;
                 }
@@ -92,7 +103,11 @@ impl Reader<'_> {
             // `docker compose` prefers `deploy.restart_policy`; a stack reads nothing else.
             Some(restart) => {
                 if let Some(condition) = written.condition {
-                    if restart.condition.as_ref().is_some_and(|c| c.value != condition.value) {
+                    if restart
+                        .condition
+                        .as_ref()
+                        .is_some_and(|c| c.value != condition.value)
+                    {
                         let message = "`restart` and `deploy.restart_policy.condition` say different things; the latter counts";
                         self.error("restart-twice", &condition.origin, message);
                     }
@@ -107,7 +122,11 @@ impl Reader<'_> {
     }
 
     fn update_config(&mut self, deploy: &mut Fields<'_>, unit: &mut Unit) {
-        let Some(mut update) = deploy.fields("update_config", "services.*.deploy.update_config", self.ledger) else {
+        let Some(mut update) = deploy.fields(
+            "update_config",
+            "services.*.deploy.update_config",
+            self.ledger,
+        ) else {
             return;
         };
         let rollout = &mut unit.rollout;
@@ -119,18 +138,28 @@ impl Reader<'_> {
         rollout.max_failure_ratio = update.number("max_failure_ratio", self.ledger);
         update.finish(self.ledger);
         // 0 means all at once.
-        let amount = |n: u32| if n == 0 { Amount::Percent(100) } else { Amount::Count(n) };
+        let amount = |n: u32| {
+            if n == 0 {
+                Amount::Percent(100)
+            } else {
+                Amount::Count(n)
+            }
+        };
         match order.as_ref().map(|o| o.value.as_str()) {
             Some("start-first") => {
                 let origin = order.as_ref().map(|o| o.origin.clone());
                 let count = parallelism.as_ref().map_or(1, |p| p.value);
-                rollout.max_surge = origin.clone().map(|o| Sourced::new(amount(count), parallelism.map_or(o, |p| p.origin)));
+                rollout.max_surge = origin
+                    .clone()
+                    .map(|o| Sourced::new(amount(count), parallelism.map_or(o, |p| p.origin)));
                 rollout.max_unavailable = origin.map(|o| Sourced::new(Amount::Count(0), o));
             }
             Some("stop-first") => {
                 let origin = order.as_ref().map(|o| o.origin.clone());
                 let count = parallelism.as_ref().map_or(1, |p| p.value);
-                rollout.max_unavailable = origin.clone().map(|o| Sourced::new(amount(count), parallelism.map_or(o, |p| p.origin)));
+                rollout.max_unavailable = origin
+                    .clone()
+                    .map(|o| Sourced::new(amount(count), parallelism.map_or(o, |p| p.origin)));
                 rollout.max_surge = origin.map(|o| Sourced::new(Amount::Count(0), o));
             }
             Some(other) => {
@@ -142,23 +171,35 @@ impl Reader<'_> {
             None => rollout.max_unavailable = parallelism.map(|p| p.map(amount)),
         }
         if rollout.max_surge.is_some() || rollout.max_unavailable.is_some() {
-            let origin = rollout.max_surge.as_ref().or(rollout.max_unavailable.as_ref()).map(|a| a.origin.clone());
+            let origin = rollout
+                .max_surge
+                .as_ref()
+                .or(rollout.max_unavailable.as_ref())
+                .map(|a| a.origin.clone());
             rollout.strategy = origin.map(|o| Sourced::new(RolloutStrategy::Rolling, o));
         }
     }
 
     fn deploy_placement(&mut self, deploy: &mut Fields<'_>, unit: &mut Unit) {
-        let Some(mut placement) = deploy.fields("placement", "services.*.deploy.placement", self.ledger) else { return };
+        let Some(mut placement) =
+            deploy.fields("placement", "services.*.deploy.placement", self.ledger)
+        else {
+            return;
+        };
         let mut predicates = Vec::new();
         for item in placement.items("constraints", self.ledger) {
-            let Some(text) = item.text(self.ledger) else { continue };
+            let Some(text) = item.text(self.ledger) else {
+                continue;
+            };
             match super::placement::constraint(&text.value) {
-                Ok((attribute, operator, value)) => predicates.push(crate::orchestration::model::Predicate {
-                    attribute,
-                    operator,
-                    values: vec![value],
-                    origin: text.origin,
-                }),
+                Ok((attribute, operator, value)) => {
+                    predicates.push(crate::orchestration::model::Predicate {
+                        attribute,
+                        operator,
+                        values: vec![value],
+                        origin: text.origin,
+                    })
+                }
                 Err(message) => self.error("bad-constraint", &text.origin, message),
             }
         }
@@ -166,7 +207,11 @@ impl Reader<'_> {
             unit.placement.required.push(predicates);
         }
         for item in placement.items("preferences", self.ledger) {
-            let Some(mut preference) = item.fields("services.*.deploy.placement.preferences[]", self.ledger) else { continue };
+            let Some(mut preference) =
+                item.fields("services.*.deploy.placement.preferences[]", self.ledger)
+            else {
+                continue;
+            };
             if let Some(spread) = preference.text("spread", self.ledger) {
                 match super::placement::attribute(&spread.value) {
                     Some(attribute) => unit.placement.spread.push(Spread {
@@ -176,7 +221,10 @@ impl Reader<'_> {
                         origin: spread.origin,
                     }),
                     None => {
-                        let message = format!("`{}` is not an attribute of a node; write node.labels.NAME", spread.value);
+                        let message = format!(
+                            "`{}` is not an attribute of a node; write node.labels.NAME",
+                            spread.value
+                        );
                         self.error("bad-constraint", &spread.origin, message);
                     }
                 }
@@ -188,8 +236,13 @@ impl Reader<'_> {
     }
 
     fn deploy_resources(&mut self, deploy: &mut Fields<'_>, container: &mut Container) {
-        let Some(mut all) = deploy.fields("resources", "services.*.deploy.resources", self.ledger) else { return };
-        if let Some(mut limits) = all.fields("limits", "services.*.deploy.resources.limits", self.ledger) {
+        let Some(mut all) = deploy.fields("resources", "services.*.deploy.resources", self.ledger)
+        else {
+            return;
+        };
+        if let Some(mut limits) =
+            all.fields("limits", "services.*.deploy.resources.limits", self.ledger)
+        {
             if let Some(cpus) = self.cpus(&mut limits, "cpus") {
                 container.resources.cpu_limit = Some(cpus);
             }
@@ -212,7 +265,8 @@ impl Reader<'_> {
                 }
             }
             for item in reservations.items("generic_resources", self.ledger) {
-                if let Some(request) = self.generic(&item, &format!("{table}.generic_resources[]")) {
+                if let Some(request) = self.generic(&item, &format!("{table}.generic_resources[]"))
+                {
                     container.resources.devices.push(request);
                 }
             }
@@ -223,7 +277,11 @@ impl Reader<'_> {
 
     fn generic(&mut self, item: &Item<'_>, table: &str) -> Option<DeviceRequest> {
         let mut fields = item.fields(table, self.ledger)?;
-        let spec = fields.fields("discrete_resource_spec", format!("{table}.discrete_resource_spec"), self.ledger);
+        let spec = fields.fields(
+            "discrete_resource_spec",
+            format!("{table}.discrete_resource_spec"),
+            self.ledger,
+        );
         let request = spec.and_then(|mut spec| {
             let kind = spec.text("kind", self.ledger).map(|k| k.value);
             let count = spec.integer("value", self.ledger).map(|v| v.value);

@@ -11,20 +11,28 @@ impl Reader<'_> {
     /// Puts each service that joins another one's network namespace into that one's unit, and takes over mounts.
     pub(super) fn group(&mut self, mut services: Vec<Service>) -> Vec<Unit> {
         self.take_over_mounts(&mut services);
-        let index: BTreeMap<String, usize> =
-            services.iter().enumerate().map(|(i, s)| (s.unit.name.value.clone(), i)).collect();
+        let index: BTreeMap<String, usize> = services
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (s.unit.name.value.clone(), i))
+            .collect();
         // The service at whose end the chain of joins stops.
         let mut host = vec![None; services.len()];
         for start in 0..services.len() {
             let mut at = start;
             let mut steps = 0;
             while let Some(join) = &services[at].joins {
-                let Some(&next) = index.get(&join.value) else { break };
+                let Some(&next) = index.get(&join.value) else {
+                    break;
+                };
                 at = next;
                 steps += 1;
                 if steps > services.len() {
                     let origin = join.origin.clone();
-                    let message = format!("`{}` shares a namespace with itself, through others", services[start].unit.name.value);
+                    let message = format!(
+                        "`{}` shares a namespace with itself, through others",
+                        services[start].unit.name.value
+                    );
                     self.error("sharing-cycle", &origin, message);
                     at = start;
                     break;
@@ -38,7 +46,9 @@ impl Reader<'_> {
         let mut units: Vec<Option<Unit>> = services.into_iter().map(|s| Some(s.unit)).collect();
         for (i, target) in host.iter().enumerate() {
             let Some(target) = *target else { continue };
-            let (Some(guest), Some(mut into)) = (units[i].take(), units[target].take()) else { continue };
+            let (Some(guest), Some(mut into)) = (units[i].take(), units[target].take()) else {
+                continue;
+            };
             self.join(guest, &mut into, &names[target]);
             units[target] = Some(into);
         }
@@ -83,8 +93,15 @@ impl Reader<'_> {
         {
             lost.push("the number of replicas");
         }
-        if restart.as_ref().and_then(|r| r.condition.as_ref()).map(|c| c.value)
-            != into.restart.as_ref().and_then(|r| r.condition.as_ref()).map(|c| c.value)
+        if restart
+            .as_ref()
+            .and_then(|r| r.condition.as_ref())
+            .map(|c| c.value)
+            != into
+                .restart
+                .as_ref()
+                .and_then(|r| r.condition.as_ref())
+                .map(|c| c.value)
         {
             lost.push("the restart policy");
         }
@@ -97,10 +114,16 @@ impl Reader<'_> {
         if !metadata.labels.is_empty() {
             lost.push("the service labels");
         }
-        if settings.hostname.is_some() || settings.domain.is_some() || settings.instance_name.is_some() {
+        if settings.hostname.is_some()
+            || settings.domain.is_some()
+            || settings.instance_name.is_some()
+        {
             lost.push("host and container names");
         }
-        if !settings.dns_servers.is_empty() || !settings.host_aliases.is_empty() || !settings.sysctls.is_empty() {
+        if !settings.dns_servers.is_empty()
+            || !settings.host_aliases.is_empty()
+            || !settings.sysctls.is_empty()
+        {
             lost.push("DNS, hosts and sysctl settings");
         }
         if let Some(grace) = &settings.stop_grace {
@@ -109,7 +132,12 @@ impl Reader<'_> {
                 _ => into.settings.stop_grace = Some(grace.clone()),
             }
         }
-        if !networks.is_empty() && settings.network_mode.as_ref().is_none_or(|m| m.value != NetworkMode::Host) {
+        if !networks.is_empty()
+            && settings
+                .network_mode
+                .as_ref()
+                .is_none_or(|m| m.value != NetworkMode::Host)
+        {
             lost.push("the networks");
         }
         if !lost.is_empty() {
@@ -124,7 +152,10 @@ impl Reader<'_> {
             into.instance_metadata.labels.entry(key).or_insert(value);
         }
         for (key, value) in instance_metadata.annotations {
-            into.instance_metadata.annotations.entry(key).or_insert(value);
+            into.instance_metadata
+                .annotations
+                .entry(key)
+                .or_insert(value);
         }
         if settings.pid.is_some() && into.settings.pid.is_none() {
             into.settings.pid = settings.pid;
@@ -133,7 +164,11 @@ impl Reader<'_> {
             into.settings.ipc = settings.ipc;
         }
         for dependency in dependencies {
-            if !into.dependencies.iter().any(|d| d.unit.value == dependency.unit.value) {
+            if !into
+                .dependencies
+                .iter()
+                .any(|d| d.unit.value == dependency.unit.value)
+            {
                 into.dependencies.push(dependency);
             }
         }
@@ -147,10 +182,13 @@ impl Reader<'_> {
 
     /// `volumes_from`: the mounts of the other service, unless there is one at the same place.
     fn take_over_mounts(&mut self, services: &mut [Service]) {
-        let index: BTreeMap<String, usize> =
-            services.iter().enumerate().map(|(i, s)| (s.unit.name.value.clone(), i)).collect();
+        let index: BTreeMap<String, usize> = services
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (s.unit.name.value.clone(), i))
+            .collect();
         // A service may take over mounts that another one took over; each round resolves one step of such a chain.
-        let wishes: Vec<Vec<Sourced<(String, Option<bool>)>>> = services.iter().map(|s| s.volumes_from.clone()).collect();
+        let wishes: Vec<Vec<_>> = services.iter().map(|s| s.volumes_from.clone()).collect();
         if wishes.iter().all(Vec::is_empty) {
             return;
         }
@@ -163,10 +201,21 @@ impl Reader<'_> {
                         self.error("undefined-reference", &wish.origin, message);
                         continue;
                     };
-                    let mounts = services[source].unit.containers.first().map(|c| c.mounts.clone()).unwrap_or_default();
-                    let Some(own) = services[i].unit.containers.first_mut() else { continue };
+                    let mounts = services[source]
+                        .unit
+                        .containers
+                        .first()
+                        .map(|c| c.mounts.clone())
+                        .unwrap_or_default();
+                    let Some(own) = services[i].unit.containers.first_mut() else {
+                        continue;
+                    };
                     for mut mount in mounts {
-                        if own.mounts.iter().any(|m| m.target.value == mount.target.value) {
+                        if own
+                            .mounts
+                            .iter()
+                            .any(|m| m.target.value == mount.target.value)
+                        {
                             continue;
                         }
                         if let Some(read_only) = read_only {

@@ -6,8 +6,12 @@ use crate::source::{Fields, Sourced};
 
 impl Reader<'_> {
     pub(super) fn health(&mut self, fields: &mut Fields<'_>, container: &mut Container) {
-        let Some(item) = fields.take("healthcheck") else { return };
-        let Some(mut fields) = item.fields("services.*.healthcheck", self.ledger) else { return };
+        let Some(item) = fields.take("healthcheck") else {
+            return;
+        };
+        let Some(mut fields) = item.fields("services.*.healthcheck", self.ledger) else {
+            return;
+        };
         let test = fields.take("test");
         let timings = Timings {
             interval: self.duration(&mut fields, "interval"),
@@ -32,7 +36,11 @@ impl Reader<'_> {
             }
             return;
         };
-        let words: Vec<_> = test.texts(self.ledger).into_iter().map(|t| t.value).collect();
+        let words: Vec<_> = test
+            .texts(self.ledger)
+            .into_iter()
+            .map(|t| t.value)
+            .collect();
         let check = match words.split_first() {
             None => return,
             Some((head, _)) if head == "NONE" => {
@@ -41,9 +49,15 @@ impl Reader<'_> {
             }
             Some((head, rest)) if head == "CMD" && !rest.is_empty() => Check::Exec(rest.to_vec()),
             Some((head, [line])) if head == "CMD-SHELL" => Check::Shell(line.clone()),
-            Some((head, rest)) if head == "CMD-SHELL" && !rest.is_empty() => Check::Shell(rest.join(" ")),
+            Some((head, rest)) if head == "CMD-SHELL" && !rest.is_empty() => {
+                Check::Shell(rest.join(" "))
+            }
             _ => {
-                self.error("bad-healthcheck", &test.origin(), format!("`{}` has no command", test.path));
+                self.error(
+                    "bad-healthcheck",
+                    &test.origin(),
+                    format!("`{}` has no command", test.path),
+                );
                 return;
             }
         };

@@ -44,7 +44,9 @@ pub fn read(project: &Project, files: &dyn Files, ledger: &mut Ledger) -> Applic
         .clone()
         .unwrap_or_else(|| Origin::new(project.node.at, KeyPath::root()));
     application.name = Some(Sourced::new(project.name.clone(), origin));
-    let Some(mut fields) = root.fields("", ledger) else { return application };
+    let Some(mut fields) = root.fields("", ledger) else {
+        return application;
+    };
     fields.take("name");
     let mut reader = Reader {
         project,

@@ -19,7 +19,10 @@ impl Reader<'_> {
                 container.mounts.push(tmpfs(&text));
             }
         }
-        for (key, kind) in [("configs", ObjectKind::Config), ("secrets", ObjectKind::Secret)] {
+        for (key, kind) in [
+            ("configs", ObjectKind::Config),
+            ("secrets", ObjectKind::Secret),
+        ] {
             for item in fields.items(key, self.ledger) {
                 if let Some(mount) = self.object_mount(&item, key, kind) {
                     container.mounts.push(mount);
@@ -51,7 +54,9 @@ impl Reader<'_> {
             "tmpfs" => {
                 let mut size = None;
                 let mut mode = None;
-                if let Some(mut tmpfs) = fields.fields("tmpfs", "services.*.volumes[].tmpfs", self.ledger) {
+                if let Some(mut tmpfs) =
+                    fields.fields("tmpfs", "services.*.volumes[].tmpfs", self.ledger)
+                {
                     size = tmpfs.integer("size", self.ledger).map(|s| s.value);
                     mode = tmpfs.integer("mode", self.ledger).map(|m| m.value);
                     tmpfs.finish(self.ledger);
@@ -69,7 +74,9 @@ impl Reader<'_> {
                     reference: path.unwrap_or_default(),
                     pull: None,
                 };
-                if let Some(mut image) = fields.fields("image", "services.*.volumes[].image", self.ledger) {
+                if let Some(mut image) =
+                    fields.fields("image", "services.*.volumes[].image", self.ledger)
+                {
                     mount.subpath = image.text("subpath", self.ledger);
                     image.finish(self.ledger);
                 }
@@ -78,7 +85,9 @@ impl Reader<'_> {
                 if let Some(name) = path.filter(|name| !name.is_empty()) {
                     mount.source = MountSource::Volume(name);
                 }
-                if let Some(mut volume) = fields.fields("volume", "services.*.volumes[].volume", self.ledger) {
+                if let Some(mut volume) =
+                    fields.fields("volume", "services.*.volumes[].volume", self.ledger)
+                {
                     mount.no_copy = volume.boolean("nocopy", self.ledger);
                     mount.subpath = volume.text("subpath", self.ledger);
                     volume.finish(self.ledger);
@@ -93,7 +102,9 @@ impl Reader<'_> {
         let mut create = None;
         let mut selinux = None;
         if let Some(mut bind) = fields.fields("bind", "services.*.volumes[].bind", self.ledger) {
-            create = bind.boolean("create_host_path", self.ledger).map(|c| c.value);
+            create = bind
+                .boolean("create_host_path", self.ledger)
+                .map(|c| c.value);
             selinux = bind.text("selinux", self.ledger).map(|s| s.value);
             mount.propagation = bind.text("propagation", self.ledger).map(|text| {
                 text.map(|t| match t.as_str() {
@@ -105,25 +116,31 @@ impl Reader<'_> {
             });
             bind.finish(self.ledger);
         }
-        let relative = (path.starts_with("./") || path.starts_with("../") || path == "." || path == "..").then(|| path.clone());
+        let relative =
+            (path.starts_with("./") || path.starts_with("../") || path == "." || path == "..")
+                .then(|| path.clone());
         let on_disk = self.project.directory.join(&path);
-        let kind = match self.files.kind(&on_disk) {
+        let socket = std::path::Path::new(&path)
+            .extension()
+            .is_some_and(|e| e == "sock");
+        // Only paths of the project are looked at: a path such as /data is another machine's after the move.
+        let there = if relative.is_some() {
+            self.files.kind(&on_disk)
+        } else {
+            PathKind::Missing
+        };
+        let kind = match there {
             PathKind::File(_) => BindKind::File,
             PathKind::Directory => BindKind::Directory,
-            PathKind::Other if std::path::Path::new(&path).extension().is_some_and(|e| e == "sock") => BindKind::Socket,
-            PathKind::Other => BindKind::Unknown,
-            PathKind::Missing if std::path::Path::new(&path).extension().is_some_and(|e| e == "sock") => BindKind::Socket,
+            PathKind::Other | PathKind::Missing if socket => BindKind::Socket,
             PathKind::Missing if create == Some(true) => BindKind::DirectoryOrCreate,
-            PathKind::Missing => BindKind::Unknown,
-        };
-        // Only paths of the project tell something about the target; a path such as /data is the node's there.
-        let kind = match (&relative, kind) {
-            (None, BindKind::File | BindKind::Directory) if create == Some(true) => BindKind::Unknown,
-            (_, kind) => kind,
+            PathKind::Missing | PathKind::Other => BindKind::Unknown,
         };
         mount.source = MountSource::Bind {
             path: if relative.is_some() {
-                crate::source::normalize(&on_disk).to_string_lossy().into_owned()
+                crate::source::normalize(&on_disk)
+                    .to_string_lossy()
+                    .into_owned()
             } else {
                 path
             },
@@ -138,7 +155,11 @@ impl Reader<'_> {
         let source = fields.text("source", self.ledger);
         let target = fields.text("target", self.ledger);
         let Some(source) = source else {
-            self.error("bad-value", &item.origin(), format!("`{}` has no `source`", item.path));
+            self.error(
+                "bad-value",
+                &item.origin(),
+                format!("`{}` has no `source`", item.path),
+            );
             fields.finish(self.ledger);
             return None;
         };
@@ -187,8 +208,12 @@ fn tmpfs(text: &Sourced<String>) -> Mount {
     let mut read_only = None;
     for option in options.split(',').filter(|o| !o.is_empty()) {
         match option.split_once('=') {
-            Some(("size", value)) if bytes_from_compose(value).is_some() => size = bytes_from_compose(value),
-            Some(("mode", value)) if u32::from_str_radix(value, 8).is_ok() => mode = u32::from_str_radix(value, 8).ok(),
+            Some(("size", value)) if bytes_from_compose(value).is_some() => {
+                size = bytes_from_compose(value)
+            }
+            Some(("mode", value)) if u32::from_str_radix(value, 8).is_ok() => {
+                mode = u32::from_str_radix(value, 8).ok()
+            }
             _ if option == "ro" => read_only = Some(Sourced::new(true, text.origin.clone())),
             _ => rest.push(option.to_owned()),
         }

@@ -1,7 +1,9 @@
 //! Ports of a service, and networks.
 
 use super::Reader;
-use crate::orchestration::model::{Container, Network, Port, PortRange, Protocol, Publication, PublishMode};
+use crate::orchestration::model::{
+    Container, Network, Port, PortRange, Protocol, Publication, PublishMode,
+};
 use crate::source::{Fields, Item, Sourced};
 
 impl Reader<'_> {
@@ -10,13 +12,19 @@ impl Reader<'_> {
             self.port(&item, container);
         }
         for item in fields.items("expose", self.ledger) {
-            let Some(text) = item.text(self.ledger) else { continue };
+            let Some(text) = item.text(self.ledger) else {
+                continue;
+            };
             let (number, protocol) = match text.value.split_once('/') {
                 Some((number, protocol)) => (number, Protocol::named(protocol)),
                 None => (text.value.as_str(), None),
             };
             let Some(target) = number.parse().ok().filter(|n| *n > 0) else {
-                self.error("bad-port", &text.origin, format!("`{}` is not a port", text.value));
+                self.error(
+                    "bad-port",
+                    &text.origin,
+                    format!("`{}` is not a port", text.value),
+                );
                 continue;
             };
             let there = container
@@ -37,7 +45,9 @@ impl Reader<'_> {
     }
 
     fn port(&mut self, item: &Item<'_>, container: &mut Container) {
-        let Some(mut fields) = item.fields("services.*.ports[]", self.ledger) else { return };
+        let Some(mut fields) = item.fields("services.*.ports[]", self.ledger) else {
+            return;
+        };
         let target: Option<Sourced<u16>> = fields.integer("target", self.ledger);
         let published = fields.text("published", self.ledger);
         let protocol = fields.text("protocol", self.ledger).and_then(|text| {
@@ -51,11 +61,18 @@ impl Reader<'_> {
         fields.finish(self.ledger);
         let Some(target) = target else { return };
         if target.value == 0 {
-            self.error("bad-port", &target.origin, "0 is not a port number; ports are 1 to 65535");
+            self.error(
+                "bad-port",
+                &target.origin,
+                "0 is not a port number; ports are 1 to 65535",
+            );
             return;
         }
         let range = published.as_ref().and_then(|text| {
-            let (first, last) = text.value.split_once('-').unwrap_or((&text.value, &text.value));
+            let (first, last) = text
+                .value
+                .split_once('-')
+                .unwrap_or((&text.value, &text.value));
             Some(PortRange {
                 first: first.trim().parse().ok()?,
                 last: last.trim().parse().ok()?,
@@ -68,7 +85,8 @@ impl Reader<'_> {
                 Some("host") => PublishMode::Host,
                 None | Some("ingress") => PublishMode::Ingress,
                 Some(other) => {
-                    let message = format!("`{other}` is not a mode of a port; it is ingress or host");
+                    let message =
+                        format!("`{other}` is not a mode of a port; it is ingress or host");
                     self.error("bad-value", &item.origin(), message);
                     PublishMode::Ingress
                 }
@@ -78,7 +96,9 @@ impl Reader<'_> {
         };
         let transport = protocol.as_ref().map_or(Protocol::Tcp, |p| p.value);
         let same = container.ports.iter_mut().find(|p| {
-            p.target == target.value && p.transport() == transport && p.name.as_ref().map(|n| &n.value) == name.as_ref().map(|n| &n.value)
+            p.target == target.value
+                && p.transport() == transport
+                && p.name.as_ref().map(|n| &n.value) == name.as_ref().map(|n| &n.value)
         });
         match same {
             Some(port) => {
@@ -122,20 +142,28 @@ impl Reader<'_> {
         networks
     }
 
-    pub(super) fn labels(&mut self, fields: &mut Fields<'_>) -> std::collections::BTreeMap<String, Sourced<String>> {
-        let Some(item) = fields.take("labels") else { return std::collections::BTreeMap::new() };
+    pub(super) fn labels(
+        &mut self,
+        fields: &mut Fields<'_>,
+    ) -> std::collections::BTreeMap<String, Sourced<String>> {
+        let Some(item) = fields.take("labels") else {
+            return std::collections::BTreeMap::new();
+        };
         let entries = item.entries(self.ledger);
         entries
             .into_iter()
             .map(|(name, item)| {
-                let value = item.text(self.ledger).unwrap_or_else(|| item.sourced(String::new()));
+                let value = item
+                    .text(self.ledger)
+                    .unwrap_or_else(|| item.sourced(String::new()));
                 (name.value, value)
             })
             .collect()
     }
 
     pub(super) fn leave_extensions(&mut self, fields: &mut Fields<'_>, row: &str) {
-        for (key, item) in fields.take_rest(|key| key.starts_with("x-") && key != "x-cluster-spec") {
+        for (key, item) in fields.take_rest(|key| key.starts_with("x-") && key != "x-cluster-spec")
+        {
             let _ = key;
             self.ledger.leave(row, &item);
         }

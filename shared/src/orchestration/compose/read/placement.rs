@@ -9,7 +9,9 @@ pub(super) fn constraint(text: &str) -> Result<(NodeAttribute, Operator, String)
     } else if let Some((key, value)) = text.split_once("!=") {
         (key, Operator::NotIn, value)
     } else {
-        return Err(format!("`{text}` is not a constraint; write KEY==VALUE or KEY!=VALUE"));
+        return Err(format!(
+            "`{text}` is not a constraint; write KEY==VALUE or KEY!=VALUE"
+        ));
     };
     let (key, value) = (key.trim(), value.trim());
     let Some(attribute) = attribute(key) else {
@@ -22,7 +24,9 @@ pub(super) fn constraint(text: &str) -> Result<(NodeAttribute, Operator, String)
     let value = match (&attribute, value.to_ascii_lowercase().as_str()) {
         (NodeAttribute::Architecture, "x86_64") => "amd64".to_owned(),
         (NodeAttribute::Architecture, "aarch64") => "arm64".to_owned(),
-        (NodeAttribute::Architecture | NodeAttribute::Os | NodeAttribute::Role, lower) => lower.to_owned(),
+        (NodeAttribute::Architecture | NodeAttribute::Os | NodeAttribute::Role, lower) => {
+            lower.to_owned()
+        }
         _ => value.to_owned(),
     };
     Ok((attribute, operator, value))
@@ -43,7 +47,9 @@ pub(super) fn attribute(key: &str) -> Option<NodeAttribute> {
         "engine.labels.operatingsystem" => NodeAttribute::EngineLabel("operatingsystem".to_owned()),
         _ => {
             let label = |prefix: &str| {
-                lower.starts_with(prefix).then(|| key.get(prefix.len()..).unwrap_or_default().to_owned())
+                lower
+                    .starts_with(prefix)
+                    .then(|| key.get(prefix.len()..).unwrap_or_default().to_owned())
             };
             if let Some(name) = label("node.labels.").filter(|n| !n.is_empty()) {
                 NodeAttribute::Label(name)
@@ -62,15 +68,32 @@ mod tests {
     fn constraints() {
         let label = |name: &str| NodeAttribute::Label(name.to_owned());
         for (text, expected) in [
-            ("node.role == manager", (NodeAttribute::Role, Operator::In, "manager")),
-            ("node.labels.Disk!=SSD", (label("Disk"), Operator::NotIn, "SSD")),
-            ("node.platform.arch==x86_64", (NodeAttribute::Architecture, Operator::In, "amd64")),
-            ("engine.labels.os == x", (NodeAttribute::EngineLabel("os".into()), Operator::In, "x")),
+            (
+                "node.role == manager",
+                (NodeAttribute::Role, Operator::In, "manager"),
+            ),
+            (
+                "node.labels.Disk!=SSD",
+                (label("Disk"), Operator::NotIn, "SSD"),
+            ),
+            (
+                "node.platform.arch==x86_64",
+                (NodeAttribute::Architecture, Operator::In, "amd64"),
+            ),
+            (
+                "engine.labels.os == x",
+                (NodeAttribute::EngineLabel("os".into()), Operator::In, "x"),
+            ),
         ] {
             let (attribute, operator, value) = constraint(text).unwrap();
             assert_eq!((attribute, operator, value.as_str()), expected, "{text}");
         }
-        for bad in ["node.role = manager", "node.color==red", "node.labels.==x", "x"] {
+        for bad in [
+            "node.role = manager",
+            "node.color==red",
+            "node.labels.==x",
+            "x",
+        ] {
             assert!(constraint(bad).is_err(), "{bad}");
         }
     }

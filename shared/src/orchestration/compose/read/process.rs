@@ -7,12 +7,19 @@ use crate::orchestration::model::{
 use crate::source::{Fields, Item, Sourced};
 
 impl Reader<'_> {
-    pub(super) fn process(&mut self, fields: &mut Fields<'_>, unit: &mut Unit, container: &mut Container) {
+    pub(super) fn process(
+        &mut self,
+        fields: &mut Fields<'_>,
+        unit: &mut Unit,
+        container: &mut Container,
+    ) {
         container.entrypoint = self.command(fields, "entrypoint");
         container.command = self.command(fields, "command");
         container.working_dir = fields.text("working_dir", self.ledger);
         container.environment = self.environment(fields);
-        container.user = fields.text("user", self.ledger).map(|text| text.map(|t| user(&t)));
+        container.user = fields
+            .text("user", self.ledger)
+            .map(|text| text.map(|t| user(&t)));
         container.stop_signal = fields.text("stop_signal", self.ledger);
         container.tty = fields.boolean("tty", self.ledger);
         container.stdin = fields.boolean("stdin_open", self.ledger);
@@ -30,7 +37,9 @@ impl Reader<'_> {
         ] {
             if let Some(item) = fields.take(key) {
                 for (name, item) in item.entries(self.ledger) {
-                    let value = item.text(self.ledger).unwrap_or_else(|| item.sourced(String::new()));
+                    let value = item
+                        .text(self.ledger)
+                        .unwrap_or_else(|| item.sourced(String::new()));
                     into.insert(name.value, value);
                 }
             }
@@ -43,25 +52,35 @@ impl Reader<'_> {
         if item.node.is_null() {
             return None;
         }
-        let words = item.texts(self.ledger).into_iter().map(|t| t.value).collect();
+        let words = item
+            .texts(self.ledger)
+            .into_iter()
+            .map(|t| t.value)
+            .collect();
         Some(item.sourced(words))
     }
 
     pub(super) fn environment(&mut self, fields: &mut Fields<'_>) -> Vec<EnvVar> {
-        let Some(item) = fields.take("environment") else { return Vec::new() };
+        let Some(item) = fields.take("environment") else {
+            return Vec::new();
+        };
         let entries = item.entries(self.ledger);
         entries
             .into_iter()
             .map(|(name, item)| EnvVar {
                 name,
-                value: item.text(self.ledger).map_or(EnvValue::Unset, |t| EnvValue::Literal(t.value)),
+                value: item
+                    .text(self.ledger)
+                    .map_or(EnvValue::Unset, |t| EnvValue::Literal(t.value)),
             })
             .collect()
     }
 
     /// `restart`; in a stack `no` counts as unset (docker/cli `convertRestartPolicy`).
     fn restart(&mut self, fields: &mut Fields<'_>, unit: &mut Unit) {
-        let Some(text) = fields.text("restart", self.ledger) else { return };
+        let Some(text) = fields.text("restart", self.ledger) else {
+            return;
+        };
         let (word, attempts) = text.value.split_once(':').unwrap_or((&text.value, ""));
         let condition = match word {
             "no" => RestartCondition::Never,
@@ -69,7 +88,10 @@ impl Reader<'_> {
             "unless-stopped" => RestartCondition::UnlessStopped,
             "on-failure" => RestartCondition::OnFailure,
             _ => {
-                let message = format!("`{}` is not a restart policy; it is no, always, on-failure[:N] or unless-stopped", text.value);
+                let message = format!(
+                    "`{}` is not a restart policy; it is no, always, on-failure[:N] or unless-stopped",
+                    text.value
+                );
                 self.error("bad-value", &text.origin, message);
                 return;
             }
@@ -81,16 +103,31 @@ impl Reader<'_> {
         }
         unit.restart = Some(Restart {
             condition: Some(Sourced::new(condition, text.origin.clone())),
-            max_attempts: attempts.parse().ok().map(|n| Sourced::new(n, text.origin.clone())),
+            max_attempts: attempts
+                .parse()
+                .ok()
+                .map(|n| Sourced::new(n, text.origin.clone())),
             delay: None,
             window: None,
         });
     }
 
     /// `post_start`, `pre_stop`, and `pre_start` as containers of their own.
-    pub(super) fn hooks(&mut self, fields: &mut Fields<'_>, service: &Sourced<String>, main: &mut Container) -> Vec<Container> {
-        for (key, table) in [("post_start", "services.*.post_start[]"), ("pre_stop", "services.*.pre_stop[]")] {
-            let hooks: Vec<_> = fields.items(key, self.ledger).iter().filter_map(|item| self.hook(item, table)).collect();
+    pub(super) fn hooks(
+        &mut self,
+        fields: &mut Fields<'_>,
+        service: &Sourced<String>,
+        main: &mut Container,
+    ) -> Vec<Container> {
+        for (key, table) in [
+            ("post_start", "services.*.post_start[]"),
+            ("pre_stop", "services.*.pre_stop[]"),
+        ] {
+            let hooks: Vec<_> = fields
+                .items(key, self.ledger)
+                .iter()
+                .filter_map(|item| self.hook(item, table))
+                .collect();
             if key == "post_start" {
                 main.post_start = hooks;
             } else {
@@ -99,10 +136,17 @@ impl Reader<'_> {
         }
         let mut containers = Vec::new();
         for (index, item) in fields.items("pre_start", self.ledger).iter().enumerate() {
-            let Some(mut fields) = item.fields("services.*.pre_start[]", self.ledger) else { continue };
-            let name = Sourced::new(format!("{}-pre-start-{index}", service.value), item.origin());
+            let Some(mut fields) = item.fields("services.*.pre_start[]", self.ledger) else {
+                continue;
+            };
+            let name = Sourced::new(
+                format!("{}-pre-start-{index}", service.value),
+                item.origin(),
+            );
             let mut container = Container::new(name, Role::PreStart);
-            container.image = fields.text("image", self.ledger).or_else(|| main.image.clone());
+            container.image = fields
+                .text("image", self.ledger)
+                .or_else(|| main.image.clone());
             // The command runs instead of the service's own process.
             container.entrypoint = self.command(&mut fields, "command");
             container.user = match fields.text("user", self.ledger) {
@@ -110,10 +154,14 @@ impl Reader<'_> {
                 None => main.user.clone(),
             };
             container.security.privileged = fields.boolean("privileged", self.ledger);
-            container.working_dir = fields.text("working_dir", self.ledger).or_else(|| main.working_dir.clone());
+            container.working_dir = fields
+                .text("working_dir", self.ledger)
+                .or_else(|| main.working_dir.clone());
             container.environment = main.environment.clone();
             for variable in self.environment(&mut fields) {
-                container.environment.retain(|old| old.name.value != variable.name.value);
+                container
+                    .environment
+                    .retain(|old| old.name.value != variable.name.value);
                 container.environment.push(variable);
             }
             container.mounts = main.mounts.clone();
@@ -131,7 +179,11 @@ impl Reader<'_> {
     fn hook(&mut self, item: &Item<'_>, table: &str) -> Option<Hook> {
         let mut fields = item.fields(table, self.ledger)?;
         let hook = Hook {
-            action: HookAction::Exec(self.command(&mut fields, "command").map(|c| c.value).unwrap_or_default()),
+            action: HookAction::Exec(
+                self.command(&mut fields, "command")
+                    .map(|c| c.value)
+                    .unwrap_or_default(),
+            ),
             user: fields.text("user", self.ledger),
             privileged: fields.boolean("privileged", self.ledger),
             working_dir: fields.text("working_dir", self.ledger),

@@ -6,25 +6,46 @@ use crate::orchestration::quantity::millicores_from_compose;
 use crate::source::{Fields, Sourced};
 
 impl Reader<'_> {
-    pub(super) fn security(&mut self, fields: &mut Fields<'_>, unit: &mut Unit, container: &mut Container) {
+    pub(super) fn security(
+        &mut self,
+        fields: &mut Fields<'_>,
+        unit: &mut Unit,
+        container: &mut Container,
+    ) {
         let security = &mut container.security;
         security.privileged = fields.boolean("privileged", self.ledger);
         security.read_only_root = fields.boolean("read_only", self.ledger);
         let capability = |text: Sourced<String>| {
             text.map(|t| {
                 let upper = t.to_uppercase();
-                upper.strip_prefix("CAP_").map_or(upper.clone(), str::to_owned)
+                upper
+                    .strip_prefix("CAP_")
+                    .map_or(upper.clone(), str::to_owned)
             })
         };
-        security.capabilities.add = fields.texts("cap_add", self.ledger).into_iter().map(capability).collect();
-        security.capabilities.drop = fields.texts("cap_drop", self.ledger).into_iter().map(capability).collect();
+        security.capabilities.add = fields
+            .texts("cap_add", self.ledger)
+            .into_iter()
+            .map(capability)
+            .collect();
+        security.capabilities.drop = fields
+            .texts("cap_drop", self.ledger)
+            .into_iter()
+            .map(capability)
+            .collect();
         for item in fields.items("security_opt", self.ledger) {
-            let Some(text) = item.text(self.ledger) else { continue };
-            let (key, value) = text.value.split_once(['=', ':']).unwrap_or((&text.value, "true"));
+            let Some(text) = item.text(self.ledger) else {
+                continue;
+            };
+            let (key, value) = text
+                .value
+                .split_once(['=', ':'])
+                .unwrap_or((&text.value, "true"));
             let sourced = |value: &str| Some(Sourced::new(value.to_owned(), text.origin.clone()));
             match (key, value) {
                 ("no-new-privileges", "true" | "false") => {
-                    security.allow_escalation = Some(Sourced::new(value == "false", text.origin.clone()));
+                    security.allow_escalation =
+                        Some(Sourced::new(value == "false", text.origin.clone()));
                 }
                 ("seccomp", profile) => security.seccomp = sourced(profile),
                 ("apparmor", profile) => security.apparmor = sourced(profile),
@@ -33,7 +54,10 @@ impl Reader<'_> {
                 }
                 ("label", label) if label.contains(':') => {
                     let (key, value) = label.split_once(':').unwrap_or((label, ""));
-                    security.selinux.push(Sourced::new((key.to_owned(), value.to_owned()), text.origin.clone()));
+                    security.selinux.push(Sourced::new(
+                        (key.to_owned(), value.to_owned()),
+                        text.origin.clone(),
+                    ));
                 }
                 _ => self.ledger.leave("services.*.security_opt[]", &item),
             }
@@ -42,7 +66,11 @@ impl Reader<'_> {
         if let Some(text) = fields.text("userns_mode", self.ledger) {
             settings.host_users = Some(Sourced::new(text.value == "host", text.origin.clone()));
             if text.value != "host" {
-                self.error("userns-mode", &text.origin, format!("`{}` has no counterpart; only `host` has", text.value));
+                self.error(
+                    "userns-mode",
+                    &text.origin,
+                    format!("`{}` has no counterpart; only `host` has", text.value),
+                );
             }
         }
         settings.groups = fields.texts("group_add", self.ledger);
@@ -70,13 +98,18 @@ impl Reader<'_> {
             let period = period.map_or(100_000, |p| p.value).max(1);
             let millicores = quota.value.saturating_mul(1000) / period;
             let millicores = u64::try_from(millicores).unwrap_or_default();
-            resources.cpu_limit.get_or_insert_with(|| Sourced::new(millicores, quota.origin));
+            resources
+                .cpu_limit
+                .get_or_insert_with(|| Sourced::new(millicores, quota.origin));
         }
         if let Some(shares) = fields.integer::<u64>("cpu_shares", self.ledger)
             && shares.value > 0
         {
             let millicores = shares.value.saturating_mul(1000) / 1024;
-            let message = format!("{} CPU shares are a weight; they become a reservation of {millicores}m", shares.value);
+            let message = format!(
+                "{} CPU shares are a weight; they become a reservation of {millicores}m",
+                shares.value
+            );
             self.error("cpu-shares", &shares.origin, message);
             container.resources.cpu_request = Some(Sourced::new(millicores, shares.origin));
         }
@@ -87,9 +120,14 @@ impl Reader<'_> {
         }
         if let Some(item) = fields.take("storage_opt") {
             for (name, item) in item.entries(self.ledger) {
-                let size = item.node.as_text().and_then(crate::orchestration::quantity::bytes_from_compose);
+                let size = item
+                    .node
+                    .as_text()
+                    .and_then(crate::orchestration::quantity::bytes_from_compose);
                 match (name.value.as_str(), size) {
-                    ("size", Some(size)) => container.resources.storage_limit = Some(item.sourced(size)),
+                    ("size", Some(size)) => {
+                        container.resources.storage_limit = Some(item.sourced(size))
+                    }
                     _ => self.ledger.leave("services.*.storage_opt", &item),
                 }
             }
@@ -101,7 +139,11 @@ impl Reader<'_> {
         match millicores_from_compose(&text.value) {
             Some(millicores) => Some(Sourced::new(millicores, text.origin)),
             None => {
-                self.error("bad-value", &text.origin, format!("`{}` is not a number of processors", text.value));
+                self.error(
+                    "bad-value",
+                    &text.origin,
+                    format!("`{}` is not a number of processors", text.value),
+                );
                 None
             }
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Reader;
 use crate::orchestration::model::{
-    Attachment, Build, Container, Dependency, DependencyCondition, DeviceRequest, HostAlias, IpcMode, Name, NameKind,
-    NetworkMode, PidMode, PullPolicy, Role, Unit,
+    Attachment, Build, Container, Dependency, DependencyCondition, DeviceRequest, HostAlias,
+    IpcMode, Name, NameKind, NetworkMode, PidMode, PullPolicy, Role, Unit,
 };
 use crate::orchestration::quantity::duration_from_compose;
 use crate::source::{Fields, Item, Sourced};
@@ -22,7 +22,12 @@ pub(super) struct Service {
 
 impl Reader<'_> {
     /// Reads one service; names beside its own go into `names`.
-    pub(super) fn service(&mut self, name: Sourced<String>, item: &Item<'_>, names: &mut Vec<Name>) -> Option<Service> {
+    pub(super) fn service(
+        &mut self,
+        name: Sourced<String>,
+        item: &Item<'_>,
+        names: &mut Vec<Name>,
+    ) -> Option<Service> {
         let mut fields = item.fields("services.*", self.ledger)?;
         let mut unit = Unit::new(name.clone());
         let mut container = Container::new(name.clone(), Role::Main);
@@ -81,7 +86,9 @@ impl Reader<'_> {
                     PullPolicy::Refresh(other.to_owned())
                 }
                 other => {
-                    let message = format!("`{other}` is not a pull policy; it is always, missing, never or build");
+                    let message = format!(
+                        "`{other}` is not a pull policy; it is always, missing, never or build"
+                    );
                     self.error("bad-value", &text.origin, message);
                     return None;
                 }
@@ -92,9 +99,13 @@ impl Reader<'_> {
     }
 
     fn dependencies(&mut self, fields: &mut Fields<'_>, unit: &mut Unit) {
-        let Some(item) = fields.take("depends_on") else { return };
+        let Some(item) = fields.take("depends_on") else {
+            return;
+        };
         for (name, item) in item.entries(self.ledger) {
-            let Some(mut fields) = item.fields("services.*.depends_on.*", self.ledger) else { continue };
+            let Some(mut fields) = item.fields("services.*.depends_on.*", self.ledger) else {
+                continue;
+            };
             let condition = fields.text("condition", self.ledger);
             let condition = match condition.as_ref().map(|c| c.value.as_str()) {
                 Some("service_healthy") => DependencyCondition::Healthy,
@@ -113,10 +124,17 @@ impl Reader<'_> {
     }
 
     /// Whose namespaces it uses.
-    fn sharing(&mut self, fields: &mut Fields<'_>, unit: &mut Unit, joins: &mut Option<Sourced<String>>) {
+    fn sharing(
+        &mut self,
+        fields: &mut Fields<'_>,
+        unit: &mut Unit,
+        joins: &mut Option<Sourced<String>>,
+    ) {
         let settings = &mut unit.settings;
         let mut join = |text: &Sourced<String>, service: &str| {
-            let same = joins.as_ref().is_none_or(|j: &Sourced<String>| j.value == service);
+            let same = joins
+                .as_ref()
+                .is_none_or(|j: &Sourced<String>| j.value == service);
             if same {
                 *joins = Some(Sourced::new(service.to_owned(), text.origin.clone()));
             }
@@ -159,7 +177,9 @@ impl Reader<'_> {
     }
 
     fn attachments(&mut self, fields: &mut Fields<'_>, unit: &mut Unit) {
-        let Some(item) = fields.take("networks") else { return };
+        let Some(item) = fields.take("networks") else {
+            return;
+        };
         for (network, item) in item.entries(self.ledger) {
             let mut attachment = Attachment {
                 network: Sourced::new(network.value, item.origin()),
@@ -175,7 +195,10 @@ impl Reader<'_> {
 
     fn links(&mut self, fields: &mut Fields<'_>, unit: &mut Unit, names: &mut Vec<Name>) {
         for text in fields.texts("links", self.ledger) {
-            let (service, alias) = text.value.split_once(':').unwrap_or((&text.value, &text.value));
+            let (service, alias) = text
+                .value
+                .split_once(':')
+                .unwrap_or((&text.value, &text.value));
             if alias != service {
                 names.push(Name {
                     name: Sourced::new(alias.to_owned(), text.origin.clone()),
@@ -230,11 +253,19 @@ impl Reader<'_> {
         }
     }
 
-    fn volumes_from(&mut self, fields: &mut Fields<'_>, unit: &mut Unit) -> Vec<Sourced<(String, Option<bool>)>> {
-        let Some(item) = fields.take("volumes_from") else { return Vec::new() };
+    fn volumes_from(
+        &mut self,
+        fields: &mut Fields<'_>,
+        unit: &mut Unit,
+    ) -> Vec<Sourced<(String, Option<bool>)>> {
+        let Some(item) = fields.take("volumes_from") else {
+            return Vec::new();
+        };
         let mut sources = Vec::new();
         for item in item.items(self.ledger) {
-            let Some(text) = item.text(self.ledger) else { continue };
+            let Some(text) = item.text(self.ledger) else {
+                continue;
+            };
             if text.value.starts_with("container:") {
                 self.ledger.leave("services.*.volumes_from[]", &item);
                 continue;
@@ -252,18 +283,28 @@ impl Reader<'_> {
                     required: None,
                 });
             }
-            sources.push(Sourced::new((service.to_owned(), mode), text.origin.clone()));
+            sources.push(Sourced::new(
+                (service.to_owned(), mode),
+                text.origin.clone(),
+            ));
         }
         sources
     }
 
     /// A duration in canonical text.
-    pub(super) fn duration(&mut self, fields: &mut Fields<'_>, key: &str) -> Option<Sourced<Duration>> {
+    pub(super) fn duration(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &str,
+    ) -> Option<Sourced<Duration>> {
         let text = fields.text(key, self.ledger)?;
         match duration_from_compose(&text.value) {
             Some(duration) => Some(Sourced::new(duration, text.origin)),
             None => {
-                let message = format!("`{}` is not a duration; write it with units, such as 90s", text.value);
+                let message = format!(
+                    "`{}` is not a duration; write it with units, such as 90s",
+                    text.value
+                );
                 self.error("bad-duration", &text.origin, message);
                 None
             }
@@ -282,8 +323,16 @@ impl Reader<'_> {
                 number => number.parse().ok(),
             }),
             driver,
-            capabilities: fields.texts("capabilities", self.ledger).into_iter().map(|t| t.value).collect(),
-            ids: fields.texts("device_ids", self.ledger).into_iter().map(|t| t.value).collect(),
+            capabilities: fields
+                .texts("capabilities", self.ledger)
+                .into_iter()
+                .map(|t| t.value)
+                .collect(),
+            ids: fields
+                .texts("device_ids", self.ledger)
+                .into_iter()
+                .map(|t| t.value)
+                .collect(),
             generic: false,
             origin: item.origin(),
         };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Reader;
-use crate::orchestration::model::{AccessMode, FileObject, Metadata, ObjectData, ObjectKind, Volume, VolumeBacking};
+use crate::orchestration::model::{
+    AccessMode, FileObject, Metadata, ObjectData, ObjectKind, Volume, VolumeBacking,
+};
 use crate::orchestration::quantity::bytes_from_compose;
 use crate::source::{Fields, Item, Sourced};
 
@@ -30,7 +32,9 @@ impl Reader<'_> {
             };
             if let Some(mut fields) = item.fields("volumes.*", self.ledger) {
                 volume.real_name = fields.text("name", self.ledger);
-                volume.external = fields.boolean("external", self.ledger).is_some_and(|e| e.value);
+                volume.external = fields
+                    .boolean("external", self.ledger)
+                    .is_some_and(|e| e.value);
                 volume.metadata.labels = self.labels(&mut fields);
                 self.backing(&mut fields, &mut volume);
                 if let Some(item) = fields.take("x-cluster-spec") {
@@ -51,21 +55,34 @@ impl Reader<'_> {
         let mut options: BTreeMap<String, Sourced<String>> = BTreeMap::new();
         if let Some(item) = &item {
             for (name, item) in item.entries(self.ledger) {
-                let value = item.text(self.ledger).unwrap_or_else(|| item.sourced(String::new()));
+                let value = item
+                    .text(self.ledger)
+                    .unwrap_or_else(|| item.sourced(String::new()));
                 options.insert(name.value, value);
             }
         }
         let text = |key: &str| options.get(key).map(|o| o.value.as_str());
         let local = driver.as_ref().is_none_or(|d| d.value == "local");
-        let mount_options: Vec<&str> = text("o").unwrap_or_default().split(',').filter(|o| !o.is_empty()).collect();
-        let origin = item.as_ref().map_or_else(|| volume.origin.clone(), Item::origin);
-        volume.size = options
-            .get("size")
-            .and_then(|size| Some(Sourced::new(bytes_from_compose(&size.value)?, size.origin.clone())));
+        let mount_options: Vec<&str> = text("o")
+            .unwrap_or_default()
+            .split(',')
+            .filter(|o| !o.is_empty())
+            .collect();
+        let origin = item
+            .as_ref()
+            .map_or_else(|| volume.origin.clone(), Item::origin);
+        volume.size = options.get("size").and_then(|size| {
+            Some(Sourced::new(
+                bytes_from_compose(&size.value)?,
+                size.origin.clone(),
+            ))
+        });
         volume.backing = match (local, text("type"), text("device")) {
             (true, Some("nfs" | "nfs4"), Some(device)) => {
                 let server = mount_options.iter().find_map(|o| o.strip_prefix("addr="));
-                let (host, path) = device.split_once(":/").map_or(("", device), |(host, path)| (host, path));
+                let (host, path) = device
+                    .split_once(":/")
+                    .map_or(("", device), |(host, path)| (host, path));
                 VolumeBacking::Nfs {
                     server: server.unwrap_or(host).to_owned(),
                     path: format!("/{}", path.trim_start_matches([':', '/'])),
@@ -79,7 +96,9 @@ impl Reader<'_> {
                 }
             }
             (true, Some("tmpfs"), _) => VolumeBacking::Memory {
-                size: mount_options.iter().find_map(|o| bytes_from_compose(o.strip_prefix("size=")?)),
+                size: mount_options
+                    .iter()
+                    .find_map(|o| bytes_from_compose(o.strip_prefix("size=")?)),
                 origin,
             },
             (true, _, Some(device)) if mount_options.contains(&"bind") => VolumeBacking::HostPath {
@@ -95,8 +114,14 @@ impl Reader<'_> {
     }
 
     fn cluster_spec(&mut self, item: &Item<'_>, volume: &mut Volume) {
-        let Some(mut fields) = item.fields("volumes.*.x-cluster-spec", self.ledger) else { return };
-        if let Some(mut access) = fields.fields("access_mode", "volumes.*.x-cluster-spec.access_mode", self.ledger) {
+        let Some(mut fields) = item.fields("volumes.*.x-cluster-spec", self.ledger) else {
+            return;
+        };
+        if let Some(mut access) = fields.fields(
+            "access_mode",
+            "volumes.*.x-cluster-spec.access_mode",
+            self.ledger,
+        ) {
             let scope = access.text("scope", self.ledger);
             let sharing = access.text("sharing", self.ledger);
             let mode = match (
@@ -115,8 +140,15 @@ impl Reader<'_> {
             }
             access.finish(self.ledger);
         }
-        if let Some(mut range) = fields.fields("capacity_range", "volumes.*.x-cluster-spec.capacity_range", self.ledger) {
-            for (key, into) in [("required_bytes", &mut volume.size), ("limit_bytes", &mut volume.size_limit)] {
+        if let Some(mut range) = fields.fields(
+            "capacity_range",
+            "volumes.*.x-cluster-spec.capacity_range",
+            self.ledger,
+        ) {
+            for (key, into) in [
+                ("required_bytes", &mut volume.size),
+                ("limit_bytes", &mut volume.size_limit),
+            ] {
                 if let Some(text) = range.text(key, self.ledger)
                     && let Some(bytes) = bytes_from_compose(&text.value)
                 {
@@ -129,12 +161,20 @@ impl Reader<'_> {
     }
 
     pub(super) fn objects(&mut self, item: &Item<'_>, kind: ObjectKind) -> Vec<FileObject> {
-        let section = if kind == ObjectKind::Config { "configs" } else { "secrets" };
+        let section = if kind == ObjectKind::Config {
+            "configs"
+        } else {
+            "secrets"
+        };
         let mut objects = Vec::new();
         for (name, item) in item.entries(self.ledger) {
-            let Some(mut fields) = item.fields(format!("{section}.*"), self.ledger) else { continue };
+            let Some(mut fields) = item.fields(format!("{section}.*"), self.ledger) else {
+                continue;
+            };
             let real_name = fields.text("name", self.ledger);
-            let external = fields.boolean("external", self.ledger).is_some_and(|e| e.value);
+            let external = fields
+                .boolean("external", self.ledger)
+                .is_some_and(|e| e.value);
             let labels = self.labels(&mut fields);
             let file = fields.text("file", self.ledger);
             let content = fields.text("content", self.ledger);
@@ -154,7 +194,10 @@ impl Reader<'_> {
             } else if let Some(variable) = variable {
                 let value = self.project.environment.get(&variable.value).cloned();
                 if value.is_none() {
-                    let message = format!("the variable `{}` is not set, so `{section}.{}` has no content", variable.value, name.value);
+                    let message = format!(
+                        "the variable `{}` is not set, so `{section}.{}` has no content",
+                        variable.value, name.value
+                    );
                     self.error("object-without-content", &variable.origin, message);
                 }
                 value.map(|value| ObjectData {
@@ -165,7 +208,10 @@ impl Reader<'_> {
                 })
             } else {
                 if !external && !from_driver {
-                    let message = format!("`{section}.{}` has no content; give it `file`, `environment` or `external: true`", name.value);
+                    let message = format!(
+                        "`{section}.{}` has no content; give it `file`, `environment` or `external: true`",
+                        name.value
+                    );
                     self.error("object-without-content", &item.origin(), message);
                 }
                 None
@@ -199,7 +245,10 @@ impl Reader<'_> {
                 origin: file.origin.clone(),
             }),
             Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
-                let message = format!("`{}` has more than 1 MiB, which no ConfigMap or Secret can hold", file.value);
+                let message = format!(
+                    "`{}` has more than 1 MiB, which no ConfigMap or Secret can hold",
+                    file.value
+                );
                 self.error("object-too-large", &file.origin, message);
                 None
             }
@@ -208,7 +257,11 @@ impl Reader<'_> {
                     std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
                     _ => error.to_string(),
                 };
-                self.error("unreadable-file", &file.origin, format!("`{}`: {reason}", file.value));
+                self.error(
+                    "unreadable-file",
+                    &file.origin,
+                    format!("`{}`: {reason}", file.value),
+                );
                 None
             }
         }

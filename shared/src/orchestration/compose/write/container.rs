@@ -40,7 +40,11 @@ impl Writer<'_> {
         if let Some(image) = image.as_ref().filter(|image| !image.value.is_empty()) {
             put(service, "image", image.value.clone());
         } else if build.is_none() {
-            self.note("image-missing", origin, format!("container `{}` has no image", name.value));
+            self.note(
+                "container-without-image",
+                origin,
+                format!("container `{}` has no image", name.value),
+            );
         } else if swarm {
             let project = self.app.name.as_ref().map_or("stack", |n| n.value.as_str());
             put(service, "image", format!("{project}-{key}"));
@@ -58,10 +62,14 @@ impl Writer<'_> {
             };
             if swarm {
                 let code = match pull.value {
-                    PullPolicy::Never | PullPolicy::Build => "pull-policy-lost",
-                    _ => "pull-policy-of-the-command",
+                    PullPolicy::Never | PullPolicy::Build => "image-pull-in-swarm",
+                    _ => "image-pull-in-swarm",
                 };
-                self.note(code, &pull.origin, format!("the pull policy `{word}` of `{key}` has no key in a stack"));
+                self.note(
+                    code,
+                    &pull.origin,
+                    format!("the pull policy `{word}` of `{key}` has no key in a stack"),
+                );
             } else {
                 put(service, "pull_policy", word);
             }
@@ -80,12 +88,19 @@ impl Writer<'_> {
             origin,
         } = build;
         if self.is_swarm() {
-            let message = format!("the image of `{}` has to be built and pushed before the stack is deployed", site.key());
+            let message = format!(
+                "the image of `{}` has to be built and pushed before the stack is deployed",
+                site.key()
+            );
             self.note("build-not-in-stack", origin, message);
             return;
         }
         let mut map = Map::new();
-        put(&mut map, "context", context.clone().unwrap_or_else(|| ".".to_owned()));
+        put(
+            &mut map,
+            "context",
+            context.clone().unwrap_or_else(|| ".".to_owned()),
+        );
         put_some(&mut map, "dockerfile", dockerfile.clone());
         put_some(&mut map, "target", target.clone());
         put(service, "build", map);
@@ -98,19 +113,31 @@ impl Writer<'_> {
         let key = site.key();
         if let Some(user) = &container.user {
             match &user.value {
-                User::Numeric { uid: Some(uid), gid } => {
+                User::Numeric {
+                    uid: Some(uid),
+                    gid,
+                } => {
                     let text = gid.map_or_else(|| uid.to_string(), |gid| format!("{uid}:{gid}"));
                     put(service, "user", text);
                 }
-                User::Numeric { uid: None, gid: Some(gid) } => {
+                User::Numeric {
+                    uid: None,
+                    gid: Some(gid),
+                } => {
                     let message = format!("group {gid} of `{key}` cannot be set without a user");
                     self.note("group-without-user", &user.origin, message);
                 }
-                User::Numeric { uid: None, gid: None } => {}
+                User::Numeric {
+                    uid: None,
+                    gid: None,
+                } => {}
                 User::Named(name) => put(service, "user", name.clone()),
             }
         }
-        for (name, command) in [("entrypoint", &container.entrypoint), ("command", &container.command)] {
+        for (name, command) in [
+            ("entrypoint", &container.entrypoint),
+            ("command", &container.command),
+        ] {
             let Some(command) = command else { continue };
             if command.value.is_empty() && swarm {
                 let message = format!("a stack cannot clear the image's {name} for `{key}`");
@@ -119,7 +146,11 @@ impl Writer<'_> {
                 put(service, name, words(&command.value));
             }
         }
-        put_some(service, "working_dir", container.working_dir.as_ref().map(|d| d.value.clone()));
+        put_some(
+            service,
+            "working_dir",
+            container.working_dir.as_ref().map(|d| d.value.clone()),
+        );
         put_some(service, "tty", flag(container.tty.as_ref()));
         put_some(service, "stdin_open", flag(container.stdin.as_ref()));
         if let Some(signal) = &container.stop_signal {

@@ -11,7 +11,9 @@ use crate::orchestration::model::{Concurrency, CronSettings, UnitKind};
 impl Writer<'_> {
     /// What starts a job by the clock.
     pub(super) fn write_schedule(&mut self, site: &Site<'_>, service: &mut Map, deploy: &mut Map) {
-        let UnitKind::Cron(cron) = &site.unit.kind else { return };
+        let UnitKind::Cron(cron) = &site.unit.kind else {
+            return;
+        };
         let swarm = self.is_swarm();
         if swarm {
             // Nothing runs until somebody scales it up.
@@ -31,29 +33,46 @@ impl Writer<'_> {
         let key = site.key();
         let (when, origin) = schedule
             .as_ref()
-            .map_or(("", &site.unit.origin), |schedule| (schedule.value.as_str(), &schedule.origin));
+            .map_or(("", &site.unit.origin), |schedule| {
+                (schedule.value.as_str(), &schedule.origin)
+            });
         let suspended = suspend.as_ref().is_some_and(|s| s.value);
-        let forbid = concurrency.as_ref().is_some_and(|c| c.value == Concurrency::Forbid);
-        if let Some(concurrency) = concurrency.as_ref().filter(|c| c.value == Concurrency::Replace) {
+        let forbid = concurrency
+            .as_ref()
+            .is_some_and(|c| c.value == Concurrency::Forbid);
+        if let Some(concurrency) = concurrency
+            .as_ref()
+            .filter(|c| c.value == Concurrency::Replace)
+        {
             let message = format!("a run of `{key}` that is due does not end the one before");
-            self.note("cron-replace", &concurrency.origin, message);
+            self.note("overlapping-runs", &concurrency.origin, message);
         }
         if let Some(zone) = time_zone {
-            let message = format!("`{key}` starts by the scheduler's own time zone, not by {}", zone.value);
-            self.note("cron-time-zone", &zone.origin, message);
+            let message = format!(
+                "`{key}` starts by the scheduler's own time zone, not by {}",
+                zone.value
+            );
+            self.note("schedule-detail", &zone.origin, message);
         }
         if let Some(suspend) = suspend.as_ref().filter(|s| s.value) {
-            self.note("job-suspended", &suspend.origin, format!("`{key}` waits to be started by hand"));
+            self.note(
+                "suspended-work",
+                &suspend.origin,
+                format!("`{key}` waits to be started by hand"),
+            );
         }
         match (self.options.cron, swarm) {
             (CronRunner::None, false) => {
-                let message = format!("no scheduler starts `{key}`; as a line of crontab: {when} docker compose run --rm {key}");
-                self.note("cron-without-scheduler", origin, message);
+                let message = format!(
+                    "no scheduler starts `{key}`; as a line of crontab: {when} docker compose run --rm {key}"
+                );
+                self.note("no-scheduler", origin, message);
             }
             (CronRunner::None, true) => {
-                let message =
-                    format!("no scheduler starts `{key}`; as a line of crontab: {when} docker service update --replicas 1 --force STACK_{key}");
-                self.note("cron-without-scheduler", origin, message);
+                let message = format!(
+                    "no scheduler starts `{key}`; as a line of crontab: {when} docker service update --replicas 1 --force STACK_{key}"
+                );
+                self.note("no-scheduler", origin, message);
             }
             (CronRunner::Labels, false) => {
                 let mut labels = vec![
@@ -62,11 +81,16 @@ impl Writer<'_> {
                     (format!("ofelia.job-run.{key}.container"), key.to_owned()),
                 ];
                 if forbid {
-                    labels.push((format!("ofelia.job-run.{key}.no-overlap"), "true".to_owned()));
+                    labels.push((
+                        format!("ofelia.job-run.{key}.no-overlap"),
+                        "true".to_owned(),
+                    ));
                 }
                 add_to(service, "labels", labels);
                 put(service, "container_name", key);
-                let message = format!("`{key}` is started by ofelia, which has to run with access to Docker ({when})");
+                let message = format!(
+                    "`{key}` is started by ofelia, which has to run with access to Docker ({when})"
+                );
                 self.note("cron-by-labels", origin, message);
             }
             (CronRunner::Labels, true) => {
@@ -76,7 +100,9 @@ impl Writer<'_> {
                     ("swarm.cronjob.skip-running".to_owned(), forbid.to_string()),
                 ];
                 add_to(deploy, "labels", labels);
-                let message = format!("`{key}` is started by swarm-cronjob, which has to run on a manager ({when})");
+                let message = format!(
+                    "`{key}` is started by swarm-cronjob, which has to run on a manager ({when})"
+                );
                 self.note("cron-by-labels", origin, message);
             }
         }

@@ -23,9 +23,16 @@ impl<'a> Writer<'a> {
         if self.joins(site) {
             return;
         }
-        let replicas = site.unit.replicas.as_ref().filter(|_| site.instance.ordinal.is_none()).map(|r| r.value);
+        let replicas = site
+            .unit
+            .replicas
+            .as_ref()
+            .filter(|_| site.instance.ordinal.is_none())
+            .map(|r| r.value);
         match &site.unit.kind {
-            UnitKind::Service(_) | UnitKind::Stateful(_) | UnitKind::Bare => put_some(deploy, "replicas", replicas),
+            UnitKind::Service(_) | UnitKind::Stateful(_) | UnitKind::Bare => {
+                put_some(deploy, "replicas", replicas)
+            }
             UnitKind::Daemon => put(deploy, "mode", "global"),
             UnitKind::Job(job) => self.write_job(site, job, deploy),
             // Started from outside: see `write_schedule`.
@@ -51,13 +58,20 @@ impl<'a> Writer<'a> {
             indexed: _,
         } = job;
         let suspended = suspend.as_ref().is_some_and(|s| s.value);
-        let replicas = completions.as_ref().or(parallelism.as_ref()).map(|c| c.value);
+        let replicas = completions
+            .as_ref()
+            .or(parallelism.as_ref())
+            .map(|c| c.value);
         let replicas = replicas.or(site.unit.replicas.as_ref().map(|r| r.value));
         if on_each_node.as_ref().is_some_and(|o| o.value) {
             put(deploy, "mode", "global-job");
         } else if self.is_swarm() {
             put(deploy, "mode", "replicated-job");
-            put_some(deploy, "replicas", if suspended { Some(0) } else { replicas });
+            put_some(
+                deploy,
+                "replicas",
+                if suspended { Some(0) } else { replicas },
+            );
         } else {
             put_some(deploy, "replicas", replicas);
         }
@@ -71,17 +85,30 @@ impl<'a> Writer<'a> {
         let JobSettings {
             completions,
             parallelism,
-            backoff_limit: _,
+            backoff_limit,
             suspend,
             on_each_node: _,
             indexed,
         } = job;
         let key = site.key();
+        if let Some(limit) = backoff_limit
+            .as_ref()
+            .filter(|l| l.value > 0 && self.from_kubernetes())
+        {
+            let message = format!(
+                "`{key}` is started again at once after a failure, {} times at most",
+                limit.value
+            );
+            self.note("job-retries", &limit.origin, message);
+        }
         if let (Some(all), Some(once)) = (completions, parallelism)
             && once.value < all.value
         {
-            let message = format!("all {} runs of `{key}` start at once, not {} at a time", all.value, once.value);
-            self.note("job-parallelism", &once.origin, message);
+            let message = format!(
+                "all {} runs of `{key}` start at once, not {} at a time",
+                all.value, once.value
+            );
+            self.note("job-instances", &once.origin, message);
         }
         if let Some(indexed) = indexed.as_ref().filter(|i| i.value) {
             let message = format!("the runs of `{key}` do not know their index");
@@ -89,9 +116,10 @@ impl<'a> Writer<'a> {
         }
         if let Some(suspend) = suspend.as_ref().filter(|s| s.value) {
             let message = format!("`{key}` waits to be started by hand");
-            self.note("job-suspended", &suspend.origin, message);
+            self.note("suspended-work", &suspend.origin, message);
         }
-        if matches!(site.unit.kind, UnitKind::Job(_)) && !self.is_swarm() && self.from_kubernetes() {
+        if matches!(site.unit.kind, UnitKind::Job(_)) && !self.is_swarm() && self.from_kubernetes()
+        {
             let message = format!("`{key}` runs again at each `docker compose up`");
             self.note("job-runs-again", &site.unit.origin, message);
         }
@@ -110,12 +138,31 @@ impl<'a> Writer<'a> {
         let key = site.key();
         let swarm = self.is_swarm();
         let mut limits = Map::new();
-        put_some(&mut limits, "cpus", cpu_limit.as_ref().map(|c| millicores_to_compose(c.value)));
-        put_some(&mut limits, "memory", memory_limit.as_ref().map(|m| bytes_to_compose(m.value)));
+        put_some(
+            &mut limits,
+            "cpus",
+            cpu_limit.as_ref().map(|c| millicores_to_compose(c.value)),
+        );
+        put_some(
+            &mut limits,
+            "memory",
+            memory_limit.as_ref().map(|m| bytes_to_compose(m.value)),
+        );
         let mut reservations = Map::new();
-        put_some(&mut reservations, "cpus", cpu_request.as_ref().map(|c| millicores_to_compose(c.value)));
-        put_some(&mut reservations, "memory", memory_request.as_ref().map(|m| bytes_to_compose(m.value)));
-        if let Some(request) = cpu_request.as_ref().filter(|_| !swarm && self.from_kubernetes()) {
+        put_some(
+            &mut reservations,
+            "cpus",
+            cpu_request.as_ref().map(|c| millicores_to_compose(c.value)),
+        );
+        put_some(
+            &mut reservations,
+            "memory",
+            memory_request.as_ref().map(|m| bytes_to_compose(m.value)),
+        );
+        if let Some(request) = cpu_request
+            .as_ref()
+            .filter(|_| !swarm && self.from_kubernetes())
+        {
             let message = format!("Compose does not reserve processors for `{key}`");
             self.note("cpu-reservation", &request.origin, message);
         }
@@ -123,12 +170,14 @@ impl<'a> Writer<'a> {
             let text = bytes_to_compose(size.value);
             if swarm {
                 let message = format!("the writable layer of `{key}` is not bounded to {text}");
-                self.note("storage-limit-not-in-stack", &size.origin, message);
+                self.note("local-storage-in-swarm", &size.origin, message);
             } else {
                 put(service, "storage_opt", json!({ "size": text }));
                 if self.from_kubernetes() {
-                    let message = format!("only some storage drivers bound the writable layer of `{key}` to {text}");
-                    self.note("storage-limit-by-driver", &size.origin, message);
+                    let message = format!(
+                        "only some storage drivers bound the writable layer of `{key}` to {text}"
+                    );
+                    self.note("local-storage-limit", &size.origin, message);
                 }
             }
         }
@@ -145,7 +194,13 @@ impl<'a> Writer<'a> {
         put_map(deploy, "resources", resources);
     }
 
-    fn write_device(&mut self, site: &Site<'a>, device: &DeviceRequest, generic: &mut Vec<Value>, reserved: &mut Vec<Value>) {
+    fn write_device(
+        &mut self,
+        site: &Site<'a>,
+        device: &DeviceRequest,
+        generic: &mut Vec<Value>,
+        reserved: &mut Vec<Value>,
+    ) {
         let DeviceRequest {
             name,
             count,
@@ -166,7 +221,7 @@ impl<'a> Writer<'a> {
             };
             let Some(count) = count else {
                 let message = format!("a stack cannot reserve all `{name}` of a node for `{key}`");
-                self.note("device-count", origin, message);
+                self.note("device-choice", origin, message);
                 return;
             };
             generic.push(json!({ "discrete_resource_spec": { "kind": kind, "value": count } }));
@@ -176,18 +231,28 @@ impl<'a> Writer<'a> {
             }
             if !ids.is_empty() {
                 let message = format!("a stack cannot choose the devices of `{key}` by id");
-                self.note("device-count", origin, message);
+                self.note("device-choice", origin, message);
             }
             return;
         }
         if !gpu && capabilities.is_empty() && driver.is_none() {
             let message = format!("`{name}` of `{key}` is no device that Compose can reserve");
-            self.note("device-unknown", origin, message);
+            self.note("other-resources", origin, message);
             return;
         }
         let mut map = Map::new();
-        let vendor = name.split('.').next().filter(|_| name.contains('/')).map(str::to_owned);
-        put_some(&mut map, "driver", driver.clone().or(vendor.filter(|_| gpu && capabilities.is_empty())));
+        let vendor = name
+            .split('.')
+            .next()
+            .filter(|_| name.contains('/'))
+            .map(str::to_owned);
+        put_some(
+            &mut map,
+            "driver",
+            driver
+                .clone()
+                .or(vendor.filter(|_| gpu && capabilities.is_empty())),
+        );
         if !ids.is_empty() {
             put(&mut map, "device_ids", ids.clone());
         } else if let Some(count) = count {
@@ -195,7 +260,11 @@ impl<'a> Writer<'a> {
         } else {
             put(&mut map, "count", "all");
         }
-        let words = if capabilities.is_empty() { vec!["gpu".to_owned()] } else { capabilities.clone() };
+        let words = if capabilities.is_empty() {
+            vec!["gpu".to_owned()]
+        } else {
+            capabilities.clone()
+        };
         put(&mut map, "capabilities", words);
         reserved.push(Value::Object(map));
     }

@@ -78,7 +78,10 @@ mod tests {
     fn dollars_in_values_only() {
         let mut value = json!({"a$b": ["$x", {"c": "no", "d": "${Y}$$"}], "n": 1});
         escape_dollars(&mut value);
-        assert_eq!(value, json!({"a$b": ["$$x", {"c": "no", "d": "$${Y}$$$$"}], "n": 1}));
+        assert_eq!(
+            value,
+            json!({"a$b": ["$$x", {"c": "no", "d": "$${Y}$$$$"}], "n": 1})
+        );
     }
 
     #[test]

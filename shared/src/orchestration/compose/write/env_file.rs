@@ -20,7 +20,11 @@ pub(super) fn render(variables: &[(String, String)], raw_only: bool) -> EnvFile 
     let mut text = String::new();
     let mut rejected = Vec::new();
     for (name, value) in variables {
-        let fits = if raw { fits_raw(name, value) } else { fits_quoted(name) };
+        let fits = if raw {
+            fits_raw(name, value)
+        } else {
+            fits_quoted(name)
+        };
         if !fits {
             rejected.push(name.clone());
             continue;
@@ -34,7 +38,11 @@ pub(super) fn render(variables: &[(String, String)], raw_only: bool) -> EnvFile 
         }
         text.push('\n');
     }
-    EnvFile { text, raw, rejected }
+    EnvFile {
+        text,
+        raw,
+        rejected,
+    }
 }
 
 /// Whether docker/cli reads a literal line back (docker/cli `pkg/kvfile`).
@@ -48,7 +56,8 @@ fn fits_raw(name: &str, value: &str) -> bool {
 
 /// Whether compose-go takes the name (compose-go `dotenv/parser.go`).
 fn fits_quoted(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']'))
+    name.chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']'))
 }
 
 /// A value in double quotes: escapes are undone, and `\$` is no reference (compose-go `dotenv/parser.go`).
@@ -68,7 +77,10 @@ mod tests {
     use super::*;
 
     fn pairs(items: &[(&str, &str)]) -> Vec<(String, String)> {
-        items.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+        items
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect()
     }
 
     #[test]

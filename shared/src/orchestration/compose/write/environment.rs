@@ -71,18 +71,39 @@ impl<'a> Writer<'a> {
             files.push(self.env_file(site, &path, &own, &site.container.origin));
         }
         if !empty.is_empty() && self.from_kubernetes() {
-            let message = format!("`docker stack deploy` fills the empty {} of `{}` from its own environment", list(&empty), site.key());
+            let message = format!(
+                "`docker stack deploy` fills the empty {} of `{}` from its own environment",
+                list(&empty),
+                site.key()
+            );
             self.note("empty-variable", &site.container.origin, message);
+        }
+        if !files.is_empty() && self.from_kubernetes() && site.is_first() {
+            let message = format!(
+                "`docker inspect` shows the secrets in the variables of `{}`",
+                site.key()
+            );
+            self.note("secrets-in-variables", &site.container.origin, message);
         }
         put_list(service, "env_file", files);
         put_map(service, "environment", environment);
     }
 
     /// Writes a file of variables and gives its entry in `env_file`.
-    fn env_file(&mut self, site: &Site<'a>, path: &str, variables: &[(String, String)], origin: &Origin) -> Value {
+    fn env_file(
+        &mut self,
+        site: &Site<'a>,
+        path: &str,
+        variables: &[(String, String)],
+        origin: &Origin,
+    ) -> Value {
         let file = render(variables, self.is_swarm());
         if !file.rejected.is_empty() {
-            let message = format!("no file of variables can hold {} of `{}`", list(&file.rejected), site.key());
+            let message = format!(
+                "no file of variables can hold {} of `{}`",
+                list(&file.rejected),
+                site.key()
+            );
             self.note("variable-not-in-file", origin, message);
         }
         let path = self.files.add(path, file.text.as_bytes(), true);
@@ -108,19 +129,38 @@ impl<'a> Writer<'a> {
             prefix,
             optional,
         } = from;
-        let kind = if *secret { ObjectKind::Secret } else { ObjectKind::Config };
+        let kind = if *secret {
+            ObjectKind::Secret
+        } else {
+            ObjectKind::Config
+        };
         let prefix = prefix.as_ref().map_or("", |p| p.value.as_str());
         let folder = if *secret { "secrets" } else { "configs" };
         let dot = if prefix.is_empty() { "" } else { "." };
-        let path = format!("{folder}/{}{dot}{}.env", file_name(&object.value), if prefix.is_empty() { String::new() } else { file_name(prefix) });
+        let path = format!(
+            "{folder}/{}{dot}{}.env",
+            file_name(&object.value),
+            if prefix.is_empty() {
+                String::new()
+            } else {
+                file_name(prefix)
+            }
+        );
         let Some(index) = self.objects.find(kind, &object.value, site.namespace()) else {
             if optional.as_ref().is_some_and(|o| o.value) {
                 self.note_optional(site, &object.value, &object.origin);
                 return;
             }
             let (place, swarm) = (format!("./{path}"), self.is_swarm());
-            let how = if swarm { String::new() } else { format!("; put them into `{place}`") };
-            let message = format!("the variables of `{}` are not part of the input{how}", object.value);
+            let how = if swarm {
+                String::new()
+            } else {
+                format!("; put them into `{place}`")
+            };
+            let message = format!(
+                "the variables of `{}` are not part of the input{how}",
+                object.value
+            );
             self.note("object-not-in-input", &object.origin, message);
             if !swarm {
                 files.push(json!({ "path": place, "required": false, "format": "raw" }));
@@ -131,9 +171,15 @@ impl<'a> Writer<'a> {
         for (key, data) in self.objects.data(index) {
             self.objects.mark_variable(index, key);
             let name = format!("{prefix}{key}");
-            let text = std::str::from_utf8(&data.bytes).ok().filter(|text| !text.contains('\0'));
+            let text = std::str::from_utf8(&data.bytes)
+                .ok()
+                .filter(|text| !text.contains('\0'));
             let Some(text) = text.filter(|_| is_variable(&name)) else {
-                let message = format!("key `{key}` of `{}` cannot be a variable of `{}`", object.value, site.key());
+                let message = format!(
+                    "key `{key}` of `{}` cannot be a variable of `{}`",
+                    object.value,
+                    site.key()
+                );
                 self.note("key-no-variable", &object.origin, message);
                 continue;
             };
@@ -160,12 +206,18 @@ impl<'a> Writer<'a> {
     }
 
     fn note_optional(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {
-        let message = format!("`{object}`, which `{}` may use, is not part of the input", site.key());
-        self.note("optional-object-missing", origin, message);
+        let message = format!(
+            "`{object}`, which `{}` may use, is not part of the input",
+            site.key()
+        );
+        self.note("optional-objects", origin, message);
     }
 
     fn note_inlined(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {
-        let message = format!("values of Secret `{object}` stand in the variables of `{}`", site.key());
+        let message = format!(
+            "values of Secret `{object}` stand in the variables of `{}`",
+            site.key()
+        );
         self.note("secret-inlined", origin, message);
     }
 
@@ -184,7 +236,11 @@ impl<'a> Writer<'a> {
             EnvValue::Composed(text) => {
                 let (text, secret, unknown) = expand(text, known);
                 if !unknown.is_empty() {
-                    let message = format!("`{name}` of `{}` refers to {}, which has no value here", site.key(), list(&unknown));
+                    let message = format!(
+                        "`{name}` of `{}` refers to {}, which has no value here",
+                        site.key(),
+                        list(&unknown)
+                    );
                     self.note("reference-unresolved", origin, message);
                 }
                 let text = self.without_templates(&text);
@@ -200,7 +256,11 @@ impl<'a> Writer<'a> {
                 key,
                 optional,
             } => {
-                let kind = if *secret { ObjectKind::Secret } else { ObjectKind::Config };
+                let kind = if *secret {
+                    ObjectKind::Secret
+                } else {
+                    ObjectKind::Config
+                };
                 let found = self.objects.find(kind, object, site.namespace());
                 let data = found.and_then(|index| {
                     self.objects.mark_variable(index, key);
@@ -218,8 +278,14 @@ impl<'a> Writer<'a> {
                     self.note("object-not-in-input", origin, message);
                     return Some(Variable::Passed);
                 };
-                let Some(text) = std::str::from_utf8(&data.bytes).ok().filter(|text| !text.contains('\0')) else {
-                    let message = format!("key `{key}` of `{object}` is no text and cannot be `{name}` of `{}`", site.key());
+                let Some(text) = std::str::from_utf8(&data.bytes)
+                    .ok()
+                    .filter(|text| !text.contains('\0'))
+                else {
+                    let message = format!(
+                        "key `{key}` of `{object}` is no text and cannot be `{name}` of `{}`",
+                        site.key()
+                    );
                     self.note("key-no-variable", origin, message);
                     return None;
                 };
@@ -239,9 +305,17 @@ impl<'a> Writer<'a> {
                 container,
                 divisor,
             } => {
-                let text = super::fields::resource(site, resource, container.as_deref(), divisor.as_deref());
+                let text = super::fields::resource(
+                    site,
+                    resource,
+                    container.as_deref(),
+                    divisor.as_deref(),
+                );
                 if text.is_none() {
-                    let message = format!("`{name}` of `{}` cannot be `{resource}`, which is not set", site.key());
+                    let message = format!(
+                        "`{name}` of `{}` cannot be `{resource}`, which is not set",
+                        site.key()
+                    );
                     self.note("field-unknown", origin, message);
                 }
                 text.map(Variable::Plain)

@@ -36,7 +36,11 @@ impl SideFiles {
 
     /// All files by path, with a guard against checking secrets in.
     pub(super) fn finish(mut self) -> Vec<SideFile> {
-        if self.0.values().any(|file| file.secret && file.path.starts_with("secrets/")) {
+        if self
+            .0
+            .values()
+            .any(|file| file.secret && file.path.starts_with("secrets/"))
+        {
             self.add("secrets/.gitignore", b"*\n", false);
         }
         self.0.into_values().collect()
@@ -84,7 +88,11 @@ mod tests {
         assert_eq!(files.add("secrets/a", b"1", true), "secrets/a");
         assert_eq!(files.add("secrets/a", b"1", false), "secrets/a");
         assert_eq!(files.add("secrets/a", b"2", true), "secrets/a.2");
-        let paths: Vec<_> = files.finish().into_iter().map(|f| (f.path, f.secret)).collect();
+        let paths: Vec<_> = files
+            .finish()
+            .into_iter()
+            .map(|f| (f.path, f.secret))
+            .collect();
         assert_eq!(
             paths,
             [

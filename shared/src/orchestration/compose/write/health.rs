@@ -19,11 +19,23 @@ impl Writer<'_> {
     pub(super) fn write_health(&mut self, site: &Site<'_>, service: &mut Map) {
         let probes = &site.container.probes;
         let order = if self.is_swarm() {
-            [Purpose::Health, Purpose::Live, Purpose::Ready, Purpose::Started]
+            [
+                Purpose::Health,
+                Purpose::Live,
+                Purpose::Ready,
+                Purpose::Started,
+            ]
         } else {
-            [Purpose::Health, Purpose::Ready, Purpose::Live, Purpose::Started]
+            [
+                Purpose::Health,
+                Purpose::Ready,
+                Purpose::Live,
+                Purpose::Started,
+            ]
         };
-        let chosen = order.iter().find_map(|purpose| probes.iter().find(|probe| probe.purpose == *purpose));
+        let chosen = order
+            .iter()
+            .find_map(|purpose| probes.iter().find(|probe| probe.purpose == *purpose));
         let Some(chosen) = chosen else {
             if let Some(disabled) = &site.container.health_disabled {
                 let mut map = Map::new();
@@ -35,7 +47,9 @@ impl Writer<'_> {
         let Some(test) = self.test(site, &chosen.check, chosen) else {
             return;
         };
-        let started = probes.iter().find(|probe| probe.purpose == Purpose::Started && !std::ptr::eq(*probe, chosen));
+        let started = probes
+            .iter()
+            .find(|probe| probe.purpose == Purpose::Started && !std::ptr::eq(*probe, chosen));
         for probe in probes {
             if !std::ptr::eq(probe, chosen) {
                 self.note_other(site, chosen, probe);
@@ -48,7 +62,13 @@ impl Writer<'_> {
         put(service, "healthcheck", map);
     }
 
-    fn write_timings(&mut self, site: &Site<'_>, chosen: &Probe, started: Option<&Probe>, map: &mut Map) {
+    fn write_timings(
+        &mut self,
+        site: &Site<'_>,
+        chosen: &Probe,
+        started: Option<&Probe>,
+        map: &mut Map,
+    ) {
         let Timings {
             interval,
             timeout,
@@ -60,14 +80,31 @@ impl Writer<'_> {
         } = &chosen.timings;
         // Docker's own check says nothing where the source says nothing; a probe has Kubernetes' defaults.
         let probe = self.from_kubernetes() && chosen.purpose != Purpose::Health;
-        let period = interval.as_ref().map(|i| i.value).or(probe.then_some(INTERVAL));
-        let limit = timeout.as_ref().map(|t| t.value).or(probe.then_some(TIMEOUT));
-        let failures = retries.as_ref().map(|r| r.value).or(probe.then_some(RETRIES));
+        let period = interval
+            .as_ref()
+            .map(|i| i.value)
+            .or(probe.then_some(INTERVAL));
+        let limit = timeout
+            .as_ref()
+            .map(|t| t.value)
+            .or(probe.then_some(TIMEOUT));
+        let failures = retries
+            .as_ref()
+            .map(|r| r.value)
+            .or(probe.then_some(RETRIES));
         put_some(map, "interval", period.map(duration_to_compose));
         put_some(map, "timeout", limit.map(duration_to_compose));
         put_some(map, "retries", failures);
 
         let delay = initial_delay.as_ref().map(|d| d.value);
+        if let Some(delay) = initial_delay.as_ref().filter(|d| d.value > Duration::ZERO) {
+            let text = duration_to_compose(delay.value);
+            let message = format!(
+                "`{}` is asked in its first {text}, too, but failures do not count yet",
+                site.key()
+            );
+            self.note("probe-delay", &delay.origin, message);
+        }
         let mut grace = match (start_period.as_ref().map(|s| s.value), delay) {
             (Some(period), Some(delay)) => Some(period.saturating_add(delay)),
             (period, delay) => period.or(delay),
@@ -78,7 +115,10 @@ impl Writer<'_> {
             let timings = &started.timings;
             let period = timings.interval.as_ref().map_or(INTERVAL, |i| i.value);
             let failures = timings.retries.as_ref().map_or(RETRIES, |r| r.value);
-            let delay = timings.initial_delay.as_ref().map_or(Duration::ZERO, |d| d.value);
+            let delay = timings
+                .initial_delay
+                .as_ref()
+                .map_or(Duration::ZERO, |d| d.value);
             let whole = delay.saturating_add(period.saturating_mul(failures));
             grace = Some(grace.map_or(whole, |grace| grace.max(whole)));
             early.get_or_insert(period);
@@ -86,8 +126,12 @@ impl Writer<'_> {
         put_some(map, "start_period", grace.map(duration_to_compose));
         put_some(map, "start_interval", early.map(duration_to_compose));
         if let Some(successes) = successes.as_ref().filter(|s| s.value > 1) {
-            let message = format!("one success is enough for `{}`, not {}", site.key(), successes.value);
-            self.note("success-threshold", &successes.origin, message);
+            let message = format!(
+                "one success is enough for `{}`, not {}",
+                site.key(),
+                successes.value
+            );
+            self.note("probe-success-threshold", &successes.origin, message);
         }
     }
 
@@ -97,7 +141,11 @@ impl Writer<'_> {
         let shell = |script: String| words(&["CMD-SHELL".to_owned(), script]);
         match check {
             Check::Exec(command) if command.is_empty() => {
-                self.note("probe-unusable", &probe.origin, format!("a probe of `{key}` has no command"));
+                self.note(
+                    "probe-unusable",
+                    &probe.origin,
+                    format!("a probe of `{key}` has no command"),
+                );
                 None
             }
             Check::Exec(command) => {
@@ -123,19 +171,27 @@ impl Writer<'_> {
                     HttpProbe::Wget => "`wget`",
                     HttpProbe::Curl => "`curl`",
                 };
-                self.note("probe-needs-tool", &probe.origin, format!("the check of `{key}` needs {tool} in its image"));
+                self.note(
+                    "probe-by-command",
+                    &probe.origin,
+                    format!("the check of `{key}` needs {tool} in its image"),
+                );
                 Some(shell(http_script(self.options.http_probe, &url, headers)))
             }
             Check::Tcp { host, port } => {
                 let port = self.probe_port(site, port, probe)?;
                 let message = format!("the check of `{key}` needs `nc` or `bash` in its image");
-                self.note("probe-needs-tool", &probe.origin, message);
-                Some(shell(tcp_script(host.as_deref().unwrap_or("127.0.0.1"), &port)))
+                self.note("probe-by-command", &probe.origin, message);
+                Some(shell(tcp_script(
+                    host.as_deref().unwrap_or("127.0.0.1"),
+                    &port,
+                )))
             }
             Check::Grpc { port, service } => {
                 let port = self.probe_port(site, port, probe)?;
-                let message = format!("the check of `{key}` needs `grpc_health_probe` in its image");
-                self.note("probe-needs-tool", &probe.origin, message);
+                let message =
+                    format!("the check of `{key}` needs `grpc_health_probe` in its image");
+                self.note("probe-by-command", &probe.origin, message);
                 let mut all = vec![
                     "CMD".to_owned(),
                     "grpc_health_probe".to_owned(),
@@ -154,10 +210,19 @@ impl Writer<'_> {
         if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) {
             return Some(port.to_owned());
         }
-        let own = site.container.ports.iter().find(|p| p.name.as_ref().is_some_and(|n| n.value == port));
-        let found = own.map(|p| p.target).or_else(|| self.port_by_name(site.index, port));
+        let own = site
+            .container
+            .ports
+            .iter()
+            .find(|p| p.name.as_ref().is_some_and(|n| n.value == port));
+        let found = own
+            .map(|p| p.target)
+            .or_else(|| self.port_by_name(site.index, port));
         if found.is_none() {
-            let message = format!("a probe of `{}` asks port `{port}`, which no container has", site.key());
+            let message = format!(
+                "a probe of `{}` asks port `{port}`, which no container has",
+                site.key()
+            );
             self.note("probe-unusable", &probe.origin, message);
         }
         found.map(|port| port.to_string())
@@ -167,13 +232,23 @@ impl Writer<'_> {
         let key = site.key();
         let message = match (chosen.purpose, self.is_swarm()) {
             (Purpose::Health, _) | (Purpose::Live, true) => return,
-            (Purpose::Live, false) => format!("`{key}` is marked unhealthy but not restarted when its liveness probe fails"),
-            (Purpose::Ready, false) => format!("`{key}` is marked unhealthy but still reached when its readiness probe fails"),
-            (Purpose::Ready, true) => format!("the task of `{key}` is replaced when its readiness probe fails"),
-            (Purpose::Started, false) => format!("the startup probe of `{key}` goes on after the start"),
-            (Purpose::Started, true) => format!("the startup probe of `{key}` goes on after the start, and its failure replaces the task"),
+            (Purpose::Live, false) => format!(
+                "`{key}` is marked unhealthy but not restarted when its liveness probe fails"
+            ),
+            (Purpose::Ready, false) => format!(
+                "`{key}` is marked unhealthy but still reached when its readiness probe fails"
+            ),
+            (Purpose::Ready, true) => {
+                format!("the task of `{key}` is replaced when its readiness probe fails")
+            }
+            (Purpose::Started, false) => {
+                format!("the startup probe of `{key}` goes on after the start")
+            }
+            (Purpose::Started, true) => format!(
+                "the startup probe of `{key}` goes on after the start, and its failure replaces the task"
+            ),
         };
-        self.note("probe-as-healthcheck", &chosen.origin, message);
+        self.note("one-health-check", &chosen.origin, message);
     }
 
     /// Docker has one check: what becomes of the others.
@@ -189,8 +264,10 @@ impl Writer<'_> {
             let message = format!("the {purpose} of `{key}` asks the same as the chosen check");
             self.note("probe-merged", &probe.origin, message);
         } else {
-            let message = format!("the {purpose} of `{key}` is left out: Docker has one check for each container");
-            self.note("probe-left-out", &probe.origin, message);
+            let message = format!(
+                "the {purpose} of `{key}` is left out: Docker has one check for each container"
+            );
+            self.note("one-health-check", &probe.origin, message);
         }
     }
 }
@@ -246,7 +323,11 @@ mod tests {
     #[test]
     fn scripts_are_quoted() {
         assert_eq!(
-            http_script(HttpProbe::Curl, "https://127.0.0.1:8443/it's", &[("A".to_owned(), "b".to_owned())]),
+            http_script(
+                HttpProbe::Curl,
+                "https://127.0.0.1:8443/it's",
+                &[("A".to_owned(), "b".to_owned())]
+            ),
             r"curl -fsS -o /dev/null -k -H 'A: b' 'https://127.0.0.1:8443/it'\''s'"
         );
         assert_eq!(address("::1"), "[::1]");

@@ -11,12 +11,15 @@ use crate::orchestration::model::{EnvValue, Hook, HookAction};
 impl Writer<'_> {
     /// `post_start` and `pre_stop`.
     pub(super) fn write_hooks(&mut self, site: &Site<'_>, service: &mut Map) {
-        for (key, hooks) in [("post_start", &site.container.post_start), ("pre_stop", &site.container.pre_stop)] {
+        for (key, hooks) in [
+            ("post_start", &site.container.post_start),
+            ("pre_stop", &site.container.pre_stop),
+        ] {
             let mut list = Vec::new();
             for hook in hooks {
                 if self.is_swarm() {
                     let message = format!("`{key}` of `{}` has no key in a stack", site.key());
-                    self.note("hook-not-in-stack", &hook.origin, message);
+                    self.note("hooks-in-swarm", &hook.origin, message);
                 } else {
                     list.push(Value::Object(self.hook(site, key, hook)));
                 }
@@ -47,25 +50,42 @@ impl Writer<'_> {
             }
         };
         if !matches!(action, HookAction::Exec(_) | HookAction::Shell(_)) {
-            let message = format!("`{key}` of `{}` runs `{}` inside of the container", site.key(), command.join(" "));
+            let message = format!(
+                "`{key}` of `{}` runs `{}` inside of the container",
+                site.key(),
+                command.join(" ")
+            );
             self.note("hook-as-command", origin, message);
         }
         if self.from_kubernetes() && key == "pre_stop" {
-            let message = format!("`pre_stop` of `{}` runs at `docker compose stop` and `down` only", site.key());
-            self.note("pre-stop-by-compose", origin, message);
+            let message = format!(
+                "`pre_stop` of `{}` runs at `docker compose stop` and `down` only",
+                site.key()
+            );
+            self.note("hooks-of-compose", origin, message);
         }
         let mut map = Map::new();
         put(&mut map, "command", words(&command));
         put_some(&mut map, "user", user.as_ref().map(|u| u.value.clone()));
         put_some(&mut map, "privileged", privileged.as_ref().map(|p| p.value));
-        put_some(&mut map, "working_dir", working_dir.as_ref().map(|d| d.value.clone()));
+        put_some(
+            &mut map,
+            "working_dir",
+            working_dir.as_ref().map(|d| d.value.clone()),
+        );
         let mut variables = Map::new();
         for variable in environment {
             match &variable.value {
-                EnvValue::Literal(text) | EnvValue::Composed(text) => put(&mut variables, &variable.name.value, text.clone()),
+                EnvValue::Literal(text) | EnvValue::Composed(text) => {
+                    put(&mut variables, &variable.name.value, text.clone())
+                }
                 EnvValue::Unset => put(&mut variables, &variable.name.value, Value::Null),
                 EnvValue::Object { .. } | EnvValue::Field(_) | EnvValue::Resource { .. } => {
-                    let message = format!("the variable `{}` of a hook of `{}` has no value", variable.name.value, site.key());
+                    let message = format!(
+                        "the variable `{}` of a hook of `{}` has no value",
+                        variable.name.value,
+                        site.key()
+                    );
                     self.note("hook-variable", &variable.name.origin, message);
                 }
             }

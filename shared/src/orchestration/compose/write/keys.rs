@@ -29,7 +29,11 @@ impl Keys {
                 return key.clone();
             }
         }
-        let base = wanted.last().filter(|key| !key.is_empty()).map_or("x", String::as_str).to_owned();
+        let base = wanted
+            .last()
+            .filter(|key| !key.is_empty())
+            .map_or("x", String::as_str)
+            .to_owned();
         let mut number = self.next.get(&base).copied().unwrap_or(2);
         let key = loop {
             let key = format!("{base}-{number}");
@@ -47,7 +51,13 @@ impl Keys {
 pub(super) fn legal(name: &str) -> String {
     let key: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     let key = key.trim_start_matches(['-', '.', '_']);
     if key.is_empty() {
@@ -73,13 +83,18 @@ fn shorten(key: &str, max: usize) -> String {
         return key.to_owned();
     }
     let hash = short_hash(key.as_bytes());
-    let head: String = key.chars().take(max.saturating_sub(hash.len() + 1)).collect();
+    let head: String = key
+        .chars()
+        .take(max.saturating_sub(hash.len() + 1))
+        .collect();
     format!("{}-{hash}", head.trim_end_matches(['-', '.', '_']))
 }
 
 /// A path below a folder of the output that cannot leave it and is the same on every file system.
 pub(super) fn file_name(name: &str) -> String {
-    let safe = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    let safe = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     let dots = name.chars().all(|c| c == '.');
     if safe && !dots {
         shorten(name, 120)
@@ -102,7 +117,10 @@ mod tests {
         assert_eq!(give(&mut keys, "a b/c"), "a-b-c");
         assert!(legal("日本").starts_with('x'));
         assert_eq!(legal("_x.y"), "x.y");
-        assert_eq!(keys.give(&["web".to_owned(), "web-jobs".to_owned()]), "web-jobs");
+        assert_eq!(
+            keys.give(&["web".to_owned(), "web-jobs".to_owned()]),
+            "web-jobs"
+        );
     }
 
     #[test]

@@ -41,7 +41,11 @@ use crate::orchestration::output::Output;
 
 /// Writes the one Compose document and the files that it refers to.
 #[must_use]
-pub fn write(application: &Application, options: &super::ComposeOptions, findings: &mut Findings) -> Output {
+pub fn write(
+    application: &Application,
+    options: &super::ComposeOptions,
+    findings: &mut Findings,
+) -> Output {
     let plan = plan::Plan::new(application, options, findings);
     writer::Writer::new(application, options, &plan, findings).write()
 }

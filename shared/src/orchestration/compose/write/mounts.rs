@@ -10,7 +10,9 @@ use super::plan::runs_on;
 use super::service::Site;
 use super::volumes::{memory, size_value};
 use super::writer::Writer;
-use crate::orchestration::model::{Application, BindKind, Mount, MountSource, Propagation, SharedMedium};
+use crate::orchestration::model::{
+    Application, BindKind, Mount, MountSource, Propagation, SharedMedium,
+};
 use crate::source::Origin;
 
 /// The mounts of one service.
@@ -29,7 +31,11 @@ impl Mounts {
     /// Takes a path of the container; false if something is mounted there already.
     pub(super) fn claim(&mut self, target: &str) -> bool {
         let path = target.trim_end_matches('/');
-        self.targets.insert(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
+        self.targets.insert(if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path.to_owned()
+        })
     }
 }
 
@@ -37,7 +43,11 @@ impl Mounts {
 pub(super) fn sharing(app: &Application) -> HashMap<(usize, &str), u32> {
     let mut sharing = HashMap::new();
     for (index, unit) in app.units.iter().enumerate() {
-        for mount in unit.containers.iter().flat_map(|container| &container.mounts) {
+        for mount in unit
+            .containers
+            .iter()
+            .flat_map(|container| &container.mounts)
+        {
             if let MountSource::Shared { name, .. } = &mount.source {
                 let count: &mut u32 = sharing.entry((index, name.as_str())).or_default();
                 *count = count.saturating_add(1);
@@ -72,7 +82,10 @@ impl<'a> Writer<'a> {
             origin,
         } = mount;
         let path = target.value.as_str();
-        let subpath = subpath.as_ref().map(|s| s.value.as_str()).filter(|s| !s.is_empty());
+        let subpath = subpath
+            .as_ref()
+            .map(|s| s.value.as_str())
+            .filter(|s| !s.is_empty());
         let place = ObjectPlace {
             target: path,
             subpath,
@@ -84,15 +97,23 @@ impl<'a> Writer<'a> {
             MountSource::Projected(sources) => {
                 for source in sources {
                     match source {
-                        MountSource::Object(object) => self.mount_object(site, &place, object, mounts),
-                        MountSource::Fields(fields) => self.mount_fields(site, &place, fields, mounts),
-                        MountSource::Other { kind, value: _ } => self.note_no_volume(site, kind, path, origin),
+                        MountSource::Object(object) => {
+                            self.mount_object(site, &place, object, mounts)
+                        }
+                        MountSource::Fields(fields) => {
+                            self.mount_fields(site, &place, fields, mounts)
+                        }
+                        MountSource::Other { kind, value: _ } => {
+                            self.note_no_volume(site, kind, path, origin)
+                        }
                         _ => self.note_no_volume(site, "projected", path, origin),
                     }
                 }
                 return;
             }
-            MountSource::Other { kind, value: _ } => return self.note_no_volume(site, kind, path, origin),
+            MountSource::Other { kind, value: _ } => {
+                return self.note_no_volume(site, kind, path, origin);
+            }
             MountSource::Volume(_)
             | MountSource::Shared { .. }
             | MountSource::Anonymous
@@ -103,7 +124,10 @@ impl<'a> Writer<'a> {
             | MountSource::Cluster(_) => {}
         }
         if !mounts.claim(path) {
-            let message = format!("`{path}` of `{}` is mounted twice; the second mount is left out", site.key());
+            let message = format!(
+                "`{path}` of `{}` is mounted twice; the second mount is left out",
+                site.key()
+            );
             self.note("mount-target-twice", origin, message);
             return;
         }
@@ -124,7 +148,9 @@ impl<'a> Writer<'a> {
             MountSource::Shared { name, medium, size } => {
                 self.shared(site, name, *medium, *size, origin, &mut map);
                 match subpath {
-                    Some(subpath) if map.contains_key("source") => put(&mut volume, "subpath", subpath),
+                    Some(subpath) if map.contains_key("source") => {
+                        put(&mut volume, "subpath", subpath)
+                    }
                     // A fresh volume for one mount alone: any path inside of it is as empty as its root.
                     _ => {}
                 }
@@ -152,13 +178,34 @@ impl<'a> Writer<'a> {
                     None => {}
                 }
                 if self.from_kubernetes() && relative.is_none() && site.is_first() {
-                    let message = format!("`{from}` is a path of the Docker host for `{}`, no longer of the nodes", site.key());
-                    self.note("host-path", origin, message);
+                    let message = format!(
+                        "`{from}` is a path of the Docker host for `{}`, no longer of the nodes",
+                        site.key()
+                    );
+                    self.note(
+                        if swarm {
+                            "host-path-in-swarm"
+                        } else {
+                            "host-path"
+                        },
+                        origin,
+                        message,
+                    );
                 }
             }
-            MountSource::Tmpfs { size, mode, options } => {
+            MountSource::Tmpfs {
+                size,
+                mode,
+                options,
+            } => {
                 if !options.is_empty() && !swarm {
-                    mounts.tmpfs.push(Value::String(short_tmpfs(path, *size, *mode, read_only.as_ref().is_some_and(|r| r.value), options)));
+                    mounts.tmpfs.push(Value::String(short_tmpfs(
+                        path,
+                        *size,
+                        *mode,
+                        read_only.as_ref().is_some_and(|r| r.value),
+                        options,
+                    )));
                     return;
                 }
                 put(&mut map, "type", "tmpfs");
@@ -176,7 +223,9 @@ impl<'a> Writer<'a> {
                 put(&mut map, "source", reference.clone());
                 match subpath {
                     Some(subpath) if swarm => lost.push(format!("the path {subpath}")),
-                    Some(subpath) => put(&mut map, "image", serde_json::json!({ "subpath": subpath })),
+                    Some(subpath) => {
+                        put(&mut map, "image", serde_json::json!({ "subpath": subpath }))
+                    }
                     None => {}
                 }
                 lost.extend(pull.as_ref().map(|pull| format!("pull policy {pull}")));
@@ -186,7 +235,11 @@ impl<'a> Writer<'a> {
                 put(&mut map, "source", name.clone());
             }
             MountSource::Cluster(name) => {
-                let key = if name.starts_with("group:") { name.clone() } else { self.volume_key(site, name, origin) };
+                let key = if name.starts_with("group:") {
+                    name.clone()
+                } else {
+                    self.volume_key(site, name, origin)
+                };
                 put(&mut map, "type", "cluster");
                 put(&mut map, "source", key);
             }
@@ -224,7 +277,14 @@ impl<'a> Writer<'a> {
     }
 
     /// What is expected at a path of the host.
-    fn bind_kind(&mut self, site: &Site<'a>, from: &str, kind: BindKind, origin: &Origin, bind: &mut Map) {
+    fn bind_kind(
+        &mut self,
+        site: &Site<'a>,
+        from: &str,
+        kind: BindKind,
+        origin: &Origin,
+        bind: &mut Map,
+    ) {
         let create = match kind {
             BindKind::Unknown => return,
             BindKind::DirectoryOrCreate => true,
@@ -236,25 +296,45 @@ impl<'a> Writer<'a> {
             | BindKind::BlockDevice => false,
         };
         if kind == BindKind::FileOrCreate {
-            let message = format!("the file `{from}` for `{}` is not made if it is missing", site.key());
+            let message = format!(
+                "the file `{from}` for `{}` is not made if it is missing",
+                site.key()
+            );
             self.note("path-not-made", origin, message);
         }
         if !self.is_swarm() {
             put(bind, "create_host_path", create);
         } else if create {
-            let message = format!("the folder `{from}` for `{}` has to exist on each node", site.key());
-            self.note("path-not-made", origin, message);
+            let message = format!(
+                "the folder `{from}` for `{}` has to exist on each node",
+                site.key()
+            );
+            self.note("host-path-in-swarm", origin, message);
         }
     }
 
     /// Storage that the containers of one instance share.
-    fn shared(&mut self, site: &Site<'a>, name: &str, medium: SharedMedium, size: Option<u64>, origin: &Origin, map: &mut Map) {
+    fn shared(
+        &mut self,
+        site: &Site<'a>,
+        name: &str,
+        medium: SharedMedium,
+        size: Option<u64>,
+        origin: &Origin,
+        map: &mut Map,
+    ) {
         let swarm = self.is_swarm();
-        let several = self.sharing.get(&(site.index, name)).is_some_and(|count| *count > 1);
+        let several = self
+            .sharing
+            .get(&(site.index, name))
+            .is_some_and(|count| *count > 1);
         let memory_only = medium == SharedMedium::Memory;
         if medium == SharedMedium::Other {
-            let message = format!("`{name}` of `{}` lies on the disk instead of its own medium", site.key());
-            self.note("scratch-medium", origin, message);
+            let message = format!(
+                "`{name}` of `{}` lies on the disk instead of its own medium",
+                site.key()
+            );
+            self.note("scratch-space", origin, message);
         }
         if !several {
             if memory_only {
@@ -269,9 +349,17 @@ impl<'a> Writer<'a> {
             return;
         }
         let base = site.main_key();
-        let key = self.volumes.make(format!("shared {} {base} {name}", site.index), &format!("{base}-{name}"), || {
-            if memory_only { memory(size) } else { Map::new() }
-        });
+        let key = self.volumes.make(
+            format!("shared {} {base} {name}", site.index),
+            &format!("{base}-{name}"),
+            || {
+                if memory_only {
+                    memory(size)
+                } else {
+                    Map::new()
+                }
+            },
+        );
         put(map, "type", "volume");
         put(map, "source", key.clone());
         if !memory_only {
@@ -288,21 +376,33 @@ impl<'a> Writer<'a> {
             self.note("scratch-shared-by-instances", origin, message);
         } else if !memory_only {
             let message = format!("volume `{key}` keeps its content when `{base}` is replaced");
-            self.note("scratch-persists", origin, message);
+            self.note("scratch-space", origin, message);
         }
     }
 
-    fn note_scratch_size(&mut self, site: &Site<'a>, name: &str, size: Option<u64>, origin: &Origin) {
+    fn note_scratch_size(
+        &mut self,
+        site: &Site<'a>,
+        name: &str,
+        size: Option<u64>,
+        origin: &Origin,
+    ) {
         if let Some(size) = size {
             let size = crate::orchestration::quantity::bytes_to_kubernetes(size);
             let message = format!("`{name}` of `{}` may grow beyond {size}", site.key());
-            self.note("volume-size", origin, message);
+            self.note("scratch-space", origin, message);
         }
     }
 }
 
 /// The short form, the only one that takes options such as `uid=`.
-fn short_tmpfs(path: &str, size: Option<u64>, mode: Option<u32>, read_only: bool, options: &[String]) -> String {
+fn short_tmpfs(
+    path: &str,
+    size: Option<u64>,
+    mode: Option<u32>,
+    read_only: bool,
+    options: &[String],
+) -> String {
     let mut words = Vec::new();
     words.extend(size.map(|size| format!("size={size}")));
     words.extend(mode.map(|mode| format!("mode={mode:04o}")));

@@ -69,7 +69,11 @@ impl Writer<'_> {
         for unit in units {
             let indexes = self.plan.find(self.app, unit, space);
             if indexes.is_empty() {
-                self.note("name-without-service", origin, format!("`{label}` leads to `{unit}`, which is not there"));
+                self.note(
+                    "name-without-service",
+                    origin,
+                    format!("`{label}` leads to `{unit}`, which is not there"),
+                );
             }
             found.extend(indexes);
         }
@@ -77,25 +81,44 @@ impl Writer<'_> {
         found.dedup();
         let first = found.first().copied();
 
-        let keys: Vec<_> = metadata.labels.keys().chain(metadata.annotations.keys()).cloned().collect();
-        let keys: Vec<_> = keys.into_iter().filter(|key| !key.starts_with(crate::orchestration::names::DOMAIN)).collect();
+        let keys: Vec<_> = metadata
+            .labels
+            .keys()
+            .chain(metadata.annotations.keys())
+            .cloned()
+            .collect();
+        let keys: Vec<_> = keys
+            .into_iter()
+            .filter(|key| !key.starts_with(crate::orchestration::names::DOMAIN))
+            .collect();
         if !keys.is_empty() && *kind == NameKind::Service {
-            let message = format!("labels and annotations of Service `{label}` have no place: {}", list(&keys));
+            let message = format!(
+                "labels and annotations of Service `{label}` have no place: {}",
+                list(&keys)
+            );
             self.note("name-metadata", origin, message);
         }
 
         match kind {
             NameKind::External(target) => {
-                let message = format!("`{label}` leads to `{target}`, which is outside of the application");
+                let message =
+                    format!("`{label}` leads to `{target}`, which is outside of the application");
                 self.note("external-name", origin, message);
                 return;
             }
             NameKind::Link { from } => {
                 let Some(target) = first else { return };
-                let key = self.plan.units.get(target).map(|p| p.key().to_owned()).unwrap_or_default();
+                let key = self
+                    .plan
+                    .units
+                    .get(target)
+                    .map(|p| p.key().to_owned())
+                    .unwrap_or_default();
                 if self.is_swarm() {
                     self.add_alias(target, label, &[]);
-                    let message = format!("the link `{label}` of `{from}` becomes an alias that all services see");
+                    let message = format!(
+                        "the link `{label}` of `{from}` becomes an alias that all services see"
+                    );
                     self.note("link-as-alias", origin, message);
                 } else {
                     for index in self.plan.find(self.app, from, space) {
@@ -128,10 +151,6 @@ impl Writer<'_> {
         }
 
         let headless_value = headless.as_ref().is_some_and(|h| h.value);
-        if units.is_empty() {
-            let message = format!("Service `{label}` selects no workload of this input");
-            self.note("name-without-service", origin, message);
-        }
         self.note_ports(label, ports, &found, origin);
         for index in found {
             if *kind == NameKind::Service {
@@ -149,7 +168,13 @@ impl Writer<'_> {
     }
 
     /// A Kubernetes Service: its name, with and without the namespace.
-    fn add_service_name(&mut self, index: usize, label: &str, space: Option<&str>, ports: &[NamePort]) {
+    fn add_service_name(
+        &mut self,
+        index: usize,
+        label: &str,
+        space: Option<&str>,
+        ports: &[NamePort],
+    ) {
         for container in self.owners(index, ports) {
             let Some(key) = self.plan.units.get(index).map(|p| {
                 let main = p.instances.first();
@@ -157,7 +182,11 @@ impl Writer<'_> {
             }) else {
                 continue;
             };
-            let unrolled = self.plan.units.get(index).is_some_and(|p| p.instances.len() > 1);
+            let unrolled = self
+                .plan
+                .units
+                .get(index)
+                .is_some_and(|p| p.instances.len() > 1);
             if key != label || unrolled {
                 self.push_alias(index, label, &[], container);
             }
@@ -193,7 +222,11 @@ impl Writer<'_> {
             })
             .map(|(index, _)| index)
             .collect();
-        if owners.is_empty() { vec![main] } else { owners }
+        if owners.is_empty() {
+            vec![main]
+        } else {
+            owners
+        }
     }
 
     fn add_alias(&mut self, index: usize, name: &str, networks: &[String]) {
@@ -214,16 +247,27 @@ impl Writer<'_> {
     /// Headless names resolve to the instances: always in Compose, by choice in Swarm.
     fn set_endpoint(&mut self, index: usize, label: &str, headless: bool, origin: &Origin) {
         let swarm = self.is_swarm();
-        let Some(reach) = self.reach.get_mut(index) else { return };
-        let wanted = if headless { Endpoint::Instances } else { Endpoint::Vip };
+        let Some(reach) = self.reach.get_mut(index) else {
+            return;
+        };
+        let wanted = if headless {
+            Endpoint::Instances
+        } else {
+            Endpoint::Vip
+        };
         match reach.endpoint {
             // An ordinary Service needs no word: one address is the default of Swarm, and Compose has no choice.
-            None if headless && (swarm || self.app.dialect != crate::orchestration::model::Dialect::Kubernetes) => {
+            None if headless
+                && (swarm
+                    || self.app.dialect != crate::orchestration::model::Dialect::Kubernetes) =>
+            {
                 reach.endpoint = Some(wanted);
             }
             Some(before) if before != wanted && swarm => {
                 reach.endpoint = Some(Endpoint::Vip);
-                let message = format!("`{label}` and another name of this service differ in being headless; both get one address");
+                let message = format!(
+                    "`{label}` and another name of this service differ in being headless; both get one address"
+                );
                 self.note("endpoint-mode-mixed", origin, message);
             }
             _ => {}
@@ -244,7 +288,9 @@ impl Writer<'_> {
             } = port;
             let resolved = match target {
                 PortRef::Number(number) => Some(*number),
-                PortRef::Name(wanted) => found.iter().find_map(|index| self.port_by_name(*index, wanted)),
+                PortRef::Name(wanted) => found
+                    .iter()
+                    .find_map(|index| self.port_by_name(*index, wanted)),
             };
             match resolved {
                 Some(resolved) if resolved != *number => {
@@ -256,8 +302,11 @@ impl Writer<'_> {
                 Some(_) => {}
                 None if found.is_empty() => {}
                 None => {
-                    let PortRef::Name(wanted) = target else { continue };
-                    let message = format!("no container behind `{label}` has a port named `{wanted}`");
+                    let PortRef::Name(wanted) = target else {
+                        continue;
+                    };
+                    let message =
+                        format!("no container behind `{label}` has a port named `{wanted}`");
                     self.note("port-name-unknown", origin, message);
                 }
             }
@@ -269,7 +318,10 @@ impl Writer<'_> {
             plain.push(text);
         }
         if !plain.is_empty() {
-            let message = format!("`{label}` answers on every port of its containers, not only on {}", list(&plain));
+            let message = format!(
+                "`{label}` answers on every port of its containers, not only on {}",
+                list(&plain)
+            );
             self.note("name-has-all-ports", origin, message);
         }
     }
@@ -287,13 +339,22 @@ impl Writer<'_> {
     /// Names of the instances of a StatefulSet.
     fn name_instances(&mut self, index: usize) {
         let app = self.app;
-        let Some(unit) = app.units.get(index) else { return };
-        let UnitKind::Stateful(settings) = &unit.kind else { return };
-        let Some(service) = settings.service_name.as_ref().filter(|s| !s.value.is_empty()) else {
+        let Some(unit) = app.units.get(index) else {
+            return;
+        };
+        let UnitKind::Stateful(settings) = &unit.kind else {
+            return;
+        };
+        let Some(service) = settings
+            .service_name
+            .as_ref()
+            .filter(|s| !s.value.is_empty())
+        else {
             return;
         };
         let planned = self.plan.units.get(index);
-        let unrolled = planned.is_some_and(|p| p.instances.first().is_some_and(|i| i.ordinal.is_some()));
+        let unrolled =
+            planned.is_some_and(|p| p.instances.first().is_some_and(|i| i.ordinal.is_some()));
         if unrolled {
             // Each instance gets its names where its service is written.
             return;
@@ -303,17 +364,28 @@ impl Writer<'_> {
                 "the instances of `{}` have no names of their own such as `{}-0.{}`",
                 unit.name.value, unit.name.value, service.value
             );
-            self.note("instance-names-lost", &service.origin, message);
+            self.note("replica-identity", &service.origin, message);
             return;
         }
         let first = settings.first_ordinal.as_ref().map_or(0, |o| o.value);
-        for name in instance_names(&unit.name.value, first, &service.value, unit.namespace.as_ref().map(|n| n.value.as_str())) {
+        for name in instance_names(
+            &unit.name.value,
+            first,
+            &service.value,
+            unit.namespace.as_ref().map(|n| n.value.as_str()),
+        ) {
             self.add_alias(index, &name, &[]);
         }
     }
 
     /// Aliases of a service in one network, without doubles and without its own key.
-    pub(super) fn aliases_in(&self, index: usize, container: usize, network: &str, key: &str) -> Vec<String> {
+    pub(super) fn aliases_in(
+        &self,
+        index: usize,
+        container: usize,
+        network: &str,
+        key: &str,
+    ) -> Vec<String> {
         let Some(reach) = self.reach.get(index) else {
             return Vec::new();
         };
@@ -322,7 +394,9 @@ impl Writer<'_> {
             .aliases
             .iter()
             .filter(|alias| alias.container == container)
-            .filter(|alias| alias.networks.is_empty() || alias.networks.iter().any(|n| n == network))
+            .filter(|alias| {
+                alias.networks.is_empty() || alias.networks.iter().any(|n| n == network)
+            })
             .map(|alias| alias.name.clone())
             .filter(|name| name != key && seen.insert(name.clone()))
             .collect()
@@ -330,7 +404,12 @@ impl Writer<'_> {
 }
 
 /// The DNS names of one instance of a StatefulSet.
-pub(super) fn instance_names(unit: &str, ordinal: u32, service: &str, namespace: Option<&str>) -> Vec<String> {
+pub(super) fn instance_names(
+    unit: &str,
+    ordinal: u32,
+    service: &str,
+    namespace: Option<&str>,
+) -> Vec<String> {
     let base = format!("{unit}-{ordinal}.{service}");
     let mut names = vec![base.clone()];
     if let Some(space) = namespace {

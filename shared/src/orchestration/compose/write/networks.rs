@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::document::{Map, put, put_list, put_map, unique};
 use super::keys::{Keys, legal};
+use super::names::instance_names;
 use super::plan::runs_on;
 use super::service::Site;
-use super::names::instance_names;
 use super::writer::Writer;
 use crate::orchestration::model::{Application, Attachment, Network, NetworkMode, UnitKind};
 use crate::orchestration::names::DOMAIN;
@@ -61,7 +61,11 @@ impl<'a> Writer<'a> {
     pub(super) fn write_networking(&mut self, site: &Site<'a>, service: &mut Map) {
         self.write_ports(site, service);
         if self.joins(site) {
-            put(service, "network_mode", format!("service:{}", site.main_key()));
+            put(
+                service,
+                "network_mode",
+                format!("service:{}", site.main_key()),
+            );
             return;
         }
         if let Some(mode) = &site.unit.settings.network_mode
@@ -96,25 +100,53 @@ impl<'a> Writer<'a> {
     /// All names of a service in one network.
     fn names_of(&self, site: &Site<'a>, network: &str) -> Vec<String> {
         let mut names = self.aliases_in(site.index, site.at, network, site.key());
-        if let (UnitKind::Stateful(settings), Some(ordinal), true) = (&site.unit.kind, site.instance.ordinal, site.is_main())
+        if let (UnitKind::Stateful(settings), Some(ordinal), true) =
+            (&site.unit.kind, site.instance.ordinal, site.is_main())
         {
             let unit = &site.unit.name.value;
-            if let Some(service) = settings.service_name.as_ref().filter(|s| !s.value.is_empty()) {
-                names.extend(instance_names(unit, ordinal, &service.value, site.namespace()));
+            if let Some(service) = settings
+                .service_name
+                .as_ref()
+                .filter(|s| !s.value.is_empty())
+            {
+                names.extend(instance_names(
+                    unit,
+                    ordinal,
+                    &service.value,
+                    site.namespace(),
+                ));
             }
         }
         names
     }
 
     /// Writes a network mode; false if the ordinary networks are used after all.
-    fn write_network_mode(&mut self, site: &Site<'a>, mode: &NetworkMode, origin: &Origin, service: &mut Map) -> bool {
+    fn write_network_mode(
+        &mut self,
+        site: &Site<'a>,
+        mode: &NetworkMode,
+        origin: &Origin,
+        service: &mut Map,
+    ) -> bool {
         let swarm = self.is_swarm();
         let key = site.key();
         let unreached = matches!(mode, NetworkMode::Host | NetworkMode::None)
-            && self.reach.get(site.index).is_some_and(|reach| !reach.aliases.is_empty());
+            && self
+                .reach
+                .get(site.index)
+                .is_some_and(|reach| !reach.aliases.is_empty());
         if unreached && site.is_main() {
-            let message = format!("no name leads to `{key}`: it takes part in no network of the application");
-            self.note("name-without-network", origin, message);
+            let message =
+                format!("no name leads to `{key}`: it takes part in no network of the application");
+            self.note(
+                if swarm {
+                    "host-network-in-swarm"
+                } else {
+                    "name-without-network"
+                },
+                origin,
+                message,
+            );
         }
         if !swarm {
             let word = match mode {
@@ -167,7 +199,11 @@ impl<'a> Writer<'a> {
             } = network;
             let key = self.networks.key(&name.value);
             if key != name.value {
-                self.note("network-renamed", &name.origin, format!("network `{}` is written as `{key}`", name.value));
+                self.note(
+                    "network-renamed",
+                    &name.origin,
+                    format!("network `{}` is written as `{key}`", name.value),
+                );
             }
             let mut map = Map::new();
             if let Some(real) = real_name {
@@ -184,7 +220,10 @@ impl<'a> Writer<'a> {
                 }
             }
             if outside && (internal.is_some() || !labels.is_empty()) {
-                let message = format!("network `{}` exists already; what is said of it is left out", name.value);
+                let message = format!(
+                    "network `{}` exists already; what is said of it is left out",
+                    name.value
+                );
                 self.note("external-detail", origin, message);
             } else {
                 if let Some(internal) = internal {

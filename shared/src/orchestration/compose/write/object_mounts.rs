@@ -26,7 +26,13 @@ pub(super) struct ObjectPlace<'p> {
 
 impl<'a> Writer<'a> {
     /// One file for each key.
-    pub(super) fn mount_object(&mut self, site: &Site<'a>, place: &ObjectPlace<'_>, mount: &ObjectMount, mounts: &mut Mounts) {
+    pub(super) fn mount_object(
+        &mut self,
+        site: &Site<'a>,
+        place: &ObjectPlace<'_>,
+        mount: &ObjectMount,
+        mounts: &mut Mounts,
+    ) {
         let ObjectMount {
             kind,
             object,
@@ -59,13 +65,16 @@ impl<'a> Writer<'a> {
         };
         if index.is_none() && optional {
             let message = format!("`{object}`, which `{key}` may use, is not part of the input");
-            self.note("optional-object-missing", place.origin, message);
+            self.note("optional-objects", place.origin, message);
             return;
         }
         let external = index.is_some_and(|index| self.objects.is_external(index));
         if chosen.is_empty() {
             if index.is_none() || external {
-                let message = format!("nobody knows the keys of `{object}`, which `{key}` mounts at `{}`", place.target);
+                let message = format!(
+                    "nobody knows the keys of `{object}`, which `{key}` mounts at `{}`",
+                    place.target
+                );
                 self.note("object-not-in-input", place.origin, message);
             }
             return;
@@ -78,7 +87,9 @@ impl<'a> Writer<'a> {
                 mode: own_mode,
                 origin,
             } = item;
-            let Some(target) = target_of(place, path, *single) else { continue };
+            let Some(target) = target_of(place, path, *single) else {
+                continue;
+            };
             let silent = self.from_kubernetes().then_some(KUBERNETES_MODE);
             let bits = own_mode.or(mode.as_ref().map(|m| m.value)).or(silent);
             let executable = bits.is_some_and(|bits| bits & 0o111 != 0);
@@ -94,7 +105,8 @@ impl<'a> Writer<'a> {
                 continue;
             };
             if !mounts.claim(&target) {
-                let message = format!("`{target}` of `{key}` is mounted twice; the second mount is left out");
+                let message =
+                    format!("`{target}` of `{key}` is mounted twice; the second mount is left out");
                 self.note("mount-target-twice", origin, message);
                 continue;
             }
@@ -112,51 +124,89 @@ impl<'a> Writer<'a> {
             files += 1;
         }
         if files == 0 && place.subpath.is_some() {
-            let message = format!("`{object}` has no file `{}`, which `{key}` mounts", place.subpath.unwrap_or_default());
+            let message = format!(
+                "`{object}` has no file `{}`, which `{key}` mounts",
+                place.subpath.unwrap_or_default()
+            );
             self.note("object-key-missing", place.origin, message);
         }
         if !*single && place.subpath.is_none() && self.from_kubernetes() && site.is_first() {
-            let message = format!("`{}` of `{key}` holds single files of `{object}` beside what the image has there", place.target);
-            self.note("folder-as-files", place.origin, message);
+            let message = format!(
+                "`{}` of `{key}` holds single files of `{object}` beside what the image has there",
+                place.target
+            );
+            self.note("projected-files", place.origin, message);
         }
     }
 
     /// An object that the input does not have.
-    fn outside(&mut self, site: &Site<'a>, kind: ObjectKind, object: &str, key: &str, origin: &Origin) -> String {
+    fn outside(
+        &mut self,
+        site: &Site<'a>,
+        kind: ObjectKind,
+        object: &str,
+        key: &str,
+        origin: &Origin,
+    ) -> String {
         let swarm = self.is_swarm();
         let name = self.objects.outside_name(kind, object, key);
-        let folder = if kind == ObjectKind::Secret { "secrets" } else { "configs" };
+        let folder = if kind == ObjectKind::Secret {
+            "secrets"
+        } else {
+            "configs"
+        };
         let path = format!("./{folder}/{}/{}", file_name(object), file_name(key));
         let message = if swarm {
-            format!("`{object}` is not part of the input; `{name}` with its key `{key}` has to exist in the swarm")
+            format!(
+                "`{object}` is not part of the input; `{name}` with its key `{key}` has to exist in the swarm"
+            )
         } else {
-            format!("`{object}` is not part of the input; its key `{key}` has to be put into `{path}`")
+            format!(
+                "`{object}` is not part of the input; its key `{key}` has to be put into `{path}`"
+            )
         };
         self.note("object-not-in-input", origin, message);
         let space = site.namespace().unwrap_or_default();
-        self.objects.make(kind, format!("{folder} {space} {object} {key}"), &name, |given| {
-            let mut map = Map::new();
-            if swarm {
-                put(&mut map, "external", true);
-                if given != name {
-                    put(&mut map, "name", name.clone());
+        self.objects.make(
+            kind,
+            format!("{folder} {space} {object} {key}"),
+            &name,
+            |given| {
+                let mut map = Map::new();
+                if swarm {
+                    put(&mut map, "external", true);
+                    if given != name {
+                        put(&mut map, "name", name.clone());
+                    }
+                } else {
+                    put(&mut map, "file", path);
                 }
-            } else {
-                put(&mut map, "file", path);
-            }
-            map
-        })
+                map
+            },
+        )
     }
 
     /// Fields of the instance as files.
-    pub(super) fn mount_fields(&mut self, site: &Site<'a>, place: &ObjectPlace<'_>, fields: &[(String, String)], mounts: &mut Mounts) {
+    pub(super) fn mount_fields(
+        &mut self,
+        site: &Site<'a>,
+        place: &ObjectPlace<'_>,
+        fields: &[(String, String)],
+        mounts: &mut Mounts,
+    ) {
         for (path, field) in fields {
-            let Some(target) = target_of(place, path, false) else { continue };
+            let Some(target) = target_of(place, path, false) else {
+                continue;
+            };
             let text = match field.strip_prefix("resource:") {
                 Some(resource) => {
                     let text = super::fields::resource(site, resource.trim(), None, None);
                     if text.is_none() {
-                        let message = format!("`{}` cannot be told `{}`, which is not set", site.key(), resource.trim());
+                        let message = format!(
+                            "`{}` cannot be told `{}`, which is not set",
+                            site.key(),
+                            resource.trim()
+                        );
                         self.note("field-unknown", place.origin, message);
                     }
                     text
@@ -165,45 +215,83 @@ impl<'a> Writer<'a> {
             };
             let Some(text) = text else { continue };
             if !mounts.claim(&target) {
-                let message = format!("`{target}` of `{}` is mounted twice; the second mount is left out", site.key());
+                let message = format!(
+                    "`{target}` of `{}` is mounted twice; the second mount is left out",
+                    site.key()
+                );
                 self.note("mount-target-twice", place.origin, message);
                 continue;
             }
             let swarm = self.is_swarm();
             let wanted = legal(&format!("{}-{}", site.key(), path.replace('/', "-")));
             let file = format!("configs/{}/{}", file_name(site.key()), file_name(path));
-            let file = if swarm { self.files.add(&file, text.as_bytes(), false) } else { file };
+            let file = if swarm {
+                self.files.add(&file, text.as_bytes(), false)
+            } else {
+                file
+            };
             let identity = format!("field {} {path} {target}", site.key());
-            let source = self.objects.make(ObjectKind::Config, identity, &wanted, |_| {
-                let mut map = Map::new();
-                if swarm {
-                    put(&mut map, "file", format!("./{file}"));
-                } else {
-                    put(&mut map, "content", text);
-                }
-                map
-            });
+            let source = self
+                .objects
+                .make(ObjectKind::Config, identity, &wanted, |_| {
+                    let mut map = Map::new();
+                    if swarm {
+                        put(&mut map, "file", format!("./{file}"));
+                    } else {
+                        put(&mut map, "content", text);
+                    }
+                    map
+                });
             let mut map = Map::new();
             put(&mut map, "source", source);
             put(&mut map, "target", target);
             put(&mut map, "mode", KUBERNETES_MODE);
             mounts.configs.push(Value::Object(map));
-            let message = format!("`{path}` of `{}` holds `{field}` as it was at conversion", site.key());
-            self.note("field-frozen", place.origin, message);
+            let message = format!(
+                "`{path}` of `{}` holds `{field}` as it was at conversion",
+                site.key()
+            );
+            self.note("pod-fields-as-files", place.origin, message);
         }
     }
 
     /// Sources that have no counterpart.
-    pub(super) fn note_no_volume(&mut self, site: &Site<'a>, kind: &str, target: &str, origin: &Origin) {
-        let message = format!("`{target}` of `{}` is left out: Docker has no volume of kind `{kind}`", site.key());
-        self.note("volume-kind", origin, message);
+    pub(super) fn note_no_volume(
+        &mut self,
+        site: &Site<'a>,
+        kind: &str,
+        target: &str,
+        origin: &Origin,
+    ) {
+        let code = match kind {
+            "serviceAccountToken" | "clusterTrustBundle" | "podCertificate" => {
+                "cluster-credentials"
+            }
+            "gitRepo" => "git-as-volume",
+            _ => "storage-of-provider",
+        };
+        let message = format!(
+            "`{target}` of `{}` is left out: Docker has no volume of kind `{kind}`",
+            site.key()
+        );
+        self.note(code, origin, message);
     }
 
     /// Names for a message.
-    pub(super) fn note_mount_detail(&mut self, site: &Site<'a>, target: &str, lost: &[String], origin: &Origin) {
+    pub(super) fn note_mount_detail(
+        &mut self,
+        site: &Site<'a>,
+        target: &str,
+        lost: &[String],
+        origin: &Origin,
+    ) {
         if !lost.is_empty() {
-            let message = format!("the mount at `{target}` of `{}` loses {}", site.key(), list(lost));
-            self.note("mount-detail", origin, message);
+            let message = format!(
+                "the mount at `{target}` of `{}` loses {}",
+                site.key(),
+                list(lost)
+            );
+            self.note("mount-option-lost", origin, message);
         }
     }
 }
@@ -214,7 +302,11 @@ fn target_of(place: &ObjectPlace<'_>, path: &str, single: bool) -> Option<String
     if single {
         return Some(target.to_owned());
     }
-    match place.subpath.map(|s| s.trim_matches('/')).filter(|s| !s.is_empty()) {
+    match place
+        .subpath
+        .map(|s| s.trim_matches('/'))
+        .filter(|s| !s.is_empty())
+    {
         None => Some(join(target, path)),
         Some(subpath) if subpath == path => Some(target.to_owned()),
         Some(subpath) => {
@@ -226,5 +318,9 @@ fn target_of(place: &ObjectPlace<'_>, path: &str, single: bool) -> Option<String
 
 /// A path below another one.
 pub(super) fn join(folder: &str, path: &str) -> String {
-    format!("{}/{}", folder.trim_end_matches('/'), path.trim_start_matches('/'))
+    format!(
+        "{}/{}",
+        folder.trim_end_matches('/'),
+        path.trim_start_matches('/')
+    )
 }

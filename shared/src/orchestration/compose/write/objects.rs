@@ -6,7 +6,9 @@ use super::document::{Map, put, put_map};
 use super::files::inside;
 use super::keys::{Keys, SWARM_OBJECT_MAX, file_name, legal, swarm_object};
 use super::writer::Writer;
-use crate::orchestration::model::{Application, Dialect, FileObject, Mount, MountSource, ObjectData, ObjectKind};
+use crate::orchestration::model::{
+    Application, Dialect, FileObject, Mount, MountSource, ObjectData, ObjectKind,
+};
 use crate::orchestration::names::{DOMAIN, short_hash};
 
 /// Largest config and secret of Swarm in bytes (swarmkit `manager/controlapi`).
@@ -58,8 +60,18 @@ impl<'a> Objects<'a> {
             let base = keys.give(&wanted);
             let single = object.data.len() == 1;
             let uses = object.data.keys().map(|key| {
-                let name = if single { base.clone() } else { keys.give(&[legal(&format!("{base}-{key}"))]) };
-                (key.as_str(), KeyUse { name, ..KeyUse::default() })
+                let name = if single {
+                    base.clone()
+                } else {
+                    keys.give(&[legal(&format!("{base}-{key}"))])
+                };
+                (
+                    key.as_str(),
+                    KeyUse {
+                        name,
+                        ..KeyUse::default()
+                    },
+                )
             });
             let uses = uses.collect();
             let index = objects.entries.len();
@@ -68,9 +80,17 @@ impl<'a> Objects<'a> {
                 base,
                 keys: uses,
             });
-            objects.by_name.entry((object.kind, name)).or_default().push(index);
+            objects
+                .by_name
+                .entry((object.kind, name))
+                .or_default()
+                .push(index);
         }
-        let mounts = app.units.iter().flat_map(|unit| &unit.containers).flat_map(|container| &container.mounts);
+        let mounts = app
+            .units
+            .iter()
+            .flat_map(|unit| &unit.containers)
+            .flat_map(|container| &container.mounts);
         for Mount { source, .. } in mounts {
             objects.ask(source);
         }
@@ -79,8 +99,15 @@ impl<'a> Objects<'a> {
 
     fn ask(&mut self, source: &'a MountSource) {
         match source {
-            MountSource::Object(mount) if !self.by_name.contains_key(&(mount.kind, mount.object.as_str())) => {
-                let keys = self.asked.entry((mount.kind, mount.object.as_str())).or_default();
+            MountSource::Object(mount)
+                if !self
+                    .by_name
+                    .contains_key(&(mount.kind, mount.object.as_str())) =>
+            {
+                let keys = self
+                    .asked
+                    .entry((mount.kind, mount.object.as_str()))
+                    .or_default();
                 keys.extend(mount.items.iter().map(|item| item.key.as_str()));
             }
             MountSource::Projected(sources) => sources.iter().for_each(|source| self.ask(source)),
@@ -96,10 +123,19 @@ impl<'a> Objects<'a> {
     }
 
     /// The object of that name, in this namespace if both say one.
-    pub(super) fn find(&self, kind: ObjectKind, name: &str, namespace: Option<&str>) -> Option<usize> {
+    pub(super) fn find(
+        &self,
+        kind: ObjectKind,
+        name: &str,
+        namespace: Option<&str>,
+    ) -> Option<usize> {
         let found = self.by_name.get(&(kind, name))?;
         found.iter().copied().find(|index| {
-            let own = self.entries.get(*index).and_then(|e| e.object.namespace.as_ref()).map(|n| n.value.as_str());
+            let own = self
+                .entries
+                .get(*index)
+                .and_then(|e| e.object.namespace.as_ref())
+                .map(|n| n.value.as_str());
             own.is_none() || namespace.is_none() || own == namespace
         })
     }
@@ -107,12 +143,16 @@ impl<'a> Objects<'a> {
     /// Its content.
     pub(super) fn data(&self, index: usize) -> &'a BTreeMap<String, ObjectData> {
         static NOTHING: BTreeMap<String, ObjectData> = BTreeMap::new();
-        self.entries.get(index).map_or(&NOTHING, |entry| &entry.object.data)
+        self.entries
+            .get(index)
+            .map_or(&NOTHING, |entry| &entry.object.data)
     }
 
     /// Whether it exists outside of the application.
     pub(super) fn is_external(&self, index: usize) -> bool {
-        self.entries.get(index).is_some_and(|entry| entry.object.external)
+        self.entries
+            .get(index)
+            .is_some_and(|entry| entry.object.external)
     }
 
     /// Marks a piece of content as used by a variable.
@@ -137,7 +177,13 @@ impl<'a> Objects<'a> {
     }
 
     /// The key of something that the model does not list; the same `identity` always gets the same one.
-    pub(super) fn make(&mut self, kind: ObjectKind, identity: String, wanted: &str, map: impl FnOnce(&str) -> Map) -> String {
+    pub(super) fn make(
+        &mut self,
+        kind: ObjectKind,
+        identity: String,
+        wanted: &str,
+        map: impl FnOnce(&str) -> Map,
+    ) -> String {
         if let Some(key) = self.made_for.get(&identity) {
             return key.clone();
         }
@@ -150,8 +196,15 @@ impl<'a> Objects<'a> {
 
     /// How an object outside of the input is called, for one of its keys.
     pub(super) fn outside_name(&self, kind: ObjectKind, object: &str, key: &str) -> String {
-        let single = self.asked.get(&(kind, object)).is_none_or(|keys| keys.len() <= 1);
-        if single { object.to_owned() } else { format!("{object}-{key}") }
+        let single = self
+            .asked
+            .get(&(kind, object))
+            .is_none_or(|keys| keys.len() <= 1);
+        if single {
+            object.to_owned()
+        } else {
+            format!("{object}-{key}")
+        }
     }
 }
 
@@ -208,31 +261,55 @@ impl Writer<'_> {
                 put(&mut map, "name", real.value.clone());
             }
             if !labels.is_empty() {
-                self.note("external-detail", origin, format!("{word} `{name}` exists already; what is said of it is left out"));
+                self.note(
+                    "external-detail",
+                    origin,
+                    format!("{word} `{name}` exists already; what is said of it is left out"),
+                );
             }
             put(home, &entry.base, map);
             return;
         }
         if data.is_empty() {
-            self.note("object-empty", origin, format!("{word} `{name}` has no content and is left out"));
+            self.note(
+                "object-empty",
+                origin,
+                format!("{word} `{name}` has no content and is left out"),
+            );
             return;
         }
         if let Some(secret_type) = secret_type.as_ref().filter(|t| t.value != "Opaque") {
-            let message = format!("the type {} of secret `{name}` has no place", secret_type.value);
-            self.note("secret-type", &secret_type.origin, message);
+            let message = format!(
+                "the type {} of secret `{name}` has no place",
+                secret_type.value
+            );
+            self.note("object-details", &secret_type.origin, message);
         }
         if let Some(immutable) = immutable.as_ref().filter(|i| i.value && !self.is_swarm()) {
-            self.note("object-immutable", &immutable.origin, format!("nothing keeps {word} `{name}` from being changed"));
+            self.note(
+                "object-details",
+                &immutable.origin,
+                format!("nothing keeps {word} `{name}` from being changed"),
+            );
         }
-        let unused: Vec<_> = entry.keys.iter().filter(|(_, used)| !used.mounted && !used.variable).collect();
+        let unused: Vec<_> = entry
+            .keys
+            .iter()
+            .filter(|(_, used)| !used.mounted && !used.variable)
+            .collect();
         if !unused.is_empty() {
             let keys: Vec<_> = unused.iter().map(|(key, _)| *key).collect();
-            let message = format!("no container uses {} of {word} `{name}`", super::names::list(&keys));
+            let message = format!(
+                "no container uses {} of {word} `{name}`",
+                super::names::list(&keys)
+            );
             self.note("object-unused", origin, message);
         }
         let mut written = false;
         for (key, used) in &entry.keys {
-            let Some(content) = data.get(*key) else { continue };
+            let Some(content) = data.get(*key) else {
+                continue;
+            };
             if !used.mounted && used.variable {
                 continue;
             }
@@ -250,13 +327,21 @@ impl Writer<'_> {
             written = true;
         }
         if !written && !labels.is_empty() {
-            let message = format!("labels and annotations of {word} `{name}` have no place: its content only is used by variables");
+            let message = format!(
+                "labels and annotations of {word} `{name}` have no place: its content only is used by variables"
+            );
             self.note("object-metadata", origin, message);
         }
     }
 
     /// Where a piece of content comes from.
-    fn write_content(&mut self, entry: &Entry<'_>, key: &str, used: &KeyUse, content: &ObjectData) -> Map {
+    fn write_content(
+        &mut self,
+        entry: &Entry<'_>,
+        key: &str,
+        used: &KeyUse,
+        content: &ObjectData,
+    ) -> Map {
         let ObjectData {
             bytes,
             file,
@@ -269,8 +354,11 @@ impl Writer<'_> {
         let name = &entry.object.name.value;
         let max = if secret { SECRET_MAX } else { CONFIG_MAX };
         if swarm && bytes.len() > max {
-            let message = format!("`{key}` of `{name}` has {} bytes; Swarm takes {max} at most", bytes.len());
-            self.note("object-too-large", origin, message);
+            let message = format!(
+                "`{key}` of `{name}` has {} bytes; Swarm takes {max} at most",
+                bytes.len()
+            );
+            self.note("swarm-object-too-large", origin, message);
         }
         if let Some(variable) = variable.as_ref().filter(|_| !swarm) {
             put(&mut map, "environment", variable.clone());
@@ -304,7 +392,11 @@ impl Writer<'_> {
         let path = format!("{folder}/{}/{}", file_name(&entry.base), file_name(key));
         let path = self.files.add(&path, bytes, secret);
         if used.executable && !swarm {
-            self.note("file-mode", origin, format!("`{path}` has to be made executable: chmod +x {path}"));
+            self.note(
+                "file-modes-of-compose",
+                origin,
+                format!("`{path}` has to be made executable: chmod +x {path}"),
+            );
         }
         put(&mut map, "file", format!("./{path}"));
         map

@@ -31,8 +31,11 @@ impl Writer<'_> {
             }
             [first, ..] => {
                 if let Some(predicate) = first.first().filter(|_| site.is_main()) {
-                    let message = format!("`{key}` may run on any node: Docker cannot choose between {} sets of nodes", required.len());
-                    self.note("placement-alternatives", &predicate.origin, message);
+                    let message = format!(
+                        "`{key}` may run on any node: Docker cannot choose between {} sets of nodes",
+                        required.len()
+                    );
+                    self.note("constraint-not-possible", &predicate.origin, message);
                 }
             }
         }
@@ -45,7 +48,8 @@ impl Writer<'_> {
                 constraints.push(format!("node.platform.arch == {}", machine(architecture)));
             }
             if let Some(variant) = parts.next() {
-                let message = format!("the variant `{variant}` of the platform of `{key}` has no constraint");
+                let message =
+                    format!("the variant `{variant}` of the platform of `{key}` has no constraint");
                 self.note("platform-variant", &platform.origin, message);
             }
         }
@@ -65,30 +69,50 @@ impl Writer<'_> {
                 }
                 NodeAttribute::Hostname if !strict => {}
                 _ => {
-                    let message = format!("`{key}` cannot be spread over `{}`", attribute_name(attribute));
-                    self.note("spread-not-possible", origin, message);
+                    let message = format!(
+                        "`{key}` cannot be spread over `{}`",
+                        attribute_name(attribute)
+                    );
+                    self.note("spread-constraints", origin, message);
                     continue;
                 }
             }
             if strict && site.is_main() {
                 let message = format!("`{key}` is spread as well as possible, without a bound");
-                self.note("spread-without-bound", origin, message);
+                self.note("spread-constraints", origin, message);
             }
         }
         let mut map = Map::new();
         put_list(&mut map, "constraints", unique(constraints));
         put_list(&mut map, "preferences", preferences);
-        put_some(&mut map, "max_replicas_per_node", max_per_node.as_ref().map(|m| m.value));
-        if !map.is_empty() && !swarm && self.from_kubernetes() && site.is_main() && site.is_first() {
-            let origin = required.first().and_then(|all| all.first()).map(|p| &p.origin);
-            let origin = origin.or(spread.first().map(|s| &s.origin)).or(max_per_node.as_ref().map(|m| &m.origin));
-            let message = format!("`docker compose` runs `{key}` on its one host, whatever its placement says");
-            self.note("placement-without-effect", origin.unwrap_or(&site.unit.origin), message);
+        put_some(
+            &mut map,
+            "max_replicas_per_node",
+            max_per_node.as_ref().map(|m| m.value),
+        );
+        if !map.is_empty() && !swarm && self.from_kubernetes() && site.is_main() && site.is_first()
+        {
+            let origin = required
+                .first()
+                .and_then(|all| all.first())
+                .map(|p| &p.origin);
+            let origin = origin
+                .or(spread.first().map(|s| &s.origin))
+                .or(max_per_node.as_ref().map(|m| &m.origin));
+            let message = format!(
+                "`docker compose` runs `{key}` on its one host, whatever its placement says"
+            );
+            self.note("single-host", origin.unwrap_or(&site.unit.origin), message);
         }
         put_map(deploy, "placement", map);
     }
 
-    fn constraint(&mut self, site: &Site<'_>, predicate: &Predicate, constraints: &mut Vec<String>) {
+    fn constraint(
+        &mut self,
+        site: &Site<'_>,
+        predicate: &Predicate,
+        constraints: &mut Vec<String>,
+    ) {
         let Predicate {
             attribute,
             operator,
@@ -100,13 +124,18 @@ impl Writer<'_> {
         let role = *attribute == NodeAttribute::Role;
         let word = |value: &str| match attribute {
             NodeAttribute::Architecture => machine(value).to_owned(),
-            NodeAttribute::Role if matches!(value, "control-plane" | "master") => "manager".to_owned(),
+            NodeAttribute::Role if matches!(value, "control-plane" | "master") => {
+                "manager".to_owned()
+            }
             _ => value.to_owned(),
         };
         let written = match (operator, values.as_slice()) {
             (Operator::In, [value]) if usable(value) => vec![format!("{name} == {}", word(value))],
             (Operator::NotIn, values) if !values.is_empty() && values.iter().all(|v| usable(v)) => {
-                values.iter().map(|value| format!("{name} != {}", word(value))).collect()
+                values
+                    .iter()
+                    .map(|value| format!("{name} != {}", word(value)))
+                    .collect()
             }
             (Operator::Exists, _) if role => vec![format!("{name} == manager")],
             (Operator::DoesNotExist, _) if role => vec![format!("{name} == worker")],
@@ -120,21 +149,33 @@ impl Writer<'_> {
                         Operator::GreaterThan => "is greater than",
                         Operator::LessThan => "is less than",
                     };
-                    let message = format!("`{key}` cannot ask that `{name}` {verb} {}", values.join(", "));
-                    self.note("constraint-not-possible", origin, message.trim_end().to_owned());
+                    let message = format!(
+                        "`{key}` cannot ask that `{name}` {verb} {}",
+                        values.join(", ")
+                    );
+                    self.note(
+                        "constraint-not-possible",
+                        origin,
+                        message.trim_end().to_owned(),
+                    );
                 }
                 return;
             }
         };
-        if let (NodeAttribute::Label(label), true, true) = (attribute, self.from_kubernetes() && self.is_swarm(), site.is_main())
-        {
+        if let (NodeAttribute::Label(label), true, true) = (
+            attribute,
+            self.from_kubernetes() && self.is_swarm(),
+            site.is_main(),
+        ) {
             let plain = name.strip_prefix("node.labels.").unwrap_or(&name);
             let message = if plain == label {
                 format!("the nodes for `{key}` need the label `{label}` in the swarm, too")
             } else {
-                format!("the nodes for `{key}` need the label `{plain}`, for a constraint cannot name `{label}`")
+                format!(
+                    "the nodes for `{key}` need the label `{plain}`, for a constraint cannot name `{label}`"
+                )
             };
-            self.note("node-label-needed", origin, message);
+            self.note("node-selection", origin, message);
         }
         constraints.extend(written);
     }
@@ -146,7 +187,13 @@ fn attribute_name(attribute: &NodeAttribute) -> String {
     let label = |label: &str| -> String {
         label
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '.' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                    c
+                } else {
+                    '.'
+                }
+            })
             .collect()
     };
     match attribute {
@@ -175,9 +222,9 @@ fn machine(architecture: &str) -> &str {
 /// Whether a constraint may have this value (swarmkit `manager/constraint`).
 fn usable(value: &str) -> bool {
     !value.is_empty()
-        && value
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":-_.*()?+[]\\^$|/".contains(c))
+        && value.chars().all(|c| {
+            c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":-_.*()?+[]\\^$|/".contains(c)
+        })
 }
 
 #[cfg(test)]
@@ -187,7 +234,10 @@ mod tests {
     #[test]
     fn labels_in_constraints() {
         let zone = NodeAttribute::Label("topology.kubernetes.io/zone".to_owned());
-        assert_eq!(attribute_name(&zone), "node.labels.topology.kubernetes.io.zone");
+        assert_eq!(
+            attribute_name(&zone),
+            "node.labels.topology.kubernetes.io.zone"
+        );
         assert!(usable("eu-west-1"));
         assert!(!usable(""));
         assert!(!usable("a,b"));

@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::keys::{Keys, SWARM_SERVICE_MAX, legal, swarm_service};
 use crate::finding::{Code, Findings};
 use crate::orchestration::compose::{ComposeOptions, ComposeTarget};
-use crate::orchestration::model::{Application, Container, Controller, Dialect, NameKind, Role, Unit, UnitKind};
+use crate::orchestration::model::{
+    Application, Container, Controller, Dialect, NameKind, Role, Unit, UnitKind,
+};
 use crate::orchestration::names::SERVICES;
 
 /// All units with the keys of their services.
@@ -42,19 +44,33 @@ pub(super) struct Instance {
 
 impl Plan {
     /// Gives each container of each unit its key.
-    pub(super) fn new(app: &Application, options: &ComposeOptions, findings: &mut Findings) -> Self {
+    pub(super) fn new(
+        app: &Application,
+        options: &ComposeOptions,
+        findings: &mut Findings,
+    ) -> Self {
         let swarm = options.target == ComposeTarget::Swarm;
         let kubernetes = app.dialect == Dialect::Kubernetes;
         let room = SWARM_SERVICE_MAX
             .saturating_sub(app.name.as_ref().map_or(0, |name| name.value.len() + 1))
             .max(16);
-        let key_of = |name: &str| if swarm { swarm_service(name, room) } else { legal(name) };
+        let key_of = |name: &str| {
+            if swarm {
+                swarm_service(name, room)
+            } else {
+                legal(name)
+            }
+        };
 
         // Workload names are no DNS names in Kubernetes, service keys are: a key must not answer for a Service that
         // leads somewhere else.
         let mut reached: HashMap<&str, HashSet<&str>> = HashMap::new();
         if kubernetes {
-            for name in app.names.iter().filter(|name| name.kind == NameKind::Service) {
+            for name in app
+                .names
+                .iter()
+                .filter(|name| name.kind == NameKind::Service)
+            {
                 reached
                     .entry(name.name.value.as_str())
                     .or_default()
@@ -65,7 +81,11 @@ impl Plan {
         let mut keys = Keys::default();
         let mut plan = Self::default();
         for (index, unit) in app.units.iter().enumerate() {
-            let main = unit.containers.iter().position(|c| c.role == Role::Main).unwrap_or(0);
+            let main = unit
+                .containers
+                .iter()
+                .position(|c| c.role == Role::Main)
+                .unwrap_or(0);
             let name = unit.name.value.as_str();
             let foreign = reached.get(name).is_some_and(|units| !units.contains(name));
             let namespace = unit.namespace.as_ref().map(|n| n.value.as_str());
@@ -129,7 +149,10 @@ impl Plan {
                     };
                     let key = keys.give(&wanted);
                     if Some(&key) != wanted.first() {
-                        let message = format!("container `{own}` of `{}` is written as service `{key}`", unit.name.value);
+                        let message = format!(
+                            "container `{own}` of `{}` is written as service `{key}`",
+                            unit.name.value
+                        );
                         findings.add(Code("service-renamed"), &container.name.origin, message);
                     }
                     instance.keys.push(key);
@@ -157,7 +180,9 @@ impl Plan {
             .map(|unit| {
                 let namespace = unit.namespace.as_ref().map(|n| n.value.as_str());
                 let targets = unit.dependencies.iter();
-                targets.flat_map(|d| self.find(app, &d.unit.value, namespace)).collect()
+                targets
+                    .flat_map(|d| self.find(app, &d.unit.value, namespace))
+                    .collect()
             })
             .collect();
         let mut broken = HashSet::new();
@@ -192,7 +217,12 @@ impl Plan {
     }
 
     /// The units of that name, as far as the namespaces allow it.
-    pub(super) fn find(&self, app: &Application, name: &str, namespace: Option<&str>) -> Vec<usize> {
+    pub(super) fn find(
+        &self,
+        app: &Application,
+        name: &str,
+        namespace: Option<&str>,
+    ) -> Vec<usize> {
         let Some(found) = self.by_name.get(name) else {
             return Vec::new();
         };
@@ -200,7 +230,10 @@ impl Plan {
             .iter()
             .copied()
             .filter(|index| {
-                let own = app.units.get(*index).and_then(|unit| unit.namespace.as_ref());
+                let own = app
+                    .units
+                    .get(*index)
+                    .and_then(|unit| unit.namespace.as_ref());
                 match (own, namespace) {
                     (Some(own), Some(namespace)) => own.value == namespace,
                     _ => true,
@@ -213,7 +246,9 @@ impl Plan {
 impl UnitPlan {
     /// Key of the main container's service in the first instance.
     pub(super) fn key(&self) -> &str {
-        self.instances.first().map_or("", |instance| instance.key(self.main))
+        self.instances
+            .first()
+            .map_or("", |instance| instance.key(self.main))
     }
 }
 
@@ -239,7 +274,8 @@ fn ordinals(unit: &Unit, options: &ComposeOptions) -> Option<std::ops::Range<u32
 
 /// Whether the containers of a unit were Compose services once.
 fn is_marked(unit: &Unit) -> bool {
-    unit.instance_metadata.annotations.contains_key(SERVICES) || unit.metadata.annotations.contains_key(SERVICES)
+    unit.instance_metadata.annotations.contains_key(SERVICES)
+        || unit.metadata.annotations.contains_key(SERVICES)
 }
 
 /// The profile of what does not start by itself.
@@ -268,5 +304,8 @@ pub(super) fn kind_word(kind: &UnitKind) -> &'static str {
 
 /// Whether a container runs beside others for the whole life of the unit.
 pub(super) fn runs_on(container: &Container) -> bool {
-    matches!(container.role, Role::Main | Role::Sidecar | Role::NativeSidecar)
+    matches!(
+        container.role,
+        Role::Main | Role::Sidecar | Role::NativeSidecar
+    )
 }

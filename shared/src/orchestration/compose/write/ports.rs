@@ -25,12 +25,19 @@ struct Claim {
 
 impl Published {
     /// Claims a port; gives the service that has it already.
-    fn claim(&mut self, port: u16, protocol: Protocol, claim: Claim, swarm: bool) -> Option<String> {
+    fn claim(
+        &mut self,
+        port: u16,
+        protocol: Protocol,
+        claim: Claim,
+        swarm: bool,
+    ) -> Option<String> {
         let all = |address: &str| address.is_empty() || address == "0.0.0.0" || address == "::";
         let claims = self.0.entry((port, protocol)).or_default();
         let clash = claims.iter().find(|other| {
             let same = other.service == claim.service && other.target == claim.target;
-            let meets = other.address == claim.address || all(&other.address) || all(&claim.address);
+            let meets =
+                other.address == claim.address || all(&other.address) || all(&claim.address);
             // In a swarm, two services may bind the same port of different nodes.
             let apart = swarm && other.host && claim.host;
             !same && meets && !apart
@@ -54,9 +61,14 @@ impl<'a> Writer<'a> {
         let mut listed = Vec::new();
         let mut exposed = Vec::new();
         let mut seen = HashSet::new();
-        let containers = site.unit.containers.iter().enumerate().filter(|(at, container)| {
-            runs_on(container) && (*at == site.at || (site.is_main() && !self.is_swarm()))
-        });
+        let containers = site
+            .unit
+            .containers
+            .iter()
+            .enumerate()
+            .filter(|(at, container)| {
+                runs_on(container) && (*at == site.at || (site.is_main() && !self.is_swarm()))
+            });
         let containers: Vec<_> = containers.map(|(_, container)| container).collect();
         for port in containers.iter().flat_map(|container| &container.ports) {
             let Port {
@@ -76,16 +88,28 @@ impl<'a> Writer<'a> {
                     None | Some(Protocol::Tcp) => String::new(),
                     Some(other) => format!("/{}", other.as_str()),
                 };
-                let label = name.as_ref().map(|n| format!(" ({})", n.value)).unwrap_or_default();
-                let speaks = app_protocol.as_ref().map(|a| format!(", {}", a.value)).unwrap_or_default();
+                let label = name
+                    .as_ref()
+                    .map(|n| format!(" ({})", n.value))
+                    .unwrap_or_default();
+                let speaks = app_protocol
+                    .as_ref()
+                    .map(|a| format!(", {}", a.value))
+                    .unwrap_or_default();
                 if self.is_swarm() {
-                    let message = format!("port {target}{suffix}{label}{speaks} of `{}` is reachable without being listed", site.key());
-                    self.note("port-not-listed", origin, message);
+                    let message = format!(
+                        "port {target}{suffix}{label}{speaks} of `{}` is reachable without being listed",
+                        site.key()
+                    );
+                    self.note("names-of-ports", origin, message);
                 } else {
                     exposed.push(format!("{target}{suffix}"));
                     if name.is_some() || app_protocol.is_some() {
-                        let message = format!("port {target}{suffix} of `{}` loses its name{label}{speaks}", site.key());
-                        self.note("port-name-not-kept", origin, message);
+                        let message = format!(
+                            "port {target}{suffix} of `{}` loses its name{label}{speaks}",
+                            site.key()
+                        );
+                        self.note("names-of-ports", origin, message);
                     }
                 }
                 continue;
@@ -104,22 +128,38 @@ impl<'a> Writer<'a> {
 
     fn note_port_without_network(&mut self, site: &Site<'a>, port: &Port, host: bool) {
         for publication in &port.published {
-            let same = publication.port.is_none_or(|p| p.is_one() && p.first == port.target);
+            let same = publication
+                .port
+                .is_none_or(|p| p.is_one() && p.first == port.target);
             if host && same {
                 continue;
             }
-            let outside = publication.port.map_or_else(|| "a port".to_owned(), |p| format!("port {p}"));
+            let outside = publication
+                .port
+                .map_or_else(|| "a port".to_owned(), |p| format!("port {p}"));
             let message = if host {
-                format!("`{}` uses the host's network: it answers on port {} and not on {outside}", site.key(), port.target)
+                format!(
+                    "`{}` uses the host's network: it answers on port {} and not on {outside}",
+                    site.key(),
+                    port.target
+                )
             } else {
-                format!("`{}` has no network: {outside} is not published", site.key())
+                format!(
+                    "`{}` has no network: {outside} is not published",
+                    site.key()
+                )
             };
             self.note("port-without-network", &publication.origin, message);
         }
     }
 
     /// One published port in long form.
-    fn publication(&mut self, site: &Site<'a>, port: &Port, publication: &Publication) -> Option<Map> {
+    fn publication(
+        &mut self,
+        site: &Site<'a>,
+        port: &Port,
+        publication: &Publication,
+    ) -> Option<Map> {
         let Publication {
             port: outside,
             host_ip,
@@ -130,19 +170,29 @@ impl<'a> Writer<'a> {
         let swarm = self.is_swarm();
         let key = site.key();
         if !site.is_first() {
-            let message = format!("only the first instance of `{}` publishes port {}", site.unit.name.value, port.target);
+            let message = format!(
+                "only the first instance of `{}` publishes port {}",
+                site.unit.name.value, port.target
+            );
             self.note("published-by-first-instance", origin, message);
             return None;
         }
         let mut map = Map::new();
         if !swarm {
-            put_some(&mut map, "name", port.name.as_ref().map(|n| n.value.clone()));
+            put_some(
+                &mut map,
+                "name",
+                port.name.as_ref().map(|n| n.value.clone()),
+            );
         }
         put(&mut map, "target", port.target);
         if let Some(outside) = outside {
             if swarm {
                 if !outside.is_one() {
-                    let message = format!("a stack publishes `{key}` on port {} instead of one of {outside}", outside.first);
+                    let message = format!(
+                        "a stack publishes `{key}` on port {} instead of one of {outside}",
+                        outside.first
+                    );
                     self.note("port-range-not-in-stack", origin, message);
                 }
                 put(&mut map, "published", outside.first);
@@ -152,17 +202,27 @@ impl<'a> Writer<'a> {
         }
         if let Some(address) = host_ip {
             if swarm {
-                let message = format!("port {} of `{key}` is open on every address, not only on {}", port.target, address.value);
-                self.note("host-address-not-in-stack", &address.origin, message);
+                let message = format!(
+                    "port {} of `{key}` is open on every address, not only on {}",
+                    port.target, address.value
+                );
+                self.note("host-address-in-swarm", &address.origin, message);
             } else {
                 put(&mut map, "host_ip", address.value.clone());
             }
         }
-        put_some(&mut map, "protocol", port.protocol.as_ref().map(|p| p.value.as_str()));
+        put_some(
+            &mut map,
+            "protocol",
+            port.protocol.as_ref().map(|p| p.value.as_str()),
+        );
         if let Some(spoken) = &port.app_protocol {
             if swarm {
-                let message = format!("what port {} of `{key}` speaks ({}) has no key in a stack", port.target, spoken.value);
-                self.note("port-name-not-kept", &spoken.origin, message);
+                let message = format!(
+                    "what port {} of `{key}` speaks ({}) has no key in a stack",
+                    port.target, spoken.value
+                );
+                self.note("names-of-ports", &spoken.origin, message);
             } else {
                 put(&mut map, "app_protocol", spoken.value.clone());
             }
@@ -171,15 +231,32 @@ impl<'a> Writer<'a> {
         match mode {
             PublishMode::Host => host = true,
             PublishMode::LoadBalancer(Some(node)) => {
-                let message = format!("the node port {node} beside the load balancer of `{key}` is not published");
-                self.note("node-port-of-load-balancer", origin, message);
+                let message = format!(
+                    "the node port {node} beside the load balancer of `{key}` is not published"
+                );
+                self.note("load-balancer-detail", origin, message);
             }
             PublishMode::Ingress | PublishMode::NodePort | PublishMode::LoadBalancer(None) => {}
         }
-        let instances = self.reach.get(site.index).and_then(|r| r.endpoint) == Some(Endpoint::Instances);
+        if let PublishMode::LoadBalancer(_) = mode
+            && self.from_kubernetes()
+        {
+            let outside = outside.map_or_else(|| "a port".to_owned(), |o| format!("port {o}"));
+            let place = if swarm { "each node" } else { "the host" };
+            self.note(
+                "way-in",
+                origin,
+                format!("`{key}` is reached on {outside} of {place} instead of a load balancer"),
+            );
+        }
+        let instances =
+            self.reach.get(site.index).and_then(|r| r.endpoint) == Some(Endpoint::Instances);
         if swarm && instances && !host {
             host = true;
-            let message = format!("port {} of `{key}` is published on the nodes of its tasks only", port.target);
+            let message = format!(
+                "port {} of `{key}` is published on the nodes of its tasks only",
+                port.target
+            );
             self.note("headless-port-by-node", origin, message);
         }
         if host {
@@ -187,17 +264,26 @@ impl<'a> Writer<'a> {
         }
         if let Some(outside) = outside.filter(|o| o.is_one() && o.first > 0) {
             let claim = Claim {
-                address: host_ip.as_ref().map(|h| h.value.clone()).unwrap_or_default(),
+                address: host_ip
+                    .as_ref()
+                    .map(|h| h.value.clone())
+                    .unwrap_or_default(),
                 service: key.to_owned(),
                 target: port.target,
                 host,
             };
-            if let Some(other) = self.published.claim(outside.first, port.transport(), claim, swarm) {
+            if let Some(other) = self
+                .published
+                .claim(outside.first, port.transport(), claim, swarm)
+            {
                 let message = format!("port {outside} is published by both `{other}` and `{key}`");
                 self.note("published-port-clash", origin, message);
             }
             if !swarm && site.replicas() > 1 {
-                let message = format!("the {} instances of `{key}` cannot all have port {outside} of the host", site.replicas());
+                let message = format!(
+                    "the {} instances of `{key}` cannot all have port {outside} of the host",
+                    site.replicas()
+                );
                 self.note("published-port-of-replicas", origin, message);
             }
         }

@@ -28,7 +28,9 @@ impl Writer<'_> {
         let policy = match &site.unit.kind {
             UnitKind::Job(job) => Some(job_policy(site.unit.restart.as_ref(), job)),
             UnitKind::Cron(cron) => Some(job_policy(site.unit.restart.as_ref(), &cron.job)),
-            UnitKind::Service(_) | UnitKind::Daemon | UnitKind::Stateful(_) | UnitKind::Bare => None,
+            UnitKind::Service(_) | UnitKind::Daemon | UnitKind::Stateful(_) | UnitKind::Bare => {
+                None
+            }
         };
         let policy = policy.unwrap_or_else(|| Policy::of(site.unit.restart.as_ref()));
         let Some(condition) = policy.condition.or_else(|| self.silent_condition()) else {
@@ -51,11 +53,20 @@ impl Writer<'_> {
                 (RestartCondition::Never, _) => "no".to_owned(),
             };
             put(service, "restart", word);
-            if let (RestartCondition::Always | RestartCondition::UnlessStopped, Some(attempts)) = (condition, policy.attempts) {
-                let origin = site.unit.restart.as_ref().and_then(|r| r.max_attempts.as_ref());
+            if let (RestartCondition::Always | RestartCondition::UnlessStopped, Some(attempts)) =
+                (condition, policy.attempts)
+            {
+                let origin = site
+                    .unit
+                    .restart
+                    .as_ref()
+                    .and_then(|r| r.max_attempts.as_ref());
                 let origin = origin.map_or(&site.unit.origin, |a| &a.origin);
-                let message = format!("`{}` is restarted without end, not {attempts} times at most", site.key());
-                self.note("restart-attempts", origin, message);
+                let message = format!(
+                    "`{}` is restarted without end, not {attempts} times at most",
+                    site.key()
+                );
+                self.note("restart-without-end", origin, message);
             }
         }
     }
@@ -123,7 +134,11 @@ impl Policy {
 /// Kubernetes starts a Job's Pod again until it succeeds, whether in place (`OnFailure`) or anew (`Never`).
 fn job_policy(restart: Option<&Restart>, job: &JobSettings) -> Policy {
     let mut policy = Policy::of(restart);
-    let limit = job.backoff_limit.as_ref().map(|l| l.value).or(policy.attempts);
+    let limit = job
+        .backoff_limit
+        .as_ref()
+        .map(|l| l.value)
+        .or(policy.attempts);
     match limit.unwrap_or(BACKOFF_LIMIT) {
         0 => policy.condition = Some(RestartCondition::Never),
         limit => {

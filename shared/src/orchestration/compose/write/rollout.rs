@@ -32,10 +32,13 @@ impl Writer<'_> {
         if site.is_main() {
             if let Some(history) = history {
                 let message = format!("Docker keeps no {} old versions of `{key}`", history.value);
-                self.note("rollout-history", &history.origin, message);
+                self.note("revision-history", &history.origin, message);
             }
             if let Some(partition) = partition.as_ref().filter(|p| p.value > 0) {
-                let message = format!("all instances of `{key}` are replaced, not only those from {} on", partition.value);
+                let message = format!(
+                    "all instances of `{key}` are replaced, not only those from {} on",
+                    partition.value
+                );
                 self.note("rollout-partition", &partition.origin, message);
             }
         }
@@ -44,12 +47,22 @@ impl Writer<'_> {
             return;
         }
         let kind = strategy.as_ref().map(|s| s.value);
-        if let Some(strategy) = strategy.as_ref().filter(|s| s.value == RolloutStrategy::OnDelete && site.is_main()) {
-            let message = format!("`{key}` is replaced at the next deployment, not when a person deletes its instances");
-            self.note("rollout-on-delete", &strategy.origin, message);
+        if let Some(strategy) = strategy
+            .as_ref()
+            .filter(|s| s.value == RolloutStrategy::OnDelete && site.is_main())
+        {
+            let message = format!(
+                "`{key}` is replaced at the next deployment, not when a person deletes its instances"
+            );
+            self.note("rollout-amounts", &strategy.origin, message);
         }
-        let deployment = matches!(site.unit.kind, UnitKind::Service(Some(Controller::Deployment)));
-        let fill = self.from_kubernetes() && deployment && (swarm || max_unavailable.is_some() || max_surge.is_some());
+        let deployment = matches!(
+            site.unit.kind,
+            UnitKind::Service(Some(Controller::Deployment))
+        );
+        let fill = self.from_kubernetes()
+            && deployment
+            && (swarm || max_unavailable.is_some() || max_surge.is_some());
         let silent = fill.then_some(DEPLOYMENT_SHARE);
         let unavailable = max_unavailable.as_ref().map(|a| a.value).or(silent);
         let surge = max_surge.as_ref().map(|a| a.value).or(silent);
@@ -70,12 +83,18 @@ impl Writer<'_> {
                         && fewer != Parallel::Some(0)
                         && site.is_main()
                     {
-                        let message = format!("`{key}` starts new instances before it stops old ones; none is missing meanwhile");
-                        self.note("rollout-one-order", &given.origin, message);
+                        let message = format!(
+                            "`{key}` starts new instances before it stops old ones; none is missing meanwhile"
+                        );
+                        self.note("rollout-amounts", &given.origin, message);
                     }
                 }
                 (more, Some(fewer)) => {
-                    put(&mut map, "parallelism", fewer.number().max(u32::from(fewer != Parallel::All)));
+                    put(
+                        &mut map,
+                        "parallelism",
+                        fewer.number().max(u32::from(fewer != Parallel::All)),
+                    );
                     if more.is_some() {
                         put(&mut map, "order", "stop-first");
                     }
@@ -84,14 +103,43 @@ impl Writer<'_> {
                 (None, None) => {}
             }
         }
-        put_some(&mut map, "delay", delay.as_ref().map(|d| duration_to_compose(d.value)));
-        put_some(&mut map, "monitor", monitor.as_ref().map(|m| duration_to_compose(m.value)));
-        put_some(&mut map, "failure_action", failure_action.as_ref().map(|f| f.value.clone()));
-        put_some(&mut map, "max_failure_ratio", max_failure_ratio.as_ref().map(|r| r.value));
-        if !map.is_empty() && !swarm && self.from_kubernetes() && site.is_main() && site.is_first() {
-            let message = format!("`docker compose up` replaces all instances of `{key}`, whatever its rollout says");
+        put_some(
+            &mut map,
+            "delay",
+            delay.as_ref().map(|d| duration_to_compose(d.value)),
+        );
+        put_some(
+            &mut map,
+            "monitor",
+            monitor.as_ref().map(|m| duration_to_compose(m.value)),
+        );
+        if let Some(timing) = delay
+            .as_ref()
+            .or(monitor.as_ref())
+            .filter(|_| swarm && self.from_kubernetes() && site.is_main())
+        {
+            let message = format!(
+                "Swarm pauses between two replacements of `{key}` instead of watching each for a while"
+            );
+            self.note("rollout-timing", &timing.origin, message);
+        }
+        put_some(
+            &mut map,
+            "failure_action",
+            failure_action.as_ref().map(|f| f.value.clone()),
+        );
+        put_some(
+            &mut map,
+            "max_failure_ratio",
+            max_failure_ratio.as_ref().map(|r| r.value),
+        );
+        if !map.is_empty() && !swarm && self.from_kubernetes() && site.is_main() && site.is_first()
+        {
+            let message = format!(
+                "`docker compose up` replaces all instances of `{key}`, whatever its rollout says"
+            );
             let origin = strategy.as_ref().map_or(&site.unit.origin, |s| &s.origin);
-            self.note("rollout-without-effect", origin, message);
+            self.note("rollout-of-compose", origin, message);
         }
         put_map(deploy, "update_config", map);
     }
@@ -123,7 +171,11 @@ fn count(amount: Amount, replicas: u32, up: bool) -> Parallel {
         Amount::Percent(percent) if percent >= 100 => Parallel::All,
         Amount::Percent(percent) => {
             let product = u64::from(replicas).saturating_mul(u64::from(percent));
-            let number = if up { product.div_ceil(100) } else { product / 100 };
+            let number = if up {
+                product.div_ceil(100)
+            } else {
+                product / 100
+            };
             Parallel::Some(u32::try_from(number).unwrap_or(u32::MAX))
         }
     }
@@ -143,7 +195,11 @@ mod tests {
             (100, 3, false, Parallel::All),
             (0, 3, true, Parallel::Some(0)),
         ] {
-            assert_eq!(count(Amount::Percent(percent), replicas, up), expected, "{percent} % of {replicas}");
+            assert_eq!(
+                count(Amount::Percent(percent), replicas, up),
+                expected,
+                "{percent} % of {replicas}"
+            );
         }
     }
 }

@@ -27,13 +27,21 @@ impl Writer<'_> {
                 (false, value) => put(service, "privileged", value),
                 (true, true) => {
                     let message = format!("`{key}` is not privileged in a stack");
-                    self.note("privileged-not-in-stack", &privileged.origin, message);
+                    self.note("privileges-in-swarm", &privileged.origin, message);
                 }
                 (true, false) => {}
             }
         }
-        put_list(service, "cap_add", unique(add.iter().map(|c| c.value.clone())));
-        put_list(service, "cap_drop", unique(drop.iter().map(|c| c.value.clone())));
+        put_list(
+            service,
+            "cap_add",
+            unique(add.iter().map(|c| c.value.clone())),
+        );
+        put_list(
+            service,
+            "cap_drop",
+            unique(drop.iter().map(|c| c.value.clone())),
+        );
         put_some(service, "read_only", flag(read_only_root.as_ref()));
 
         let mut options: Vec<(String, &Origin)> = Vec::new();
@@ -48,8 +56,11 @@ impl Writer<'_> {
                 continue;
             };
             if profile.value != "unconfined" && !swarm && self.from_kubernetes() {
-                let message = format!("the {name} profile `{}` of `{key}` has to be on the Docker host", profile.value);
-                self.note("profile-of-the-host", &profile.origin, message);
+                let message = format!(
+                    "the {name} profile `{}` of `{key}` has to be on the Docker host",
+                    profile.value
+                );
+                self.note("security-profiles", &profile.origin, message);
             }
             options.push((format!("{name}={}", profile.value), &profile.origin));
         }
@@ -63,14 +74,18 @@ impl Writer<'_> {
         if swarm {
             for (option, origin) in options {
                 let message = format!("`{option}` of `{key}` has no effect in a stack");
-                self.note("security-option-not-in-stack", origin, message);
+                self.note("security-in-swarm", origin, message);
             }
         } else {
-            put_list(service, "security_opt", unique(options.into_iter().map(|(option, _)| option)));
+            put_list(
+                service,
+                "security_opt",
+                unique(options.into_iter().map(|(option, _)| option)),
+            );
         }
         if let Some(check) = run_as_non_root.as_ref().filter(|c| c.value) {
             let message = format!("nothing refuses to run `{key}` as root");
-            self.note("non-root-unchecked", &check.origin, message);
+            self.note("non-root-check", &check.origin, message);
         }
     }
 }

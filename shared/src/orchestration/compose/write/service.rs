@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::document::{Map, put, put_list, put_map};
 use super::plan::{Instance, UnitPlan, runs_on};
 use super::writer::Writer;
-use crate::orchestration::model::{Container, Dependency, DependencyCondition, Role, Unit, UnitKind};
+use crate::orchestration::model::{
+    Container, Dependency, DependencyCondition, Role, Unit, UnitKind,
+};
 
 /// Where the writer is: one container of one instance of one unit.
 #[derive(Clone, Copy)]
@@ -42,7 +44,10 @@ impl<'a> Site<'a> {
 
     /// Whether this is the only or the first instance.
     pub(super) fn is_first(&self) -> bool {
-        self.planned.instances.first().is_none_or(|first| first.ordinal == self.instance.ordinal)
+        self.planned
+            .instances
+            .first()
+            .is_none_or(|first| first.ordinal == self.instance.ordinal)
     }
 
     /// Kubernetes namespace of the unit.
@@ -85,7 +90,11 @@ impl<'a> Writer<'a> {
             origin,
         } = unit;
         if containers.is_empty() {
-            self.note("unit-without-container", origin, format!("`{}` has no container", name.value));
+            self.note(
+                "no-container",
+                origin,
+                format!("`{}` has no container", name.value),
+            );
             return;
         }
         self.report_unit(unit, planned);
@@ -142,7 +151,11 @@ impl<'a> Writer<'a> {
 
     /// What it means that a container of a Pod becomes a service of its own.
     fn note_role(&mut self, site: &Site<'a>) {
-        let (unit, own, key) = (&site.unit.name.value, &site.container.name.value, site.key());
+        let (unit, own, key) = (
+            &site.unit.name.value,
+            &site.container.name.value,
+            site.key(),
+        );
         let origin = &site.container.name.origin;
         let swarm = self.is_swarm();
         match site.container.role {
@@ -151,24 +164,32 @@ impl<'a> Writer<'a> {
                 let message = format!(
                     "`{own}` and the main container of `{unit}` become two services: they share neither localhost nor a node"
                 );
-                self.note("sidecar-apart", origin, message);
+                self.note("init-containers-in-swarm", origin, message);
             }
             Role::NativeSidecar => {
-                let message = format!("`{own}` starts after the main container of `{unit}` instead of before it");
+                let message = format!(
+                    "`{own}` starts after the main container of `{unit}` instead of before it"
+                );
                 self.note("native-sidecar-order", origin, message);
             }
             Role::Main | Role::Sidecar => {}
             Role::Init | Role::PreStart if swarm => {
-                let message = format!("`{own}` becomes the job `{key}`, and `{unit}` does not wait for it");
-                self.note("init-container-apart", origin, message);
+                let message =
+                    format!("`{own}` becomes the job `{key}`, and `{unit}` does not wait for it");
+                self.note("init-containers-in-swarm", origin, message);
             }
             Role::Init | Role::PreStart => {
-                let message = format!("`{own}` becomes service `{key}`, which runs once before `{unit}` at each `docker compose up`");
+                let message = format!(
+                    "`{own}` becomes service `{key}`, which runs once before `{unit}` at each `docker compose up`"
+                );
                 self.note("init-container-as-service", origin, message);
             }
         }
         if self.joins(site) && site.replicas() > 1 && site.is_first() {
-            let message = format!("`{key}` joins the first of {} instances of `{unit}` only", site.replicas());
+            let message = format!(
+                "`{key}` joins the first of {} instances of `{unit}` only",
+                site.replicas()
+            );
             self.note("sidecar-of-one-instance", origin, message);
         }
     }
@@ -177,7 +198,10 @@ impl<'a> Writer<'a> {
         if self.is_swarm() {
             if site.is_main() && site.is_first() {
                 for dependency in &site.unit.dependencies {
-                    let message = format!("`{}` does not wait for `{}`", site.unit.name.value, dependency.unit.value);
+                    let message = format!(
+                        "`{}` does not wait for `{}`",
+                        site.unit.name.value, dependency.unit.value
+                    );
                     self.note("start-order-lost", &dependency.unit.origin, message);
                 }
             }
@@ -187,7 +211,11 @@ impl<'a> Writer<'a> {
         let starts_early = matches!(site.container.role, Role::Init | Role::PreStart);
         if starts_early || site.is_main() {
             // Init containers run one after the other, and the main container after the last of them.
-            let before = if site.is_main() { site.unit.containers.len() } else { site.at };
+            let before = if site.is_main() {
+                site.unit.containers.len()
+            } else {
+                site.at
+            };
             let previous = site
                 .unit
                 .containers
@@ -214,11 +242,15 @@ impl<'a> Writer<'a> {
 
     /// Unrolled instances start one after the other, unless they may all start at once.
     fn write_previous_instance(&self, site: &Site<'a>, depends: &mut Map) {
-        let UnitKind::Stateful(settings) = &site.unit.kind else { return };
+        let UnitKind::Stateful(settings) = &site.unit.kind else {
+            return;
+        };
         if settings.parallel.as_ref().is_some_and(|p| p.value) {
             return;
         }
-        let Some(ordinal) = site.instance.ordinal else { return };
+        let Some(ordinal) = site.instance.ordinal else {
+            return;
+        };
         let before = site
             .planned
             .instances
@@ -230,8 +262,19 @@ impl<'a> Writer<'a> {
         if let Some(before) = before {
             let healthy = site.unit.main().is_some_and(|main| !main.probes.is_empty());
             let mut entry = Map::new();
-            put(&mut entry, "condition", if healthy { "service_healthy" } else { "service_started" });
-            depends.insert(before.key(site.planned.main).to_owned(), Value::Object(entry));
+            put(
+                &mut entry,
+                "condition",
+                if healthy {
+                    "service_healthy"
+                } else {
+                    "service_started"
+                },
+            );
+            depends.insert(
+                before.key(site.planned.main).to_owned(),
+                Value::Object(entry),
+            );
         }
     }
 
@@ -245,16 +288,24 @@ impl<'a> Writer<'a> {
         } = dependency;
         let found = self.plan.find(self.app, &unit.value, site.namespace());
         if found.is_empty() {
-            let message = format!("`{}` waits for `{}`, which is not there", site.unit.name.value, unit.value);
+            let message = format!(
+                "`{}` waits for `{}`, which is not there",
+                site.unit.name.value, unit.value
+            );
             self.note("dependency-unknown", &unit.origin, message);
             return;
         }
         for index in found {
             let plan = self.plan;
-            let Some(planned) = plan.units.get(index) else { continue };
+            let Some(planned) = plan.units.get(index) else {
+                continue;
+            };
             if plan.broken.contains(&(site.index, index)) {
-                let message = format!("`{}` and `{}` wait for each other", site.unit.name.value, unit.value);
-                self.note("dependency-cycle", &unit.origin, message);
+                let message = format!(
+                    "`{}` and `{}` wait for each other",
+                    site.unit.name.value, unit.value
+                );
+                self.note("mutual-dependency", &unit.origin, message);
                 continue;
             }
             for instance in &planned.instances {
@@ -281,7 +332,9 @@ impl<'a> Writer<'a> {
                 } else if planned.profile.is_some() && site.planned.profile != planned.profile {
                     put(&mut entry, "required", false);
                 }
-                depends.entry(key.to_owned()).or_insert(Value::Object(entry));
+                depends
+                    .entry(key.to_owned())
+                    .or_insert(Value::Object(entry));
             }
         }
     }
@@ -293,21 +346,46 @@ impl<'a> Writer<'a> {
         }
         let own = |key: &str| !key.starts_with(crate::orchestration::names::DOMAIN);
         let mut labels = Map::new();
-        for (key, value) in site.unit.instance_metadata.labels.iter().filter(|(key, _)| own(key)) {
+        for (key, value) in site
+            .unit
+            .instance_metadata
+            .labels
+            .iter()
+            .filter(|(key, _)| own(key))
+        {
             put(&mut labels, key, value.value.clone());
         }
         let mut annotations = Map::new();
-        for (key, value) in site.unit.instance_metadata.annotations.iter().filter(|(key, _)| own(key)) {
-            let home = if self.is_swarm() { &mut labels } else { &mut annotations };
+        for (key, value) in site
+            .unit
+            .instance_metadata
+            .annotations
+            .iter()
+            .filter(|(key, _)| own(key))
+        {
+            let home = if self.is_swarm() {
+                &mut labels
+            } else {
+                &mut annotations
+            };
             put(home, key, value.value.clone());
         }
         let mut deploy_labels = Map::new();
         let metadata = &site.unit.metadata;
-        for (key, value) in metadata.labels.iter().chain(&metadata.annotations).filter(|(key, _)| own(key)) {
+        for (key, value) in metadata
+            .labels
+            .iter()
+            .chain(&metadata.annotations)
+            .filter(|(key, _)| own(key))
+        {
             put(&mut deploy_labels, key, value.value.clone());
         }
         if let Some(routes) = self.route_labels.get(&site.index) {
-            let home = if self.is_swarm() { &mut deploy_labels } else { &mut labels };
+            let home = if self.is_swarm() {
+                &mut deploy_labels
+            } else {
+                &mut labels
+            };
             for (key, value) in routes {
                 put(home, key, value.clone());
             }
@@ -316,7 +394,11 @@ impl<'a> Writer<'a> {
         put_map(service, "annotations", annotations);
         put_map(deploy, "labels", deploy_labels);
         let links: Vec<_> = self.reach.get(site.index).map_or_else(Vec::new, |reach| {
-            reach.links.iter().map(|(key, alias)| Value::String(format!("{key}:{alias}"))).collect()
+            reach
+                .links
+                .iter()
+                .map(|(key, alias)| Value::String(format!("{key}:{alias}")))
+                .collect()
         });
         put_list(service, "links", links);
     }

@@ -45,21 +45,35 @@ impl Writer<'_> {
 
         if site.is_main() {
             let given = hostname.as_ref().map(|h| h.value.clone());
-            put_some(service, "hostname", given.or_else(|| self.instance_hostname(site)));
+            put_some(
+                service,
+                "hostname",
+                given.or_else(|| self.instance_hostname(site)),
+            );
             if let Some(domain) = domain {
                 if swarm {
-                    let message = format!("the domain `{}` of `{key}` has no key in a stack", domain.value);
-                    self.note("domain-not-in-stack", &domain.origin, message);
+                    let message = format!(
+                        "the domain `{}` of `{key}` has no key in a stack",
+                        domain.value
+                    );
+                    self.note("pod-domain", &domain.origin, message);
                 } else {
                     put(service, "domainname", domain.value.clone());
                 }
             }
             let fixed = instance_name.as_ref().map(|n| n.value.clone());
-            let fixed = fixed.or_else(|| self.reach.get(site.index).and_then(|r| r.container_name.clone()));
+            let fixed = fixed.or_else(|| {
+                self.reach
+                    .get(site.index)
+                    .and_then(|r| r.container_name.clone())
+            });
             if let Some(name) = fixed {
-                let origin = instance_name.as_ref().map_or(&site.unit.origin, |n| &n.origin);
+                let origin = instance_name
+                    .as_ref()
+                    .map_or(&site.unit.origin, |n| &n.origin);
                 if swarm || site.replicas() > 1 || site.instance.ordinal.is_some() {
-                    let message = format!("the fixed container name `{name}` of `{key}` is not kept");
+                    let message =
+                        format!("the fixed container name `{name}` of `{key}` is not kept");
                     self.note("container-name-not-kept", origin, message);
                 } else {
                     put(service, "container_name", name);
@@ -72,12 +86,15 @@ impl Writer<'_> {
             match (host.value, swarm) {
                 (true, false) => put(service, "userns_mode", "host"),
                 (true, true) => {
-                    let message = format!("the user namespace of the host for `{key}` has no key in a stack");
-                    self.note("userns-not-in-stack", &host.origin, message);
+                    let message =
+                        format!("the user namespace of the host for `{key}` has no key in a stack");
+                    self.note("namespaces-in-swarm", &host.origin, message);
                 }
                 (false, _) => {
-                    let message = format!("`{key}` gets a user namespace of its own only if the daemon maps users");
-                    self.note("userns-of-the-daemon", &host.origin, message);
+                    let message = format!(
+                        "`{key}` gets a user namespace of its own only if the daemon maps users"
+                    );
+                    self.note("user-namespaces", &host.origin, message);
                 }
             }
         }
@@ -100,13 +117,19 @@ impl Writer<'_> {
         self.write_groups(site, groups, volume_group.as_ref(), service);
         if let Some(runtime) = runtime {
             if swarm {
-                let message = format!("the runtime `{}` of `{key}` has no key in a stack", runtime.value);
-                self.note("runtime-not-in-stack", &runtime.origin, message);
+                let message = format!(
+                    "the runtime `{}` of `{key}` has no key in a stack",
+                    runtime.value
+                );
+                self.note("runtime-in-swarm", &runtime.origin, message);
             } else {
                 put(service, "runtime", runtime.value.clone());
                 if self.from_kubernetes() && site.is_main() {
-                    let message = format!("the Docker daemon has to know a runtime named `{}`", runtime.value);
-                    self.note("runtime-of-the-daemon", &runtime.origin, message);
+                    let message = format!(
+                        "the Docker daemon has to know a runtime named `{}`",
+                        runtime.value
+                    );
+                    self.note("runtime-class", &runtime.origin, message);
                 }
             }
         }
@@ -114,20 +137,44 @@ impl Writer<'_> {
             return;
         }
         for secret in pull_secrets {
-            let message = format!("the registry login of Secret `{}` comes from `docker login`", secret.value);
+            let message = format!(
+                "the registry login of Secret `{}` comes from `docker login`",
+                secret.value
+            );
             self.note("registry-login", &secret.origin, message);
         }
         let unit = &site.unit.name.value;
-        if let Some(account) = service_account {
-            let token = mount_token.as_ref().is_none_or(|m| m.value);
-            let code = if token { "service-account-token" } else { "service-account" };
-            self.note(code, &account.origin, format!("`{unit}` has no service account `{}`", account.value));
-        } else if let Some(token) = mount_token.as_ref().filter(|t| t.value) {
-            self.note("service-account-token", &token.origin, format!("`{unit}` has no token for the Kubernetes API"));
+        let token = mount_token.as_ref();
+        let account_origin = service_account
+            .as_ref()
+            .map(|a| &a.origin)
+            .or(token.map(|t| &t.origin));
+        if let Some(origin) = account_origin {
+            let account = service_account
+                .as_ref()
+                .map_or("default", |a| a.value.as_str());
+            match token.map(|t| t.value) {
+                Some(false) if service_account.is_none() => {}
+                Some(false) => {
+                    self.note(
+                        "service-account-token",
+                        origin,
+                        format!("`{unit}` has no service account `{account}`"),
+                    );
+                }
+                _ => {
+                    let message = format!(
+                        "`{unit}` has no token of service account `{account}` for the Kubernetes API"
+                    );
+                    self.note("service-account-identity", origin, message);
+                }
+            }
         }
         if let Some(links) = service_links.as_ref().filter(|l| l.value) {
-            let message = format!("variables such as `WEB_SERVICE_HOST`, which Kubernetes makes from Services, are not set in `{unit}`");
-            self.note("service-links", &links.origin, message);
+            let message = format!(
+                "variables such as `WEB_SERVICE_HOST`, which Kubernetes makes from Services, are not set in `{unit}`"
+            );
+            self.note("service-variables", &links.origin, message);
         }
     }
 
@@ -171,8 +218,9 @@ impl Writer<'_> {
             };
             match word {
                 Some(word) if swarm => {
-                    let message = format!("the process namespace `{word}` of `{key}` has no key in a stack");
-                    self.note("namespace-not-in-stack", &pid.origin, message);
+                    let message =
+                        format!("the process namespace `{word}` of `{key}` has no key in a stack");
+                    self.note("namespaces-in-swarm", &pid.origin, message);
                 }
                 Some(word) => put(service, "pid", word),
                 // An only container that shares its namespace with the Pod has an init process that reaps.
@@ -180,8 +228,10 @@ impl Writer<'_> {
                     service.entry("init").or_insert(Value::Bool(true));
                 }
                 None if swarm && site.is_main() => {
-                    let message = format!("the containers of `{key}` do not share one process namespace in a stack");
-                    self.note("namespace-not-in-stack", &pid.origin, message);
+                    let message = format!(
+                        "the containers of `{key}` do not share one process namespace in a stack"
+                    );
+                    self.note("namespaces-in-swarm", &pid.origin, message);
                 }
                 None => {}
             }
@@ -206,7 +256,7 @@ impl Writer<'_> {
         };
         if swarm {
             let message = format!("the IPC mode `{word}` of `{key}` has no key in a stack");
-            self.note("namespace-not-in-stack", &ipc.origin, message);
+            self.note("namespaces-in-swarm", &ipc.origin, message);
         } else {
             put(service, "ipc", word);
         }
@@ -220,11 +270,23 @@ impl Writer<'_> {
         options: &[crate::source::Sourced<(String, Option<String>)>],
         service: &mut Map,
     ) {
-        put_list(service, "dns", unique(servers.iter().map(|s| s.value.clone())));
+        put_list(
+            service,
+            "dns",
+            unique(servers.iter().map(|s| s.value.clone())),
+        );
         let mut domains = Vec::new();
         for domain in search {
-            if self.from_kubernetes() && domain.value.trim_end_matches('.').ends_with("cluster.local") {
-                let message = format!("the search domain `{}` belongs to the cluster and is left out", domain.value);
+            if self.from_kubernetes()
+                && domain
+                    .value
+                    .trim_end_matches('.')
+                    .ends_with("cluster.local")
+            {
+                let message = format!(
+                    "the search domain `{}` belongs to the cluster and is left out",
+                    domain.value
+                );
                 self.note("cluster-domain", &domain.origin, message);
             } else {
                 domains.push(domain.value.clone());
@@ -234,18 +296,32 @@ impl Writer<'_> {
         let mut texts = Vec::new();
         for option in options {
             let (name, value) = &option.value;
-            let text = value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}:{value}"));
+            let text = value
+                .as_ref()
+                .map_or_else(|| name.clone(), |value| format!("{name}:{value}"));
             if self.is_swarm() {
-                let message = format!("the resolver option `{text}` of `{}` has no key in a stack", site.key());
-                self.note("dns-option-not-in-stack", &option.origin, message);
+                let message = format!(
+                    "the resolver option `{text}` of `{}` has no key in a stack",
+                    site.key()
+                );
+                self.note("resolver-options-in-swarm", &option.origin, message);
             } else {
                 texts.push(text);
             }
         }
         put_list(service, "dns_opt", unique(texts));
-        if let Some(own) = site.unit.settings.dns_only_own.as_ref().filter(|own| own.value && site.is_main()) {
-            let message = format!("`{}` asks Docker's own name server first, which then asks the given ones", site.key());
-            self.note("dns-through-docker", &own.origin, message);
+        if let Some(own) = site
+            .unit
+            .settings
+            .dns_only_own
+            .as_ref()
+            .filter(|own| own.value && site.is_main())
+        {
+            let message = format!(
+                "`{}` asks Docker's own name server first, which then asks the given ones",
+                site.key()
+            );
+            self.note("dns-policy", &own.origin, message);
         }
     }
 
@@ -254,7 +330,11 @@ impl Writer<'_> {
         let mut hosts = Vec::new();
         for HostAlias { name, address } in aliases {
             if swarm && address == "host-gateway" {
-                let message = format!("`{}` of `{}` cannot lead to the host in a stack", name.value, site.key());
+                let message = format!(
+                    "`{}` of `{}` cannot lead to the host in a stack",
+                    name.value,
+                    site.key()
+                );
                 self.note("host-gateway-not-in-stack", &name.origin, message);
             } else {
                 let separator = if swarm { ':' } else { '=' };
@@ -274,8 +354,12 @@ impl Writer<'_> {
         let mut all: Vec<String> = groups.iter().map(|g| g.value.clone()).collect();
         if self.is_swarm() {
             for group in groups {
-                let message = format!("the group {} of `{}` has no key in a stack", group.value, site.key());
-                self.note("group-not-in-stack", &group.origin, message);
+                let message = format!(
+                    "the group {} of `{}` has no key in a stack",
+                    group.value,
+                    site.key()
+                );
+                self.note("groups-in-swarm", &group.origin, message);
             }
             all.clear();
         }
@@ -284,8 +368,11 @@ impl Writer<'_> {
                 all.push(group.value.to_string());
             }
             if site.is_main() && site.is_first() {
-                let message = format!("the volumes of `{}` are not given to group {}", site.unit.name.value, group.value);
-                self.note("volume-ownership", &group.origin, message);
+                let message = format!(
+                    "the volumes of `{}` are not given to group {}",
+                    site.unit.name.value, group.value
+                );
+                self.note("volume-group", &group.origin, message);
             }
         }
         put_list(service, "group_add", unique(all));

@@ -8,7 +8,9 @@ use super::document::{Map, put, put_map, put_some};
 use super::keys::{Keys, legal};
 use super::service::Site;
 use super::writer::Writer;
-use crate::orchestration::model::{AccessMode, Application, ClaimTemplate, Metadata, UnitKind, Volume, VolumeBacking};
+use crate::orchestration::model::{
+    AccessMode, Application, ClaimTemplate, Metadata, UnitKind, Volume, VolumeBacking,
+};
 use crate::orchestration::names::DOMAIN;
 use crate::orchestration::quantity::{bytes_to_compose, bytes_to_kubernetes};
 use crate::source::{Origin, Sourced};
@@ -51,7 +53,12 @@ impl<'a> Volumes<'a> {
     }
 
     /// A volume that the model does not list; the same `identity` always gets the same one.
-    pub(super) fn make(&mut self, identity: String, wanted: &str, map: impl FnOnce() -> Map) -> String {
+    pub(super) fn make(
+        &mut self,
+        identity: String,
+        wanted: &str,
+        map: impl FnOnce() -> Map,
+    ) -> String {
         if let Some(key) = self.made_for.get(&identity) {
             return key.clone();
         }
@@ -66,7 +73,10 @@ impl<'a> Writer<'a> {
     /// The key of the volume that a mount names.
     pub(super) fn volume_key(&mut self, site: &Site<'a>, name: &str, origin: &Origin) -> String {
         if let UnitKind::Stateful(settings) = &site.unit.kind
-            && let Some(claim) = settings.claims.iter().find(|claim| claim.name.value == name)
+            && let Some(claim) = settings
+                .claims
+                .iter()
+                .find(|claim| claim.name.value == name)
         {
             return self.claim_key(site, claim);
         }
@@ -76,14 +86,15 @@ impl<'a> Writer<'a> {
         let message = format!("the volume `{name}` is not part of the input and has to exist");
         self.note("volume-not-in-input", origin, message);
         let space = site.namespace().unwrap_or_default();
-        self.volumes.make(format!("outside {space} {name}"), name, || {
-            let mut map = Map::new();
-            put(&mut map, "external", true);
-            if legal(name) != name {
-                put(&mut map, "name", name);
-            }
-            map
-        })
+        self.volumes
+            .make(format!("outside {space} {name}"), name, || {
+                let mut map = Map::new();
+                put(&mut map, "external", true);
+                if legal(name) != name {
+                    put(&mut map, "name", name);
+                }
+                map
+            })
     }
 
     /// The volume of one instance of a StatefulSet.
@@ -111,22 +122,26 @@ impl<'a> Writer<'a> {
         if site.is_main() && site.is_first() {
             self.note_storage(&base, size.as_ref(), None, access, class.as_ref(), None);
             if swarm && many {
-                let message = format!("each task of `{}` gets its own volume `{base}-SLOT` on the node where it runs", site.key());
-                self.note("volume-of-slot", origin, message);
+                let message = format!(
+                    "each task of `{}` gets its own volume `{base}-SLOT` on the node where it runs",
+                    site.key()
+                );
+                self.note("claim-of-each-replica", origin, message);
             } else if swarm {
                 self.note_per_node(&key, origin);
             }
         }
         let labels = labels_of(metadata);
-        self.volumes.make(format!("claim {} {key}", site.index), &key, || {
-            let mut map = Map::new();
-            if swarm && many {
-                // Swarm fills templates in the source of a mount (swarmkit `template/expand.go`).
-                put(&mut map, "name", format!("{base}-{{{{.Task.Slot}}}}"));
-            }
-            put_map(&mut map, "labels", labels);
-            map
-        })
+        self.volumes
+            .make(format!("claim {} {key}", site.index), &key, || {
+                let mut map = Map::new();
+                if swarm && many {
+                    // Swarm fills templates in the source of a mount (swarmkit `template/expand.go`).
+                    put(&mut map, "name", format!("{base}-{{{{.Task.Slot}}}}"));
+                }
+                put_map(&mut map, "labels", labels);
+                map
+            })
     }
 
     /// Top-level `volumes`.
@@ -158,16 +173,34 @@ impl<'a> Writer<'a> {
             origin,
         } = volume;
         if key != name.value {
-            self.note("volume-renamed", &name.origin, format!("volume `{}` is written as `{key}`", name.value));
+            self.note(
+                "volume-renamed",
+                &name.origin,
+                format!("volume `{}` is written as `{key}`", name.value),
+            );
         }
-        self.note_storage(&name.value, size.as_ref(), size_limit.as_ref(), access, class.as_ref(), block.as_ref());
+        self.note_storage(
+            &name.value,
+            size.as_ref(),
+            size_limit.as_ref(),
+            access,
+            class.as_ref(),
+            block.as_ref(),
+        );
         let mut map = Map::new();
-        put_some(&mut map, "name", real_name.as_ref().map(|n| n.value.clone()));
+        put_some(
+            &mut map,
+            "name",
+            real_name.as_ref().map(|n| n.value.clone()),
+        );
         let labels = labels_of(metadata);
         if *external {
             put(&mut map, "external", true);
             if *backing != VolumeBacking::Default || !labels.is_empty() {
-                let message = format!("volume `{}` exists already; what is said of it is left out", name.value);
+                let message = format!(
+                    "volume `{}` exists already; what is said of it is left out",
+                    name.value
+                );
                 self.note("external-detail", origin, message);
             }
             return map;
@@ -177,7 +210,13 @@ impl<'a> Writer<'a> {
         map
     }
 
-    fn write_backing(&mut self, key: &str, backing: &VolumeBacking, origin: &Origin, map: &mut Map) {
+    fn write_backing(
+        &mut self,
+        key: &str,
+        backing: &VolumeBacking,
+        origin: &Origin,
+        map: &mut Map,
+    ) {
         let mut options = Map::new();
         match backing {
             VolumeBacking::Default => {
@@ -186,7 +225,10 @@ impl<'a> Writer<'a> {
                 }
                 return;
             }
-            VolumeBacking::Driver { name, options: given } => {
+            VolumeBacking::Driver {
+                name,
+                options: given,
+            } => {
                 put_some(map, "driver", name.as_ref().map(|n| n.value.clone()));
                 for (option, value) in given {
                     put(&mut options, option, value.value.clone());
@@ -202,7 +244,12 @@ impl<'a> Writer<'a> {
                 origin: _,
             } => {
                 let mut words = vec![format!("addr={server}")];
-                words.extend(given.iter().filter(|word| !word.starts_with("addr=")).cloned());
+                words.extend(
+                    given
+                        .iter()
+                        .filter(|word| !word.starts_with("addr="))
+                        .cloned(),
+                );
                 if *read_only && !given.iter().any(|word| word == "ro") {
                     words.push("ro".to_owned());
                 }
@@ -216,7 +263,15 @@ impl<'a> Writer<'a> {
                 put(&mut options, "device", path.clone());
                 if self.from_kubernetes() {
                     let message = format!("volume `{key}` is the path `{path}` of the Docker host");
-                    self.note("host-path", origin, message);
+                    self.note(
+                        if self.is_swarm() {
+                            "host-path-in-swarm"
+                        } else {
+                            "host-path"
+                        },
+                        origin,
+                        message,
+                    );
                 }
             }
             VolumeBacking::Memory { size, origin: _ } => {
@@ -242,11 +297,17 @@ impl<'a> Writer<'a> {
         block: Option<&Sourced<bool>>,
     ) {
         if let Some(size) = size {
-            let message = format!("volume `{name}` has no size, where {} is asked for", bytes_to_kubernetes(size.value));
+            let message = format!(
+                "volume `{name}` has no size, where {} is asked for",
+                bytes_to_kubernetes(size.value)
+            );
             self.note("volume-size", &size.origin, message);
         }
         if let Some(limit) = limit {
-            let message = format!("volume `{name}` may grow beyond {}", bytes_to_kubernetes(limit.value));
+            let message = format!(
+                "volume `{name}` may grow beyond {}",
+                bytes_to_kubernetes(limit.value)
+            );
             self.note("volume-size", &limit.origin, message);
         }
         for mode in access {
@@ -257,22 +318,26 @@ impl<'a> Writer<'a> {
                 AccessMode::ReadWriteOncePod => "ReadWriteOncePod",
             };
             let message = format!("the access mode {word} of volume `{name}` has no place");
-            self.note("volume-access", &mode.origin, message);
+            self.note("access-modes", &mode.origin, message);
         }
         if let Some(class) = class {
-            let message = format!("volume `{name}` has the driver `local` instead of storage class `{}`", class.value);
-            self.note("storage-class", &class.origin, message);
+            let message = format!(
+                "volume `{name}` has the driver `local` instead of storage class `{}`",
+                class.value
+            );
+            self.note("storage-class-of-claim", &class.origin, message);
         }
         if let Some(block) = block.filter(|b| b.value) {
             let message = format!("volume `{name}` is a folder instead of a raw device");
-            self.note("block-volume", &block.origin, message);
+            self.note("block-devices", &block.origin, message);
         }
     }
 
     /// A local volume of Swarm exists anew on each node.
     pub(super) fn note_per_node(&mut self, key: &str, origin: &Origin) {
-        let message = format!("volume `{key}` is another one on each node: a task that moves finds it empty");
-        self.note("volume-per-node", origin, message);
+        let message =
+            format!("volume `{key}` is another one on each node: a task that moves finds it empty");
+        self.note("volumes-of-each-node", origin, message);
     }
 }
 
@@ -301,5 +366,9 @@ pub(super) fn memory(size: Option<u64>) -> Map {
 
 /// A size as the target's schema takes it: a stack wants a number.
 pub(super) fn size_value(size: u64, swarm: bool) -> Value {
-    if swarm { Value::from(size) } else { Value::from(bytes_to_compose(size)) }
+    if swarm {
+        Value::from(size)
+    } else {
+        Value::from(bytes_to_compose(size))
+    }
 }

@@ -81,7 +81,6 @@ impl<'a> Writer<'a> {
             self.write_unit(index, &mut services);
         }
         self.report_application();
-        self.report_whole_objects();
 
         let mut document = Map::new();
         if self.is_swarm() {

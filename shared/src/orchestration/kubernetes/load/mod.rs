@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{
-    FileId, Files, KeyPath, Limits, Mapping, Node, Origin, PathKind, Position, Sources, Value, parse,
+    Files, KeyPath, Limits, Mapping, Node, Origin, PathKind, Position, Sources, Value, parse,
 };
 
 /// What to load.
@@ -68,11 +68,16 @@ pub fn load(
         loader.path(file);
     }
     let Loader {
-        findings: own, objects, ..
+        findings: own,
+        objects,
+        ..
     } = loader;
     findings.extend(own);
     if !findings.has_errors() && objects.is_empty() {
-        findings.push(Finding::new(Code("no-objects"), "there is no Kubernetes object in the input"));
+        findings.push(Finding::new(
+            Code("no-objects"),
+            "there is no Kubernetes object in the input",
+        ));
     }
     if findings.has_errors() {
         Err(std::mem::take(findings))
@@ -114,21 +119,36 @@ impl Loader<'_> {
         let names = match self.files.list(&full) {
             Ok(names) => names,
             Err(error) => {
-                self.findings.push(Finding::new(Code("unreadable-file"), format!("`{}`: {error}", path.display())));
+                self.findings.push(Finding::new(
+                    Code("unreadable-file"),
+                    format!("`{}`: {error}", path.display()),
+                ));
                 return;
             }
         };
         for name in names {
             let inner = path.join(&name);
             if name == "kustomization.yaml" || name == "kustomization.yml" {
-                let message = format!("`{}` is left out; -k {} renders it", inner.display(), path.display());
-                self.findings.push(Finding::new(Code("kustomization-skipped"), message));
+                let message = format!(
+                    "`{}` is left out; -k {} renders it",
+                    inner.display(),
+                    path.display()
+                );
+                self.findings
+                    .push(Finding::new(Code("kustomization-skipped"), message));
                 continue;
             }
-            let extension = inner.extension().and_then(|e| e.to_str()).unwrap_or_default();
+            let extension = inner
+                .extension()
+                .and_then(|e| e.to_str())
+                .unwrap_or_default();
             match self.files.kind(&self.options.working_dir.join(&inner)) {
-                PathKind::File(_) if matches!(extension, "yaml" | "yml" | "json") => self.file(&inner),
-                PathKind::Directory if self.options.recursive && depth < 32 => self.folder(&inner, depth + 1),
+                PathKind::File(_) if matches!(extension, "yaml" | "yml" | "json") => {
+                    self.file(&inner)
+                }
+                PathKind::Directory if self.options.recursive && depth < 32 => {
+                    self.folder(&inner, depth + 1)
+                }
                 _ => {}
             }
         }
@@ -137,8 +157,12 @@ impl Loader<'_> {
     fn file(&mut self, path: &Path) {
         let full = self.options.working_dir.join(path);
         let name = path.display().to_string();
-        let content = self.files.read(&full, self.options.limits.bytes as u64).map_err(|e| e.to_string());
-        let content = content.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+        let content = self
+            .files
+            .read(&full, self.options.limits.bytes as u64)
+            .map_err(|e| e.to_string());
+        let content = content
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
         match content {
             Ok(text) => self.text(&name, text),
             Err(error) => {
@@ -154,7 +178,7 @@ impl Loader<'_> {
         match parse(file, &text, &self.options.limits) {
             Ok(nodes) => {
                 for node in nodes {
-                    self.document(node, file, 0);
+                    self.document(node, 0);
                 }
             }
             Err(finding) => {
@@ -162,7 +186,8 @@ impl Loader<'_> {
                 if template {
                     let at = finding.at.unwrap_or(Position::start_of(file));
                     let message = "this is a template of Helm, not a manifest; render it first: `helm template NAME CHART`";
-                    self.findings.push(Finding::new(Code("helm-template"), message).at_position(at));
+                    self.findings
+                        .push(Finding::new(Code("helm-template"), message).at_position(at));
                 } else {
                     self.findings.push(*finding);
                 }
@@ -170,14 +195,18 @@ impl Loader<'_> {
         }
     }
 
-    fn document(&mut self, mut node: Node, file: FileId, depth: usize) {
+    fn document(&mut self, mut node: Node, depth: usize) {
         let origin = Origin::new(node.at, KeyPath::root());
         let Value::Mapping(map) = &mut node.value else {
-            let message = format!("a Kubernetes object is a mapping, but this is {}", node.describe());
+            let message = format!(
+                "a Kubernetes object is a mapping, but this is {}",
+                node.describe()
+            );
             self.findings.add(Code("wrong-type"), &origin, message);
             return;
         };
-        let text = |map: &Mapping, key: &str| map.get(key).and_then(Node::as_text).map(str::to_owned);
+        let text =
+            |map: &Mapping, key: &str| map.get(key).and_then(Node::as_text).map(str::to_owned);
         let (api_version, kind) = (text(map, "apiVersion"), text(map, "kind"));
         let (Some(mut api_version), Some(kind)) = (api_version, kind) else {
             let message = if map.get("services").is_some() {
@@ -190,10 +219,12 @@ impl Loader<'_> {
         };
         let is_list = kind == "List" || (kind.ends_with("List") && map.get("items").is_some());
         if is_list {
+            let message = format!("this `{api_version}` {kind} is split into its items");
+            self.findings.add(Code("list-split"), &origin, message);
             if let Some(Value::Sequence(items)) = map.remove("items").map(|e| e.node.value) {
                 for item in items {
                     if depth < 8 {
-                        self.document(item, file, depth + 1);
+                        self.document(item, depth + 1);
                     }
                 }
             }
@@ -201,8 +232,13 @@ impl Loader<'_> {
         }
         if let Some(current) = upgrade::current_version(&api_version, &kind) {
             let key_at = map.0.get("apiVersion").map_or(origin.at, |e| e.node.at);
-            let message = format!("`{api_version}` is an old version of {kind} and is read as `{current}`");
-            self.findings.add(Code("old-api-version"), &Origin::new(key_at, KeyPath::root().key("apiVersion")), message);
+            let message =
+                format!("`{api_version}` is an old version of {kind} and is read as `{current}`");
+            self.findings.add(
+                Code("old-api-version"),
+                &Origin::new(key_at, KeyPath::root().key("apiVersion")),
+                message,
+            );
             upgrade::upgrade(&kind, &api_version, map);
             map.set("apiVersion", key_at, Node::string(current, key_at));
             current.clone_into(&mut api_version);
@@ -216,24 +252,46 @@ impl Loader<'_> {
             && let Some(prefix) = generated
         {
             let invented = format!("{}-{}", prefix.trim_end_matches('-'), self.objects.len());
-            let message = format!("the name is generated by the server from `{prefix}`; `{invented}` is used here");
-            self.findings.add(Code("name-generated"), &Origin::new(node.at, KeyPath::root().join("metadata.generateName")), message);
+            let message = format!(
+                "the name is generated by the server from `{prefix}`; `{invented}` is used here"
+            );
+            self.findings.add(
+                Code("name-generated"),
+                &Origin::new(node.at, KeyPath::root().join("metadata.generateName")),
+                message,
+            );
             name = Some(invented);
         }
         let Some(name) = name.filter(|n| !n.is_empty()) else {
             let message = format!("this {kind} has no `metadata.name`");
-            self.findings.add(Code("no-name"), &Origin::new(node.at, KeyPath::root().join("metadata.name")), message);
+            self.findings.add(
+                Code("no-name"),
+                &Origin::new(node.at, KeyPath::root().join("metadata.name")),
+                message,
+            );
             return;
         };
         if !removed.is_empty() {
-            let message = format!("{kind} `{name}`: what only a server writes is left out: {}", removed.join(", "));
+            let message = format!(
+                "{kind} `{name}`: what only a server writes is left out: {}",
+                removed.join(", ")
+            );
             self.findings.add(Code("server-fields"), &origin, message);
         }
-        let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
-        let key = (group, kind.clone(), namespace.clone().unwrap_or_default(), name.clone());
+        let group = api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+            .to_owned();
+        let key = (
+            group,
+            kind.clone(),
+            namespace.clone().unwrap_or_default(),
+            name.clone(),
+        );
         if !self.seen.insert(key) {
             let message = format!("{kind} `{name}` is there twice");
-            self.findings.add(Code("duplicate-object"), &origin, message);
+            self.findings
+                .add(Code("duplicate-object"), &origin, message);
             return;
         }
         self.objects.push(Object {

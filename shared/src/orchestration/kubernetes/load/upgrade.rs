@@ -10,14 +10,21 @@ pub(super) fn current_version(api_version: &str, kind: &str) -> Option<&'static 
         "CronJob" | "Job" => "batch/v1",
         "PodDisruptionBudget" => "policy/v1",
         "HorizontalPodAutoscaler" => "autoscaling/v2",
-        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => "rbac.authorization.k8s.io/v1",
+        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => {
+            "rbac.authorization.k8s.io/v1"
+        }
         "StorageClass" => "storage.k8s.io/v1",
         "PriorityClass" => "scheduling.k8s.io/v1",
         _ => return None,
     };
-    let group = |v: &str| v.split_once('/').map_or(String::new(), |(g, _)| g.to_owned());
-    let old_group = matches!(group(api_version).as_str(), "extensions" | "apps" | "batch" | "policy" | "autoscaling")
-        || group(api_version) == group(current);
+    let group = |v: &str| {
+        v.split_once('/')
+            .map_or(String::new(), |(g, _)| g.to_owned())
+    };
+    let old_group = matches!(
+        group(api_version).as_str(),
+        "extensions" | "apps" | "batch" | "policy" | "autoscaling"
+    ) || group(api_version) == group(current);
     (api_version != current && old_group && api_version != "autoscaling/v1").then_some(current)
 }
 
@@ -27,7 +34,9 @@ pub(super) fn upgrade(kind: &str, from: &str, object: &mut Mapping) {
     let Some(at) = at else { return };
     match kind {
         "Ingress" => ingress(object),
-        "Deployment" | "DaemonSet" | "ReplicaSet" if from.starts_with("extensions/") || from.contains("beta") => {
+        "Deployment" | "DaemonSet" | "ReplicaSet"
+            if from.starts_with("extensions/") || from.contains("beta") =>
+        {
             default_selector(object, at);
         }
         _ => {}
@@ -36,7 +45,9 @@ pub(super) fn upgrade(kind: &str, from: &str, object: &mut Mapping) {
 
 /// The old versions filled the selector from the template's labels.
 fn default_selector(object: &mut Mapping, at: Position) {
-    let Some(spec) = map_mut(object, "spec") else { return };
+    let Some(spec) = map_mut(object, "spec") else {
+        return;
+    };
     spec.remove("rollbackTo");
     spec.remove("templateGeneration");
     if spec.get("selector").is_some() {
@@ -58,19 +69,32 @@ fn default_selector(object: &mut Mapping, at: Position) {
 
 /// `serviceName` and `servicePort` moved into `service`.
 fn ingress(object: &mut Mapping) {
-    let Some(spec) = map_mut(object, "spec") else { return };
+    let Some(spec) = map_mut(object, "spec") else {
+        return;
+    };
     if let Some(mut backend) = spec.remove("backend") {
         ingress_backend(&mut backend.node);
         spec.0.insert("defaultBackend".into(), backend);
     }
-    let Some(Value::Sequence(rules)) = spec.0.get_mut("rules").map(|e| &mut e.node.value) else { return };
+    let Some(Value::Sequence(rules)) = spec.0.get_mut("rules").map(|e| &mut e.node.value) else {
+        return;
+    };
     for rule in rules {
-        let Value::Mapping(rule) = &mut rule.value else { continue };
-        let Some(http) = map_mut(rule, "http") else { continue };
-        let Some(Value::Sequence(paths)) = http.0.get_mut("paths").map(|e| &mut e.node.value) else { continue };
+        let Value::Mapping(rule) = &mut rule.value else {
+            continue;
+        };
+        let Some(http) = map_mut(rule, "http") else {
+            continue;
+        };
+        let Some(Value::Sequence(paths)) = http.0.get_mut("paths").map(|e| &mut e.node.value)
+        else {
+            continue;
+        };
         for path in paths {
             let at = path.at;
-            let Value::Mapping(path) = &mut path.value else { continue };
+            let Value::Mapping(path) = &mut path.value else {
+                continue;
+            };
             if let Some(backend) = path.0.get_mut("backend") {
                 ingress_backend(&mut backend.node);
             }
@@ -83,12 +107,20 @@ fn ingress(object: &mut Mapping) {
 
 fn ingress_backend(node: &mut Node) {
     let at = node.at;
-    let Value::Mapping(backend) = &mut node.value else { return };
-    let (Some(name), port) = (backend.remove("serviceName"), backend.remove("servicePort")) else { return };
+    let Value::Mapping(backend) = &mut node.value else {
+        return;
+    };
+    let (Some(name), port) = (backend.remove("serviceName"), backend.remove("servicePort")) else {
+        return;
+    };
     let mut service = Mapping::default();
     service.0.insert("name".into(), name);
     if let Some(Entry { key_at, node: port }) = port {
-        let key = if port.as_scalar().is_some_and(|s| s.as_integer().is_some()) { "number" } else { "name" };
+        let key = if port.as_scalar().is_some_and(|s| s.as_integer().is_some()) {
+            "number"
+        } else {
+            "name"
+        };
         let mut inner = Mapping::default();
         inner.set(key, key_at, port);
         service.set("port", key_at, Node::mapping(inner, key_at));
@@ -105,14 +137,19 @@ pub(super) fn strip(object: &mut Mapping) -> Vec<String> {
     if let Some(metadata) = map_mut(object, "metadata") {
         strip_metadata(metadata, "metadata", &mut removed);
         if let Some(annotations) = map_mut(metadata, "annotations") {
-            for key in ["kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"] {
+            for key in [
+                "kubectl.kubernetes.io/last-applied-configuration",
+                "deployment.kubernetes.io/revision",
+            ] {
                 if annotations.remove(key).is_some() {
                     removed.push(format!("metadata.annotations.\"{key}\""));
                 }
             }
         }
     }
-    let template = map_mut(object, "spec").and_then(|s| map_mut(s, "template")).and_then(|t| map_mut(t, "metadata"));
+    let template = map_mut(object, "spec")
+        .and_then(|s| map_mut(s, "template"))
+        .and_then(|t| map_mut(t, "metadata"));
     if let Some(metadata) = template
         && metadata.get("creationTimestamp").is_some_and(Node::is_null)
     {

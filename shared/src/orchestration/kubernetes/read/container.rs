@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Reader;
 use super::volumes::PodVolumes;
 use crate::orchestration::model::{
-    Container, DeviceRequest, EnvFrom, EnvValue, EnvVar, Port, Protocol, PublishMode, Publication, PortRange, PullPolicy,
-    Purpose, Role, Security, Unit, User,
+    Container, DeviceRequest, EnvFrom, EnvValue, EnvVar, Port, PortRange, Protocol, Publication,
+    PublishMode, PullPolicy, Purpose, Role, Security, Unit, User,
 };
 use crate::orchestration::quantity::{bytes_from_kubernetes, millicores_from_kubernetes};
 use crate::source::{Fields, Item, Sourced};
@@ -27,8 +27,13 @@ impl Reader<'_> {
         unit: &Unit,
     ) -> Option<Container> {
         let mut fields = item.fields("Container", self.ledger)?;
-        let name = fields.text("name", self.ledger).unwrap_or_else(|| item.sourced(unit.name.value.clone()));
-        let always = init && fields.text("restartPolicy", self.ledger).is_some_and(|p| p.value == "Always");
+        let name = fields
+            .text("name", self.ledger)
+            .unwrap_or_else(|| item.sourced(unit.name.value.clone()));
+        let always = init
+            && fields
+                .text("restartPolicy", self.ledger)
+                .is_some_and(|p| p.value == "Always");
         let role = match (init, always) {
             (true, true) => Role::NativeSidecar,
             (true, false) => Role::Init,
@@ -70,7 +75,9 @@ impl Reader<'_> {
             ("livenessProbe", Purpose::Live),
             ("startupProbe", Purpose::Started),
         ] {
-            container.probes.extend(self.probe(&mut fields, key, purpose));
+            container
+                .probes
+                .extend(self.probe(&mut fields, key, purpose));
         }
         if let Some(mut lifecycle) = fields.fields("lifecycle", "Lifecycle", self.ledger) {
             container.post_start = self.hook(&mut lifecycle, "postStart");
@@ -78,11 +85,13 @@ impl Reader<'_> {
             container.stop_signal = lifecycle.text("stopSignal", self.ledger);
             lifecycle.finish(self.ledger);
         }
-        if let Some(mut resources) = fields.fields("resources", "ResourceRequirements", self.ledger) {
+        if let Some(mut resources) = fields.fields("resources", "ResourceRequirements", self.ledger)
+        {
             self.resources(&mut resources, &mut container);
             resources.finish(self.ledger);
         }
-        if let Some(mut context) = fields.fields("securityContext", "SecurityContext", self.ledger) {
+        if let Some(mut context) = fields.fields("securityContext", "SecurityContext", self.ledger)
+        {
             let read = self.security_context(&mut context);
             context.finish(self.ledger);
             container.user = read.user;
@@ -94,13 +103,20 @@ impl Reader<'_> {
         Some(container)
     }
 
-    fn command(&mut self, fields: &mut Fields<'_>, key: &str, known: &BTreeMap<String, String>) -> Option<Sourced<Vec<String>>> {
+    fn command(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &str,
+        known: &BTreeMap<String, String>,
+    ) -> Option<Sourced<Vec<String>>> {
         let item = fields.take(key)?;
         let mut words = Vec::new();
         for text in item.texts(self.ledger) {
             let (word, open) = resolve(&text.value, known);
             if let Some(name) = open {
-                let message = format!("`$({name})` is only known when the container runs; it stays as it is written");
+                let message = format!(
+                    "`$({name})` is only known when the container runs; it stays as it is written"
+                );
                 self.error("reference-unresolved", &text.origin, message);
             }
             words.push(word);
@@ -110,10 +126,20 @@ impl Reader<'_> {
 
     fn environment(&mut self, fields: &mut Fields<'_>, container: &mut Container) {
         for item in fields.items("envFrom", self.ledger) {
-            let Some(mut from) = item.fields("EnvFromSource", self.ledger) else { continue };
+            let Some(mut from) = item.fields("EnvFromSource", self.ledger) else {
+                continue;
+            };
             let prefix = from.text("prefix", self.ledger);
             for (key, secret) in [("configMapRef", false), ("secretRef", true)] {
-                let Some(mut reference) = from.fields(key, if secret { "SecretEnvSource" } else { "ConfigMapEnvSource" }, self.ledger) else {
+                let Some(mut reference) = from.fields(
+                    key,
+                    if secret {
+                        "SecretEnvSource"
+                    } else {
+                        "ConfigMapEnvSource"
+                    },
+                    self.ledger,
+                ) else {
                     continue;
                 };
                 if let Some(object) = reference.text("name", self.ledger) {
@@ -132,7 +158,9 @@ impl Reader<'_> {
         }
         let mut known: BTreeMap<String, String> = BTreeMap::new();
         for item in fields.items("env", self.ledger) {
-            let Some(mut variable) = item.fields("EnvVar", self.ledger) else { continue };
+            let Some(mut variable) = item.fields("EnvVar", self.ledger) else {
+                continue;
+            };
             let name = variable.text("name", self.ledger);
             let text = variable.text("value", self.ledger);
             let from = variable.fields("valueFrom", "EnvVarSource", self.ledger);
@@ -167,9 +195,17 @@ impl Reader<'_> {
             ("configMapKeyRef", "ConfigMapKeySelector", false),
             ("secretKeyRef", "SecretKeySelector", true),
         ] {
-            let Some(mut reference) = from.fields(key, table, self.ledger) else { continue };
-            let object = reference.text("name", self.ledger).map(|t| t.value).unwrap_or_default();
-            let key = reference.text("key", self.ledger).map(|t| t.value).unwrap_or_default();
+            let Some(mut reference) = from.fields(key, table, self.ledger) else {
+                continue;
+            };
+            let object = reference
+                .text("name", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
+            let key = reference
+                .text("key", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
             let optional = reference.boolean("optional", self.ledger).map(|o| o.value);
             reference.finish(self.ledger);
             let kind = if secret { "Secret" } else { "ConfigMap" };
@@ -182,13 +218,21 @@ impl Reader<'_> {
         }
         if let Some(mut field) = from.fields("fieldRef", "ObjectFieldSelector", self.ledger) {
             field.take("apiVersion");
-            let path = field.text("fieldPath", self.ledger).map(|t| t.value).unwrap_or_default();
+            let path = field
+                .text("fieldPath", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
             field.finish(self.ledger);
             return Some(EnvValue::Field(path));
         }
-        if let Some(mut field) = from.fields("resourceFieldRef", "ResourceFieldSelector", self.ledger) {
+        if let Some(mut field) =
+            from.fields("resourceFieldRef", "ResourceFieldSelector", self.ledger)
+        {
             let value = EnvValue::Resource {
-                resource: field.text("resource", self.ledger).map(|t| t.value).unwrap_or_default(),
+                resource: field
+                    .text("resource", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default(),
                 container: field.text("containerName", self.ledger).map(|t| t.value),
                 divisor: field.text("divisor", self.ledger).map(|t| t.value),
             };
@@ -199,7 +243,9 @@ impl Reader<'_> {
     }
 
     fn port(&mut self, item: &Item<'_>, container: &mut Container) {
-        let Some(mut fields) = item.fields("ContainerPort", self.ledger) else { return };
+        let Some(mut fields) = item.fields("ContainerPort", self.ledger) else {
+            return;
+        };
         let target: Option<Sourced<u16>> = fields.integer("containerPort", self.ledger);
         let host: Option<Sourced<u16>> = fields.integer("hostPort", self.ledger);
         let host_ip = fields.text("hostIP", self.ledger);
@@ -208,7 +254,9 @@ impl Reader<'_> {
             .and_then(|text| Some(Sourced::new(Protocol::named(&text.value)?, text.origin)));
         let name = fields.text("name", self.ledger);
         fields.finish(self.ledger);
-        let Some(target) = target.filter(|t| t.value > 0) else { return };
+        let Some(target) = target.filter(|t| t.value > 0) else {
+            return;
+        };
         let published = host.filter(|h| h.value > 0).map(|host| Publication {
             port: Some(PortRange::one(host.value)),
             host_ip,
@@ -228,16 +276,24 @@ impl Reader<'_> {
 
     fn resources(&mut self, fields: &mut Fields<'_>, container: &mut Container) {
         for (key, limits) in [("limits", true), ("requests", false)] {
-            let Some(item) = fields.take(key) else { continue };
+            let Some(item) = fields.take(key) else {
+                continue;
+            };
             for (name, item) in item.entries(self.ledger) {
-                let Some(text) = item.text(self.ledger) else { continue };
+                let Some(text) = item.text(self.ledger) else {
+                    continue;
+                };
                 let resources = &mut container.resources;
                 let parsed = match name.value.as_str() {
                     "cpu" => millicores_from_kubernetes(&text.value),
                     _ => bytes_from_kubernetes(&text.value),
                 };
                 let Some(amount) = parsed else {
-                    self.error("bad-quantity", &text.origin, format!("`{}` is not a quantity such as 250m or 64Mi", text.value));
+                    self.error(
+                        "bad-quantity",
+                        &text.origin,
+                        format!("`{}` is not a quantity such as 250m or 64Mi", text.value),
+                    );
                     continue;
                 };
                 let value = Some(Sourced::new(amount, text.origin.clone()));
@@ -258,7 +314,9 @@ impl Reader<'_> {
                     }),
                     // Extended resources have equal requests and limits.
                     (other, false) if other.contains('/') => {}
-                    _ => self.ledger.leave(format!("ResourceRequirements.{key}"), &item),
+                    _ => self
+                        .ledger
+                        .leave(format!("ResourceRequirements.{key}"), &item),
                 }
             }
         }
@@ -284,21 +342,37 @@ impl Reader<'_> {
             let upper = |text: Sourced<String>| {
                 text.map(|t| {
                     let upper = t.to_uppercase();
-                    upper.strip_prefix("CAP_").map_or(upper.clone(), str::to_owned)
+                    upper
+                        .strip_prefix("CAP_")
+                        .map_or(upper.clone(), str::to_owned)
                 })
             };
-            security.capabilities.add = capabilities.texts("add", self.ledger).into_iter().map(upper).collect();
-            security.capabilities.drop = capabilities.texts("drop", self.ledger).into_iter().map(upper).collect();
+            security.capabilities.add = capabilities
+                .texts("add", self.ledger)
+                .into_iter()
+                .map(upper)
+                .collect();
+            security.capabilities.drop = capabilities
+                .texts("drop", self.ledger)
+                .into_iter()
+                .map(upper)
+                .collect();
             capabilities.finish(self.ledger);
         }
         for (key, table, into) in [
             ("seccompProfile", "SeccompProfile", &mut security.seccomp),
             ("appArmorProfile", "AppArmorProfile", &mut security.apparmor),
         ] {
-            let Some(item) = fields.take(key) else { continue };
-            let Some(mut profile) = item.fields(table, self.ledger) else { continue };
+            let Some(item) = fields.take(key) else {
+                continue;
+            };
+            let Some(mut profile) = item.fields(table, self.ledger) else {
+                continue;
+            };
             let kind = profile.text("type", self.ledger).map(|t| t.value);
-            let local = profile.text("localhostProfile", self.ledger).map(|t| t.value);
+            let local = profile
+                .text("localhostProfile", self.ledger)
+                .map(|t| t.value);
             profile.finish(self.ledger);
             *into = match kind.as_deref() {
                 Some("Unconfined") => Some(item.sourced("unconfined".to_owned())),
@@ -324,7 +398,13 @@ impl Reader<'_> {
 /// A container's own user with what only the Pod says.
 pub(super) fn filled_user(own: Sourced<User>, shared: &User) -> Sourced<User> {
     own.map(|own| match (own, shared) {
-        (User::Numeric { uid, gid }, User::Numeric { uid: shared_uid, gid: shared_gid }) => User::Numeric {
+        (
+            User::Numeric { uid, gid },
+            User::Numeric {
+                uid: shared_uid,
+                gid: shared_gid,
+            },
+        ) => User::Numeric {
             uid: uid.or(*shared_uid),
             gid: gid.or(*shared_gid),
         },
@@ -335,7 +415,10 @@ pub(super) fn filled_user(own: Sourced<User>, shared: &User) -> Sourced<User> {
 /// A memory volume at /dev/shm is the size of the shared memory.
 fn shm(container: &mut Container) {
     use crate::orchestration::model::{MountSource, SharedMedium};
-    let index = container.mounts.iter().position(|m| m.target.value == "/dev/shm");
+    let index = container
+        .mounts
+        .iter()
+        .position(|m| m.target.value == "/dev/shm");
     if let Some(index) = index
         && let MountSource::Shared {
             medium: SharedMedium::Memory,
@@ -390,7 +473,11 @@ mod tests {
             ("$$(A) $$ $x $(", "$(A) $ $x $(", None),
             ("plain", "plain", None),
         ] {
-            assert_eq!(resolve(text, &known), (expected.to_owned(), open.map(str::to_owned)), "{text}");
+            assert_eq!(
+                resolve(text, &known),
+                (expected.to_owned(), open.map(str::to_owned)),
+                "{text}"
+            );
         }
     }
 }

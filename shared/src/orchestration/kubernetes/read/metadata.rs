@@ -9,13 +9,24 @@ use crate::source::{Fields, Item, Mapping, Node};
 pub(super) fn is_workload(kind: &str) -> bool {
     matches!(
         kind,
-        "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "StatefulSet" | "Pod" | "Job" | "CronJob"
+        "Deployment"
+            | "ReplicaSet"
+            | "ReplicationController"
+            | "DaemonSet"
+            | "StatefulSet"
+            | "Pod"
+            | "Job"
+            | "CronJob"
     )
 }
 
 /// An annotation of an object.
 pub(super) fn annotation<'n>(object: &'n Node, key: &str) -> Option<&'n str> {
-    mapping(object, "metadata")?.get("annotations")?.as_mapping()?.get(key)?.as_text()
+    mapping(object, "metadata")?
+        .get("annotations")?
+        .as_mapping()?
+        .get(key)?
+        .as_text()
 }
 
 /// A mapping below a node.
@@ -34,13 +45,17 @@ const OWN_LABELS: [&str; 4] = [
 impl Reader<'_> {
     /// Takes `metadata`: name and namespace are known already.
     pub(super) fn metadata(&mut self, fields: &mut Fields<'_>) -> Metadata {
-        let Some(item) = fields.take("metadata") else { return Metadata::default() };
+        let Some(item) = fields.take("metadata") else {
+            return Metadata::default();
+        };
         self.object_meta(&item)
     }
 
     pub(super) fn object_meta(&mut self, item: &Item<'_>) -> Metadata {
         let mut metadata = Metadata::default();
-        let Some(mut fields) = item.fields("ObjectMeta", self.ledger) else { return metadata };
+        let Some(mut fields) = item.fields("ObjectMeta", self.ledger) else {
+            return metadata;
+        };
         for key in ["name", "namespace", "generateName"] {
             fields.take(key);
         }

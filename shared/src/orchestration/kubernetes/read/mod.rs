@@ -67,28 +67,50 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
     };
     reader.application_name(objects);
     for object in objects {
-        if matches!(object.kind.as_str(), "PersistentVolumeClaim" | "ConfigMap" | "Secret")
-            && let Some(original) = metadata::annotation(&object.node, names::ORIGINAL_NAME)
+        if matches!(
+            object.kind.as_str(),
+            "PersistentVolumeClaim" | "ConfigMap" | "Secret"
+        ) && let Some(original) = metadata::annotation(&object.node, names::ORIGINAL_NAME)
         {
-            let kind = if object.kind == "PersistentVolumeClaim" { "volume" } else { object.kind.as_str() };
-            reader.originals.insert((kind.to_owned(), object.name.clone()), original.to_owned());
+            let kind = if object.kind == "PersistentVolumeClaim" {
+                "volume"
+            } else {
+                object.kind.as_str()
+            };
+            reader
+                .originals
+                .insert((kind.to_owned(), object.name.clone()), original.to_owned());
         }
     }
     let claimed = storage::claimed_volumes(objects);
     let mut unit_names: BTreeSet<(String, String)> = BTreeSet::new();
     for object in objects {
         let item = Item::root(&object.node);
-        let owned = object.node.as_mapping().and_then(|m| m.get("metadata")).and_then(Node::as_mapping);
-        let owned = owned.and_then(|m| m.get("ownerReferences")).is_some_and(|o| {
-            o.as_sequence().is_some_and(|owners| {
-                owners.iter().any(|o| {
-                    o.as_mapping().and_then(|m| m.get("controller")).and_then(Node::as_text) == Some("true")
+        let owned = object
+            .node
+            .as_mapping()
+            .and_then(|m| m.get("metadata"))
+            .and_then(Node::as_mapping);
+        let owned = owned
+            .and_then(|m| m.get("ownerReferences"))
+            .is_some_and(|o| {
+                o.as_sequence().is_some_and(|owners| {
+                    owners.iter().any(|o| {
+                        o.as_mapping()
+                            .and_then(|m| m.get("controller"))
+                            .and_then(Node::as_text)
+                            == Some("true")
+                    })
                 })
-            })
-        });
+            });
         if owned && matches!(object.kind.as_str(), "Pod" | "ReplicaSet" | "Job") {
-            let message = format!("{} `{}` belongs to a controller, which makes it again", object.kind, object.name);
-            reader.ledger.add(Code("owned-object"), &object.origin, message);
+            let message = format!(
+                "{} `{}` belongs to a controller, which makes it again",
+                object.kind, object.name
+            );
+            reader
+                .ledger
+                .add(Code("owned-object"), &object.origin, message);
             continue;
         }
         // Other groups have kinds of the same names (a Service of Knative, for example).
@@ -97,13 +119,28 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
             continue;
         }
         match object.kind.as_str() {
-            "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "StatefulSet" | "Pod" | "Job" | "CronJob" => {
+            "Deployment"
+            | "ReplicaSet"
+            | "ReplicationController"
+            | "DaemonSet"
+            | "StatefulSet"
+            | "Pod"
+            | "Job"
+            | "CronJob" => {
                 if let Some(mut unit) = reader.workload(object, &item) {
-                    let scope = unit.namespace.as_ref().map_or_else(String::new, |n| n.value.clone());
+                    let scope = unit
+                        .namespace
+                        .as_ref()
+                        .map_or_else(String::new, |n| n.value.clone());
                     if !unit_names.insert((scope.clone(), unit.name.value.clone())) {
                         let other = format!("{}-{}", unit.name.value, object.kind.to_lowercase());
-                        let message = format!("there are two workloads `{}`; this one is called `{other}`", unit.name.value);
-                        reader.ledger.add(Code("two-workloads"), &object.origin, message);
+                        let message = format!(
+                            "there are two workloads `{}`; this one is called `{other}`",
+                            unit.name.value
+                        );
+                        reader
+                            .ledger
+                            .add(Code("two-workloads"), &object.origin, message);
                         unit.name.value.clone_from(&other);
                         unit_names.insert((scope, other));
                     }
@@ -111,7 +148,9 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
                 }
             }
             "Service" => reader.service(object, &item),
-            "Ingress" if object.api_version == "networking.k8s.io/v1" => reader.ingress(object, &item),
+            "Ingress" if object.api_version == "networking.k8s.io/v1" => {
+                reader.ingress(object, &item)
+            }
             "ConfigMap" | "Secret" => reader.file_object(object, &item),
             "PersistentVolumeClaim" => reader.claim(object, &item, objects),
             "PersistentVolume" if claimed.contains(&object.name) => {}
@@ -126,7 +165,11 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
     reader.connect_services(objects);
     reader.autoscaled(objects);
     reader.networks();
-    let Reader { application, ledger, .. } = reader;
+    let Reader {
+        application,
+        ledger,
+        ..
+    } = reader;
     let mut application = application;
     application.leftovers = std::mem::take(&mut ledger.leftovers);
     application
@@ -159,9 +202,20 @@ impl Reader<'_> {
     /// The name of the application: `app.kubernetes.io/part-of`, where all agree, else that of the first workload.
     fn application_name(&mut self, objects: &[Object]) {
         let label = |object: &Object| {
-            let labels = object.node.as_mapping()?.get("metadata")?.as_mapping()?.get("labels")?.as_mapping()?;
+            let labels = object
+                .node
+                .as_mapping()?
+                .get("metadata")?
+                .as_mapping()?
+                .get("labels")?
+                .as_mapping()?;
             let node = labels.get("app.kubernetes.io/part-of")?;
-            let origin = Origin::new(node.at, KeyPath::root().join("metadata.labels").key("app.kubernetes.io/part-of"));
+            let origin = Origin::new(
+                node.at,
+                KeyPath::root()
+                    .join("metadata.labels")
+                    .key("app.kubernetes.io/part-of"),
+            );
             Some(Sourced::new(node.as_text()?.to_owned(), origin))
         };
         let part_of: Vec<_> = objects.iter().filter_map(label).collect();
@@ -171,24 +225,40 @@ impl Reader<'_> {
             self.application.name = Some(first.clone());
             return;
         }
-        let namespaces: BTreeSet<_> = objects.iter().filter_map(|o| o.namespace.as_deref()).collect();
+        let namespaces: BTreeSet<_> = objects
+            .iter()
+            .filter_map(|o| o.namespace.as_deref())
+            .collect();
         let workload = |o: &&Object| metadata::is_workload(&o.kind);
         let name = match (namespaces.len(), namespaces.first()) {
             (1, Some(namespace)) if *namespace != "default" => Some((*namespace).to_owned()),
             _ => objects.iter().find(workload).map(|o| o.name.clone()),
         };
-        self.application.name = name.zip(objects.first()).map(|(name, o)| Sourced::new(name, o.origin.clone()));
+        self.application.name = name
+            .zip(objects.first())
+            .map(|(name, o)| Sourced::new(name, o.origin.clone()));
     }
 
     /// A HorizontalPodAutoscaler's minimum is the number of replicas where the workload has none.
     fn autoscaled(&mut self, objects: &[Object]) {
-        for object in objects.iter().filter(|o| o.kind == "HorizontalPodAutoscaler") {
-            let Some(spec) = object.node.as_mapping().and_then(|m| m.get("spec")).and_then(Node::as_mapping) else {
+        for object in objects
+            .iter()
+            .filter(|o| o.kind == "HorizontalPodAutoscaler")
+        {
+            let Some(spec) = object
+                .node
+                .as_mapping()
+                .and_then(|m| m.get("spec"))
+                .and_then(Node::as_mapping)
+            else {
                 continue;
             };
             let target = spec.get("scaleTargetRef").and_then(Node::as_mapping);
             let name = target.and_then(|t| t.get("name")).and_then(Node::as_text);
-            let minimum = spec.get("minReplicas").and_then(Node::as_scalar).and_then(|s| s.as_integer());
+            let minimum = spec
+                .get("minReplicas")
+                .and_then(Node::as_scalar)
+                .and_then(|s| s.as_integer());
             let minimum = minimum.and_then(|m| u32::try_from(m).ok()).unwrap_or(1);
             for unit in &mut self.application.units {
                 if Some(unit.name.value.as_str()) == name && unit.replicas.is_none() {
@@ -203,15 +273,19 @@ impl Reader<'_> {
         let mut seen = BTreeSet::new();
         for unit in &self.application.units {
             for attachment in &unit.networks {
-                if seen.insert(attachment.network.value.clone()) && attachment.network.value != "default" {
-                    self.application.networks.push(crate::orchestration::model::Network {
-                        name: attachment.network.clone(),
-                        real_name: None,
-                        external: None,
-                        internal: None,
-                        metadata: crate::orchestration::model::Metadata::default(),
-                        origin: attachment.network.origin.clone(),
-                    });
+                if seen.insert(attachment.network.value.clone())
+                    && attachment.network.value != "default"
+                {
+                    self.application
+                        .networks
+                        .push(crate::orchestration::model::Network {
+                            name: attachment.network.clone(),
+                            real_name: None,
+                            external: None,
+                            internal: None,
+                            metadata: crate::orchestration::model::Metadata::default(),
+                            origin: attachment.network.origin.clone(),
+                        });
                 }
             }
         }
@@ -220,6 +294,9 @@ impl Reader<'_> {
     /// The model name of a claim, config or secret.
     fn model_name(&self, kind: &str, name: &str) -> String {
         let key = (kind.to_owned(), name.to_owned());
-        self.originals.get(&key).cloned().unwrap_or_else(|| name.to_owned())
+        self.originals
+            .get(&key)
+            .cloned()
+            .unwrap_or_else(|| name.to_owned())
     }
 }

@@ -4,15 +4,25 @@ use super::Reader;
 use crate::orchestration::model::{NodeAttribute, Operator, Predicate, Spread, Unit};
 use crate::source::{Fields, Item, Sourced};
 
-const CONTROL_PLANE: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+const CONTROL_PLANE: [&str; 2] = [
+    "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/master",
+];
 
 impl Reader<'_> {
     pub(super) fn placement(&mut self, spec: &mut Fields<'_>, unit: &mut Unit) {
         let mut always = Vec::new();
         if let Some(item) = spec.take("nodeSelector") {
             for (key, item) in item.entries(self.ledger) {
-                let Some(text) = item.text(self.ledger) else { continue };
-                always.push(predicate(&key.value, Operator::In, vec![text.value], text.origin));
+                let Some(text) = item.text(self.ledger) else {
+                    continue;
+                };
+                always.push(predicate(
+                    &key.value,
+                    Operator::In,
+                    vec![text.value],
+                    text.origin,
+                ));
             }
         }
         if let Some(name) = spec.text("nodeName", self.ledger) {
@@ -35,7 +45,9 @@ impl Reader<'_> {
                 }
                 node.finish(self.ledger);
             }
-            if let Some(mut anti) = affinity.fields("podAntiAffinity", "PodAntiAffinity", self.ledger) {
+            if let Some(mut anti) =
+                affinity.fields("podAntiAffinity", "PodAntiAffinity", self.ledger)
+            {
                 let key = "requiredDuringSchedulingIgnoredDuringExecution";
                 if let Some(item) = anti.take(key) {
                     self.anti_affinity(&item, unit);
@@ -47,14 +59,19 @@ impl Reader<'_> {
         unit.placement.required = match (terms.is_empty(), always.is_empty()) {
             (true, true) => Vec::new(),
             (true, false) => vec![always],
-            (false, _) => terms.into_iter().map(|term| always.iter().cloned().chain(term).collect()).collect(),
+            (false, _) => terms
+                .into_iter()
+                .map(|term| always.iter().cloned().chain(term).collect())
+                .collect(),
         };
         for item in spec.items("topologySpreadConstraints", self.ledger) {
             self.spread(&item, unit);
         }
         for item in spec.items("tolerations", self.ledger) {
             let map = item.node.as_mapping();
-            let key = map.and_then(|m| m.get("key")).and_then(crate::source::Node::as_text);
+            let key = map
+                .and_then(|m| m.get("key"))
+                .and_then(crate::source::Node::as_text);
             if key.is_some_and(|k| CONTROL_PLANE.contains(&k)) {
                 unit.placement.tolerate_control_plane = Some(item.sourced(true));
             } else {
@@ -68,10 +85,20 @@ impl Reader<'_> {
         let mut predicates = Vec::new();
         for (key, names_only) in [("matchExpressions", false), ("matchFields", true)] {
             for item in fields.items(key, self.ledger) {
-                let Some(mut requirement) = item.fields("NodeSelectorRequirement", self.ledger) else { continue };
-                let label = requirement.text("key", self.ledger).map(|t| t.value).unwrap_or_default();
+                let Some(mut requirement) = item.fields("NodeSelectorRequirement", self.ledger)
+                else {
+                    continue;
+                };
+                let label = requirement
+                    .text("key", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default();
                 let operator = requirement.text("operator", self.ledger);
-                let values: Vec<_> = requirement.texts("values", self.ledger).into_iter().map(|t| t.value).collect();
+                let values: Vec<_> = requirement
+                    .texts("values", self.ledger)
+                    .into_iter()
+                    .map(|t| t.value)
+                    .collect();
                 requirement.finish(self.ledger);
                 let operator = match operator.as_ref().map(|o| o.value.as_str()) {
                     Some("NotIn") => Operator::NotIn,
@@ -101,7 +128,9 @@ impl Reader<'_> {
     fn anti_affinity(&mut self, item: &Item<'_>, unit: &mut Unit) {
         for term in item.items(self.ledger) {
             let map = term.node.as_mapping();
-            let topology = map.and_then(|m| m.get("topologyKey")).and_then(crate::source::Node::as_text);
+            let topology = map
+                .and_then(|m| m.get("topologyKey"))
+                .and_then(crate::source::Node::as_text);
             let selector = map
                 .and_then(|m| m.get("labelSelector"))
                 .and_then(crate::source::Node::as_mapping)
@@ -111,20 +140,33 @@ impl Reader<'_> {
             let own = selector.is_some_and(|labels| {
                 labels.iter().all(|(key, entry)| {
                     key.starts_with("app.kubernetes.io/")
-                        || unit.instance_metadata.labels.get(key).map(|l| l.value.as_str()) == entry.node.as_text()
+                        || unit
+                            .instance_metadata
+                            .labels
+                            .get(key)
+                            .map(|l| l.value.as_str())
+                            == entry.node.as_text()
                 })
             });
             if topology == Some("kubernetes.io/hostname") && own {
                 unit.placement.max_per_node = Some(term.sourced(1));
             } else {
-                self.ledger.leave("PodAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution", &term);
+                self.ledger.leave(
+                    "PodAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+                    &term,
+                );
             }
         }
     }
 
     fn spread(&mut self, item: &Item<'_>, unit: &mut Unit) {
-        let Some(mut fields) = item.fields("TopologySpreadConstraint", self.ledger) else { return };
-        let key = fields.text("topologyKey", self.ledger).map(|t| t.value).unwrap_or_default();
+        let Some(mut fields) = item.fields("TopologySpreadConstraint", self.ledger) else {
+            return;
+        };
+        let key = fields
+            .text("topologyKey", self.ledger)
+            .map(|t| t.value)
+            .unwrap_or_default();
         let skew: Option<Sourced<u32>> = fields.integer("maxSkew", self.ledger);
         let when = fields.text("whenUnsatisfiable", self.ledger);
         // The selector is the unit's own in all but contrived cases; it is carried along if it is not.
@@ -148,7 +190,12 @@ fn attribute(label: &str) -> NodeAttribute {
     }
 }
 
-fn predicate(label: &str, operator: Operator, values: Vec<String>, origin: crate::source::Origin) -> Predicate {
+fn predicate(
+    label: &str,
+    operator: Operator,
+    values: Vec<String>,
+    origin: crate::source::Origin,
+) -> Predicate {
     if CONTROL_PLANE.contains(&label) {
         let absent = matches!(operator, Operator::DoesNotExist | Operator::NotIn);
         return Predicate {

@@ -16,21 +16,31 @@ pub(super) fn template_of(object: &Node) -> Option<&Node> {
     }
     let mut spec = map.get("spec")?.as_mapping()?;
     if kind == Some("CronJob") {
-        spec = spec.get("jobTemplate")?.as_mapping()?.get("spec")?.as_mapping()?;
+        spec = spec
+            .get("jobTemplate")?
+            .as_mapping()?
+            .get("spec")?
+            .as_mapping()?;
     }
     spec.get("template")
 }
 
 impl Reader<'_> {
     pub(super) fn pod(&mut self, unit: &mut Unit, item: &Item<'_>) {
-        let Some(mut spec) = item.fields("PodSpec", self.ledger) else { return };
+        let Some(mut spec) = item.fields("PodSpec", self.ledger) else {
+            return;
+        };
         if let Some(text) = spec.text("restartPolicy", self.ledger) {
             let condition = match text.value.as_str() {
                 "Always" => RestartCondition::Always,
                 "OnFailure" => RestartCondition::OnFailure,
                 "Never" => RestartCondition::Never,
                 other => {
-                    self.error("bad-field", &text.origin, format!("`{other}` is not a restart policy"));
+                    self.error(
+                        "bad-field",
+                        &text.origin,
+                        format!("`{other}` is not a restart policy"),
+                    );
                     RestartCondition::Always
                 }
             };
@@ -62,14 +72,21 @@ impl Reader<'_> {
         settings.service_links = spec.boolean("enableServiceLinks", self.ledger);
         for item in spec.items("imagePullSecrets", self.ledger) {
             if let Some(mut fields) = item.fields("LocalObjectReference", self.ledger) {
-                settings.pull_secrets.extend(fields.text("name", self.ledger));
+                settings
+                    .pull_secrets
+                    .extend(fields.text("name", self.ledger));
                 fields.finish(self.ledger);
             }
         }
         self.dns(&mut spec, unit);
         for item in spec.items("hostAliases", self.ledger) {
-            let Some(mut fields) = item.fields("HostAlias", self.ledger) else { continue };
-            let address = fields.text("ip", self.ledger).map(|t| t.value).unwrap_or_default();
+            let Some(mut fields) = item.fields("HostAlias", self.ledger) else {
+                continue;
+            };
+            let address = fields
+                .text("ip", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
             for name in fields.texts("hostnames", self.ledger) {
                 unit.settings.host_aliases.push(HostAlias {
                     name,
@@ -100,7 +117,15 @@ impl Reader<'_> {
         }
         self.main_container(unit, &spec);
         match share {
-            Some(share) if unit.containers.iter().filter(|c| c.role != Role::Init).count() > 1 && share.value => {
+            Some(share)
+                if unit
+                    .containers
+                    .iter()
+                    .filter(|c| c.role != Role::Init)
+                    .count()
+                    > 1
+                    && share.value =>
+            {
                 unit.settings.pid = Some(share.map(|_| PidMode::Shared));
             }
             other => unit.settings.init = other,
@@ -145,12 +170,19 @@ impl Reader<'_> {
                 _ => None,
             };
         }
-        let Some(mut config) = spec.fields("dnsConfig", "PodDNSConfig", self.ledger) else { return };
+        let Some(mut config) = spec.fields("dnsConfig", "PodDNSConfig", self.ledger) else {
+            return;
+        };
         settings.dns_servers = config.texts("nameservers", self.ledger);
         settings.dns_search = config.texts("searches", self.ledger);
         for item in config.items("options", self.ledger) {
-            let Some(mut option) = item.fields("PodDNSConfigOption", self.ledger) else { continue };
-            let name = option.text("name", self.ledger).map(|t| t.value).unwrap_or_default();
+            let Some(mut option) = item.fields("PodDNSConfigOption", self.ledger) else {
+                continue;
+            };
+            let name = option
+                .text("name", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
             let value = option.text("value", self.ledger).map(|t| t.value);
             settings.dns_options.push(item.sourced((name, value)));
             option.finish(self.ledger);
@@ -160,12 +192,19 @@ impl Reader<'_> {
 
     /// Settings of the Pod hold for each container that has none of its own.
     fn pod_security(&mut self, item: &Item<'_>, unit: &mut Unit) {
-        let Some(mut fields) = item.fields("PodSecurityContext", self.ledger) else { return };
+        let Some(mut fields) = item.fields("PodSecurityContext", self.ledger) else {
+            return;
+        };
         unit.settings.volume_group = fields.integer("fsGroup", self.ledger);
         unit.settings.groups = fields.texts("supplementalGroups", self.ledger);
         for item in fields.items("sysctls", self.ledger) {
-            let Some(mut sysctl) = item.fields("Sysctl", self.ledger) else { continue };
-            if let (Some(name), Some(value)) = (sysctl.text("name", self.ledger), sysctl.text("value", self.ledger)) {
+            let Some(mut sysctl) = item.fields("Sysctl", self.ledger) else {
+                continue;
+            };
+            if let (Some(name), Some(value)) = (
+                sysctl.text("name", self.ledger),
+                sysctl.text("value", self.ledger),
+            ) {
                 unit.settings.sysctls.insert(name.value, value);
             }
             sysctl.finish(self.ledger);
@@ -179,9 +218,18 @@ impl Reader<'_> {
                 (own, None) => own,
             };
             let own = &mut container.security;
-            own.seccomp = own.seccomp.take().or_else(|| shared.security.seccomp.clone());
-            own.apparmor = own.apparmor.take().or_else(|| shared.security.apparmor.clone());
-            own.run_as_non_root = own.run_as_non_root.take().or_else(|| shared.security.run_as_non_root.clone());
+            own.seccomp = own
+                .seccomp
+                .take()
+                .or_else(|| shared.security.seccomp.clone());
+            own.apparmor = own
+                .apparmor
+                .take()
+                .or_else(|| shared.security.apparmor.clone());
+            own.run_as_non_root = own
+                .run_as_non_root
+                .take()
+                .or_else(|| shared.security.run_as_non_root.clone());
             if own.selinux.is_empty() {
                 own.selinux.clone_from(&shared.security.selinux);
             }

@@ -7,7 +7,12 @@ use crate::orchestration::model::{Check, Hook, HookAction, Probe, Purpose, Timin
 use crate::source::{Fields, Item, Sourced};
 
 impl Reader<'_> {
-    pub(super) fn probe(&mut self, fields: &mut Fields<'_>, key: &str, purpose: Purpose) -> Option<Probe> {
+    pub(super) fn probe(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &str,
+        purpose: Purpose,
+    ) -> Option<Probe> {
         let item = fields.take(key)?;
         let mut probe = item.fields("Probe", self.ledger)?;
         let mut seconds = |key: &str| {
@@ -25,7 +30,14 @@ impl Reader<'_> {
         let check = self.check(&mut probe);
         probe.finish(self.ledger);
         let Some(check) = check else {
-            self.error("no-check", &item.origin(), format!("`{}` asks nothing: exec, httpGet, tcpSocket or grpc is missing", item.path));
+            self.error(
+                "no-check",
+                &item.origin(),
+                format!(
+                    "`{}` asks nothing: exec, httpGet, tcpSocket or grpc is missing",
+                    item.path
+                ),
+            );
             return None;
         };
         Some(Probe {
@@ -38,7 +50,11 @@ impl Reader<'_> {
 
     fn check(&mut self, fields: &mut Fields<'_>) -> Option<Check> {
         if let Some(mut exec) = fields.fields("exec", "ExecAction", self.ledger) {
-            let command: Vec<_> = exec.texts("command", self.ledger).into_iter().map(|t| t.value).collect();
+            let command: Vec<_> = exec
+                .texts("command", self.ledger)
+                .into_iter()
+                .map(|t| t.value)
+                .collect();
             exec.finish(self.ledger);
             // The form that a Compose CMD-SHELL check has in Kubernetes.
             if let [shell, flag, line] = command.as_slice()
@@ -52,16 +68,29 @@ impl Reader<'_> {
         if let Some(mut http) = fields.fields("httpGet", "HTTPGetAction", self.ledger) {
             let check = Check::Http {
                 host: http.text("host", self.ledger).map(|t| t.value),
-                port: http.text("port", self.ledger).map(|t| t.value).unwrap_or_default(),
-                path: http.text("path", self.ledger).map_or_else(|| "/".to_owned(), |t| t.value),
-                https: http.text("scheme", self.ledger).is_some_and(|t| t.value.eq_ignore_ascii_case("https")),
+                port: http
+                    .text("port", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default(),
+                path: http
+                    .text("path", self.ledger)
+                    .map_or_else(|| "/".to_owned(), |t| t.value),
+                https: http
+                    .text("scheme", self.ledger)
+                    .is_some_and(|t| t.value.eq_ignore_ascii_case("https")),
                 headers: http
                     .items("httpHeaders", self.ledger)
                     .iter()
                     .filter_map(|item| {
                         let mut header = item.fields("HTTPHeader", self.ledger)?;
-                        let name = header.text("name", self.ledger).map(|t| t.value).unwrap_or_default();
-                        let value = header.text("value", self.ledger).map(|t| t.value).unwrap_or_default();
+                        let name = header
+                            .text("name", self.ledger)
+                            .map(|t| t.value)
+                            .unwrap_or_default();
+                        let value = header
+                            .text("value", self.ledger)
+                            .map(|t| t.value)
+                            .unwrap_or_default();
                         header.finish(self.ledger);
                         Some((name, value))
                     })
@@ -73,44 +102,73 @@ impl Reader<'_> {
         if let Some(mut tcp) = fields.fields("tcpSocket", "TCPSocketAction", self.ledger) {
             let check = Check::Tcp {
                 host: tcp.text("host", self.ledger).map(|t| t.value),
-                port: tcp.text("port", self.ledger).map(|t| t.value).unwrap_or_default(),
+                port: tcp
+                    .text("port", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default(),
             };
             tcp.finish(self.ledger);
             return Some(check);
         }
         let mut grpc = fields.fields("grpc", "GRPCAction", self.ledger)?;
         let check = Check::Grpc {
-            port: grpc.text("port", self.ledger).map(|t| t.value).unwrap_or_default(),
-            service: grpc.text("service", self.ledger).map(|t| t.value).filter(|s| !s.is_empty()),
+            port: grpc
+                .text("port", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default(),
+            service: grpc
+                .text("service", self.ledger)
+                .map(|t| t.value)
+                .filter(|s| !s.is_empty()),
         };
         grpc.finish(self.ledger);
         Some(check)
     }
 
     pub(super) fn hook(&mut self, fields: &mut Fields<'_>, key: &str) -> Vec<Hook> {
-        let Some(item) = fields.take(key) else { return Vec::new() };
-        let Some(mut handler) = item.fields("LifecycleHandler", self.ledger) else { return Vec::new() };
-        let sleep = handler.fields("sleep", "SleepAction", self.ledger).map(|mut sleep| {
-            let seconds: Option<Sourced<u64>> = sleep.integer("seconds", self.ledger);
-            sleep.finish(self.ledger);
-            HookAction::Sleep(seconds.map_or(0, |s| s.value))
-        });
+        let Some(item) = fields.take(key) else {
+            return Vec::new();
+        };
+        let Some(mut handler) = item.fields("LifecycleHandler", self.ledger) else {
+            return Vec::new();
+        };
+        let sleep = handler
+            .fields("sleep", "SleepAction", self.ledger)
+            .map(|mut sleep| {
+                let seconds: Option<Sourced<u64>> = sleep.integer("seconds", self.ledger);
+                sleep.finish(self.ledger);
+                HookAction::Sleep(seconds.map_or(0, |s| s.value))
+            });
         let action = sleep.or_else(|| {
             self.check(&mut handler).map(|check| match check {
                 Check::Exec(command) => HookAction::Exec(command),
                 Check::Shell(line) => HookAction::Shell(line),
-                Check::Http { host, port, path, https, headers: _ } => {
+                Check::Http {
+                    host,
+                    port,
+                    path,
+                    https,
+                    headers: _,
+                } => {
                     let scheme = if https { "https" } else { "http" };
                     let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
                     HookAction::Http(format!("{scheme}://{host}:{port}{path}"))
                 }
-                Check::Tcp { host, port } | Check::Grpc { port, service: host } => {
-                    HookAction::Tcp(format!("{}:{port}", host.unwrap_or_else(|| "127.0.0.1".to_owned())))
-                }
+                Check::Tcp { host, port }
+                | Check::Grpc {
+                    port,
+                    service: host,
+                } => HookAction::Tcp(format!(
+                    "{}:{port}",
+                    host.unwrap_or_else(|| "127.0.0.1".to_owned())
+                )),
             })
         });
         handler.finish(self.ledger);
-        action.into_iter().map(|action| hook(action, &item)).collect()
+        action
+            .into_iter()
+            .map(|action| hook(action, &item))
+            .collect()
     }
 }
 

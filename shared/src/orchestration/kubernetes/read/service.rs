@@ -7,7 +7,8 @@ use super::metadata::{annotation, is_workload};
 use super::pod::template_of;
 use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::model::{
-    Metadata, Name, NameKind, NamePort, Port, PortRange, PortRef, Protocol, Publication, PublishMode,
+    Metadata, Name, NameKind, NamePort, Port, PortRange, PortRef, Protocol, Publication,
+    PublishMode,
 };
 use crate::orchestration::names;
 use crate::source::{Item, Mapping, Node, Sourced};
@@ -35,13 +36,18 @@ struct ServicePort {
 
 impl Reader<'_> {
     pub(super) fn service(&mut self, object: &Object, item: &Item<'_>) {
-        let Some(mut fields) = item.fields("Service", self.ledger) else { return };
+        let Some(mut fields) = item.fields("Service", self.ledger) else {
+            return;
+        };
         fields.take("apiVersion");
         fields.take("kind");
         let metadata = self.metadata(&mut fields);
         let mark = |key: &str| annotation(&object.node, key).map(str::to_owned);
         let mut pending = Pending {
-            name: Sourced::new(mark(names::ORIGINAL_NAME).unwrap_or_else(|| object.name.clone()), object.origin.clone()),
+            name: Sourced::new(
+                mark(names::ORIGINAL_NAME).unwrap_or_else(|| object.name.clone()),
+                object.origin.clone(),
+            ),
             namespace: object.namespace.clone(),
             role: mark(names::ROLE),
             alias_networks: mark(names::ALIAS_NETWORKS),
@@ -67,7 +73,9 @@ impl Reader<'_> {
                 pending.kind = kind.value;
             }
             pending.external = spec.text("externalName", self.ledger).map(|t| t.value);
-            let headless = spec.take("clusterIP").filter(|i| i.node.as_text() == Some("None"));
+            let headless = spec
+                .take("clusterIP")
+                .filter(|i| i.node.as_text() == Some("None"));
             match headless {
                 Some(item) => pending.headless = Some(item.sourced(true)),
                 None => {
@@ -89,7 +97,9 @@ impl Reader<'_> {
         let mut fields = item.fields("ServicePort", self.ledger)?;
         let port: Option<Sourced<u16>> = fields.integer("port", self.ledger);
         let target = fields.text("targetPort", self.ledger);
-        let protocol = fields.text("protocol", self.ledger).and_then(|t| Protocol::named(&t.value));
+        let protocol = fields
+            .text("protocol", self.ledger)
+            .and_then(|t| Protocol::named(&t.value));
         let name = fields.text("name", self.ledger).map(|t| t.value);
         let app_protocol = fields.text("appProtocol", self.ledger).map(|t| t.value);
         let node_port: Option<Sourced<u16>> = fields.integer("nodePort", self.ledger);
@@ -101,7 +111,10 @@ impl Reader<'_> {
                 port: port.value,
                 target: match target {
                     None => PortRef::Number(port.value),
-                    Some(text) => text.value.parse().map_or(PortRef::Name(text.value), PortRef::Number),
+                    Some(text) => text
+                        .value
+                        .parse()
+                        .map_or(PortRef::Name(text.value), PortRef::Number),
                 },
                 protocol: protocol.unwrap_or_default(),
                 app_protocol,
@@ -118,7 +131,9 @@ impl Reader<'_> {
             let units: Vec<usize> = if service.selector.is_empty() {
                 Vec::new()
             } else {
-                let matches = |l: &BTreeMap<String, String>| service.selector.iter().all(|(k, v)| l.get(k) == Some(v));
+                let matches = |l: &BTreeMap<String, String>| {
+                    service.selector.iter().all(|(k, v)| l.get(k) == Some(v))
+                };
                 labels
                     .candidates(&service.selector)
                     .filter(|(_, l)| l.namespace == service.namespace && matches(&l.labels))
@@ -136,19 +151,30 @@ impl Reader<'_> {
     }
 
     fn connect(&mut self, service: Pending, units: &[usize], objects: &[Object]) {
-        let unit_names: Vec<String> = units.iter().map(|i| self.application.units[*i].name.value.clone()).collect();
+        let unit_names: Vec<String> = units
+            .iter()
+            .map(|i| self.application.units[*i].name.value.clone())
+            .collect();
         let origin = service.name.origin.clone();
         if let Some(external) = &service.external {
             self.push_name(&service, NameKind::External(external.clone()), unit_names);
             return;
         }
         if service.has_selector && units.is_empty() {
-            let message = format!("the Service `{}` selects no workload of the input", service.name.value);
+            let message = format!(
+                "the Service `{}` selects no workload of the input",
+                service.name.value
+            );
             self.error("service-without-workload", &origin, message);
         }
         if !service.has_selector {
-            let addresses = endpoint_addresses(objects, &service.name.value, service.namespace.as_deref());
-            self.push_name(&service, NameKind::External(addresses.join(",")), Vec::new());
+            let addresses =
+                endpoint_addresses(objects, &service.name.value, service.namespace.as_deref());
+            self.push_name(
+                &service,
+                NameKind::External(addresses.join(",")),
+                Vec::new(),
+            );
             return;
         }
         let role = service.role.as_deref();
@@ -156,7 +182,8 @@ impl Reader<'_> {
             for &unit in units {
                 for port in &service.ports {
                     let publication = Publication {
-                        port: (role == Some(names::ROLE_PUBLISHED)).then(|| PortRange::one(port.port.port)),
+                        port: (role == Some(names::ROLE_PUBLISHED))
+                            .then(|| PortRange::one(port.port.port)),
                         host_ip: None,
                         mode: PublishMode::Ingress,
                         service: Some(service.name.value.clone()),
@@ -173,7 +200,10 @@ impl Reader<'_> {
                     let (number, mode) = if service.kind == "NodePort" {
                         (port.node_port, PublishMode::NodePort)
                     } else {
-                        (Some(port.port.port), PublishMode::LoadBalancer(port.node_port))
+                        (
+                            Some(port.port.port),
+                            PublishMode::LoadBalancer(port.node_port),
+                        )
                     };
                     let publication = Publication {
                         port: number.map(PortRange::one),
@@ -214,7 +244,8 @@ impl Reader<'_> {
             }
             Some(names::ROLE_CONTAINER_NAME) => {
                 for &unit in units {
-                    self.application.units[unit].settings.instance_name = Some(service.name.clone());
+                    self.application.units[unit].settings.instance_name =
+                        Some(service.name.clone());
                 }
             }
             Some(names::ROLE_LINK) => {
@@ -228,7 +259,10 @@ impl Reader<'_> {
     fn push_name(&mut self, service: &Pending, kind: NameKind, units: Vec<String>) {
         self.application.names.push(Name {
             name: service.name.clone(),
-            namespace: service.namespace.clone().map(|n| Sourced::new(n, service.name.origin.clone())),
+            namespace: service
+                .namespace
+                .clone()
+                .map(|n| Sourced::new(n, service.name.origin.clone())),
             kind,
             units,
             ports: service.ports.iter().map(|p| p.port.clone()).collect(),
@@ -240,7 +274,11 @@ impl Reader<'_> {
 
     fn alias(&mut self, unit: usize, network: &str, alias: &Sourced<String>) {
         let unit = &mut self.application.units[unit];
-        match unit.networks.iter_mut().find(|a| a.network.value == network) {
+        match unit
+            .networks
+            .iter_mut()
+            .find(|a| a.network.value == network)
+        {
             Some(attachment) => attachment.aliases.push(alias.clone()),
             None => unit.networks.push(crate::orchestration::model::Attachment {
                 network: Sourced::new(network.to_owned(), alias.origin.clone()),
@@ -251,7 +289,9 @@ impl Reader<'_> {
 
     fn publish(&mut self, unit: usize, port: &ServicePort, publication: Publication) {
         if let Some((container, index)) = self.find_port(unit, port) {
-            self.application.units[unit].containers[container].ports[index].published.push(publication);
+            self.application.units[unit].containers[container].ports[index]
+                .published
+                .push(publication);
         }
     }
 
@@ -259,16 +299,23 @@ impl Reader<'_> {
     fn find_port(&mut self, unit: usize, port: &ServicePort) -> Option<(usize, usize)> {
         let containers = &mut self.application.units[unit].containers;
         for (c, container) in containers.iter().enumerate() {
-            let found = container.ports.iter().position(|p| match &port.port.target {
-                PortRef::Number(number) => p.target == *number && p.transport() == port.port.protocol,
-                PortRef::Name(name) => p.name.as_ref().is_some_and(|n| n.value == *name),
-            });
+            let found = container
+                .ports
+                .iter()
+                .position(|p| match &port.port.target {
+                    PortRef::Number(number) => {
+                        p.target == *number && p.transport() == port.port.protocol
+                    }
+                    PortRef::Name(name) => p.name.as_ref().is_some_and(|n| n.value == *name),
+                });
             if let Some(index) = found {
                 return Some((c, index));
             }
         }
         let PortRef::Number(number) = port.port.target else {
-            let PortRef::Name(name) = &port.port.target else { return None };
+            let PortRef::Name(name) = &port.port.target else {
+                return None;
+            };
             let message = format!("no container has a port called `{name}`");
             self.error("port-name-unknown", &port.port.origin, message);
             return None;
@@ -318,10 +365,16 @@ fn template_labels(objects: &[Object]) -> TemplateLabels {
             .filter_map(|(k, e)| Some((k.to_owned(), e.node.as_text()?.to_owned())))
             .collect();
         for (key, value) in &labels {
-            index.by_label.entry((key.clone(), value.clone())).or_default().push(index.all.len());
+            index
+                .by_label
+                .entry((key.clone(), value.clone()))
+                .or_default()
+                .push(index.all.len());
         }
         index.all.push(Template {
-            name: annotation(&object.node, names::ORIGINAL_NAME).unwrap_or(&object.name).to_owned(),
+            name: annotation(&object.node, names::ORIGINAL_NAME)
+                .unwrap_or(&object.name)
+                .to_owned(),
             namespace: object.namespace.clone(),
             labels,
         });
@@ -331,10 +384,17 @@ fn template_labels(objects: &[Object]) -> TemplateLabels {
 
 impl TemplateLabels {
     /// Workloads that have the rarest label of a selector.
-    fn candidates(&self, selector: &BTreeMap<String, String>) -> impl Iterator<Item = (usize, &Template)> {
+    fn candidates(
+        &self,
+        selector: &BTreeMap<String, String>,
+    ) -> impl Iterator<Item = (usize, &Template)> {
         let rarest = selector
             .iter()
-            .map(|(k, v)| self.by_label.get(&(k.clone(), v.clone())).map_or(&[][..], Vec::as_slice))
+            .map(|(k, v)| {
+                self.by_label
+                    .get(&(k.clone(), v.clone()))
+                    .map_or(&[][..], Vec::as_slice)
+            })
             .min_by_key(|list| list.len())
             .unwrap_or_default();
         rarest.iter().map(|i| (*i, &self.all[*i]))
@@ -344,7 +404,10 @@ impl TemplateLabels {
 /// Addresses behind a Service that selects nothing.
 fn endpoint_addresses(objects: &[Object], name: &str, namespace: Option<&str>) -> Vec<String> {
     let mut addresses = Vec::new();
-    for object in objects.iter().filter(|o| o.namespace.as_deref() == namespace) {
+    for object in objects
+        .iter()
+        .filter(|o| o.namespace.as_deref() == namespace)
+    {
         let slice = object.kind == "EndpointSlice"
             && super::metadata::mapping(&object.node, "metadata")
                 .and_then(|m| m.get("labels"))
@@ -352,17 +415,34 @@ fn endpoint_addresses(objects: &[Object], name: &str, namespace: Option<&str>) -
                 .and_then(|l| l.get("kubernetes.io/service-name"))
                 .and_then(Node::as_text)
                 == Some(name);
-        let list = |node: Option<&Node>| -> Vec<Node> { node.and_then(Node::as_sequence).unwrap_or_default().to_vec() };
+        let list = |node: Option<&Node>| -> Vec<Node> {
+            node.and_then(Node::as_sequence)
+                .unwrap_or_default()
+                .to_vec()
+        };
         if slice {
             for endpoint in list(object.node.as_mapping().and_then(|m| m.get("endpoints"))) {
-                let inner = endpoint.as_mapping().and_then(|m| m.get("addresses").cloned());
-                addresses.extend(list(inner.as_ref()).iter().filter_map(Node::as_text).map(str::to_owned));
+                let inner = endpoint
+                    .as_mapping()
+                    .and_then(|m| m.get("addresses").cloned());
+                addresses.extend(
+                    list(inner.as_ref())
+                        .iter()
+                        .filter_map(Node::as_text)
+                        .map(str::to_owned),
+                );
             }
         } else if object.kind == "Endpoints" && object.name == name {
             for subset in list(object.node.as_mapping().and_then(|m| m.get("subsets"))) {
-                let inner = subset.as_mapping().and_then(|m| m.get("addresses").cloned());
+                let inner = subset
+                    .as_mapping()
+                    .and_then(|m| m.get("addresses").cloned());
                 for address in list(inner.as_ref()) {
-                    let ip = address.as_mapping().and_then(|m| m.get("ip")).and_then(Node::as_text).map(str::to_owned);
+                    let ip = address
+                        .as_mapping()
+                        .and_then(|m| m.get("ip"))
+                        .and_then(Node::as_text)
+                        .map(str::to_owned);
                     addresses.extend(ip);
                 }
             }
@@ -370,4 +450,3 @@ fn endpoint_addresses(objects: &[Object], name: &str, namespace: Option<&str>) -
     }
     addresses
 }
-

@@ -27,8 +27,11 @@ pub(super) struct Claim {
 
 /// Names of the PersistentVolumes that a claim of the input is bound to and that the model can hold.
 pub(super) fn claimed_volumes(objects: &[Object]) -> BTreeSet<String> {
-    let claims: BTreeSet<&str> =
-        objects.iter().filter(|o| o.kind == "PersistentVolumeClaim").map(|o| o.name.as_str()).collect();
+    let claims: BTreeSet<&str> = objects
+        .iter()
+        .filter(|o| o.kind == "PersistentVolumeClaim")
+        .map(|o| o.name.as_str())
+        .collect();
     let wanted: BTreeSet<&str> = objects
         .iter()
         .filter(|o| o.kind == "PersistentVolumeClaim")
@@ -37,13 +40,19 @@ pub(super) fn claimed_volumes(objects: &[Object]) -> BTreeSet<String> {
     objects
         .iter()
         .filter(|o| o.kind == "PersistentVolume" && backing(o).is_some())
-        .filter(|o| wanted.contains(o.name.as_str()) || claim_of(o).is_some_and(|c| claims.contains(c)))
+        .filter(|o| {
+            wanted.contains(o.name.as_str()) || claim_of(o).is_some_and(|c| claims.contains(c))
+        })
         .map(|o| o.name.clone())
         .collect()
 }
 
 fn claim_of(volume: &Object) -> Option<&str> {
-    mapping(&volume.node, "spec")?.get("claimRef")?.as_mapping()?.get("name")?.as_text()
+    mapping(&volume.node, "spec")?
+        .get("claimRef")?
+        .as_mapping()?
+        .get("name")?
+        .as_text()
 }
 
 /// What the model can say of a PersistentVolume.
@@ -52,16 +61,26 @@ fn backing(volume: &Object) -> Option<VolumeBacking> {
     let origin = volume.origin.clone();
     let text = |map: &Mapping, key: &str| map.get(key).and_then(Node::as_text).map(str::to_owned);
     if let Some(nfs) = spec.get("nfs").and_then(Node::as_mapping) {
-        let options = spec.get("mountOptions").and_then(Node::as_sequence).unwrap_or_default();
+        let options = spec
+            .get("mountOptions")
+            .and_then(Node::as_sequence)
+            .unwrap_or_default();
         return Some(VolumeBacking::Nfs {
             server: text(nfs, "server")?,
             path: text(nfs, "path")?,
-            options: options.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
+            options: options
+                .iter()
+                .filter_map(Node::as_text)
+                .map(str::to_owned)
+                .collect(),
             read_only: text(nfs, "readOnly").as_deref() == Some("true"),
             origin,
         });
     }
-    let local = spec.get("hostPath").or_else(|| spec.get("local")).and_then(Node::as_mapping)?;
+    let local = spec
+        .get("hostPath")
+        .or_else(|| spec.get("local"))
+        .and_then(Node::as_mapping)?;
     Some(VolumeBacking::HostPath {
         path: text(local, "path")?,
         origin,
@@ -70,18 +89,33 @@ fn backing(volume: &Object) -> Option<VolumeBacking> {
 
 impl Reader<'_> {
     pub(super) fn claim(&mut self, object: &Object, item: &Item<'_>, objects: &[Object]) {
-        let Some(mut fields) = item.fields("PersistentVolumeClaim", self.ledger) else { return };
+        let Some(mut fields) = item.fields("PersistentVolumeClaim", self.ledger) else {
+            return;
+        };
         fields.take("apiVersion");
         fields.take("kind");
         let metadata = self.metadata(&mut fields);
-        let claim = fields.take("spec").map(|spec| self.claim_spec(&spec)).unwrap_or_default();
+        let claim = fields
+            .take("spec")
+            .map(|spec| self.claim_spec(&spec))
+            .unwrap_or_default();
         fields.finish(self.ledger);
-        let bound = objects.iter().filter(|o| o.kind == "PersistentVolume").find(|o| {
-            claim.volume.as_ref().is_some_and(|v| v.value == o.name) || claim_of(o) == Some(object.name.as_str())
-        });
+        let bound = objects
+            .iter()
+            .filter(|o| o.kind == "PersistentVolume")
+            .find(|o| {
+                claim.volume.as_ref().is_some_and(|v| v.value == o.name)
+                    || claim_of(o) == Some(object.name.as_str())
+            });
         self.application.volumes.push(Volume {
-            name: Sourced::new(self.model_name("volume", &object.name), object.origin.clone()),
-            namespace: object.namespace.clone().map(|n| Sourced::new(n, object.origin.clone())),
+            name: Sourced::new(
+                self.model_name("volume", &object.name),
+                object.origin.clone(),
+            ),
+            namespace: object
+                .namespace
+                .clone()
+                .map(|n| Sourced::new(n, object.origin.clone())),
             real_name: annotation(&object.node, names::REAL_NAME)
                 .map(|n| Sourced::new(n.to_owned(), object.origin.clone())),
             external: false,
@@ -98,7 +132,9 @@ impl Reader<'_> {
 
     pub(super) fn claim_spec(&mut self, item: &Item<'_>) -> Claim {
         let mut claim = Claim::default();
-        let Some(mut spec) = item.fields("PersistentVolumeClaimSpec", self.ledger) else { return claim };
+        let Some(mut spec) = item.fields("PersistentVolumeClaimSpec", self.ledger) else {
+            return claim;
+        };
         for text in spec.texts("accessModes", self.ledger) {
             let mode = match text.value.as_str() {
                 "ReadWriteOnce" => AccessMode::ReadWriteOnce,
@@ -106,7 +142,11 @@ impl Reader<'_> {
                 "ReadWriteMany" => AccessMode::ReadWriteMany,
                 "ReadWriteOncePod" => AccessMode::ReadWriteOncePod,
                 other => {
-                    self.error("bad-field", &text.origin, format!("`{other}` is not an access mode"));
+                    self.error(
+                        "bad-field",
+                        &text.origin,
+                        format!("`{other}` is not an access mode"),
+                    );
                     continue;
                 }
             };
@@ -114,17 +154,37 @@ impl Reader<'_> {
         }
         claim.class = spec.text("storageClassName", self.ledger);
         claim.volume = spec.text("volumeName", self.ledger);
-        claim.block = spec.text("volumeMode", self.ledger).map(|t| t.map(|m| m == "Block"));
-        if let Some(mut resources) = spec.fields("resources", "VolumeResourceRequirements", self.ledger) {
-            for (key, into) in [("requests", &mut claim.size), ("limits", &mut claim.size_limit)] {
-                let Some(item) = resources.take(key) else { continue };
+        claim.block = spec
+            .text("volumeMode", self.ledger)
+            .map(|t| t.map(|m| m == "Block"));
+        if let Some(mut resources) =
+            spec.fields("resources", "VolumeResourceRequirements", self.ledger)
+        {
+            for (key, into) in [
+                ("requests", &mut claim.size),
+                ("limits", &mut claim.size_limit),
+            ] {
+                let Some(item) = resources.take(key) else {
+                    continue;
+                };
                 for (name, item) in item.entries(self.ledger) {
-                    let Some(text) = item.text(self.ledger) else { continue };
+                    let Some(text) = item.text(self.ledger) else {
+                        continue;
+                    };
                     match bytes_from_kubernetes(&text.value) {
-                        Some(bytes) if name.value == "storage" => *into = Some(Sourced::new(bytes, text.origin)),
+                        Some(bytes) if name.value == "storage" => {
+                            *into = Some(Sourced::new(bytes, text.origin))
+                        }
                         _ => {
-                            let message = format!("`{}: {}` is not a size of storage", name.value, text.value);
-                            self.ledger.add(crate::finding::Code("bad-quantity"), &text.origin, message);
+                            let message = format!(
+                                "`{}: {}` is not a size of storage",
+                                name.value, text.value
+                            );
+                            self.ledger.add(
+                                crate::finding::Code("bad-quantity"),
+                                &text.origin,
+                                message,
+                            );
                         }
                     }
                 }
@@ -137,16 +197,24 @@ impl Reader<'_> {
 
     pub(super) fn file_object(&mut self, object: &Object, item: &Item<'_>) {
         let secret = object.kind == "Secret";
-        let Some(mut fields) = item.fields(object.kind.clone(), self.ledger) else { return };
+        let Some(mut fields) = item.fields(object.kind.clone(), self.ledger) else {
+            return;
+        };
         fields.take("apiVersion");
         fields.take("kind");
         let metadata = self.metadata(&mut fields);
         let mut data: BTreeMap<String, ObjectData> = BTreeMap::new();
-        for (key, encoded) in [("data", secret), ("binaryData", true), ("stringData", false)] {
+        for (key, encoded) in [
+            ("data", secret),
+            ("binaryData", true),
+            ("stringData", false),
+        ] {
             if key == if secret { "binaryData" } else { "stringData" } {
                 continue;
             }
-            let Some(item) = fields.take(key) else { continue };
+            let Some(item) = fields.take(key) else {
+                continue;
+            };
             for (name, item) in item.entries(self.ledger) {
                 let text = item.text(self.ledger).map(|t| t.value).unwrap_or_default();
                 let bytes = if encoded {
@@ -154,7 +222,10 @@ impl Reader<'_> {
                     match base64::engine::general_purpose::STANDARD.decode(clean) {
                         Ok(bytes) => bytes,
                         Err(_) => {
-                            let message = format!("`{}` of {} `{}` is not base64", name.value, object.kind, object.name);
+                            let message = format!(
+                                "`{}` of {} `{}` is not base64",
+                                name.value, object.kind, object.name
+                            );
                             self.error("bad-base64", &item.origin(), message);
                             continue;
                         }
@@ -162,23 +233,41 @@ impl Reader<'_> {
                 } else {
                     text.into_bytes()
                 };
-                data.insert(name.value, ObjectData {
-                    bytes,
-                    file: None,
-                    variable: None,
-                    origin: item.origin(),
-                });
+                if data.contains_key(&name.value) {
+                    let message = format!("`data.{}` is overridden by `{key}`", name.value);
+                    self.error("overridden-by-merge", &item.origin(), message);
+                }
+                data.insert(
+                    name.value,
+                    ObjectData {
+                        bytes,
+                        file: None,
+                        variable: None,
+                        origin: item.origin(),
+                    },
+                );
             }
         }
-        let secret_type = if secret { fields.text("type", self.ledger) } else { None };
+        let secret_type = if secret {
+            fields.text("type", self.ledger)
+        } else {
+            None
+        };
         let immutable = fields.boolean("immutable", self.ledger);
         fields.finish(self.ledger);
         let original = annotation(&object.node, names::ORIGINAL_NAME);
         let name = original.unwrap_or(&object.name).to_owned();
         self.application.objects.push(FileObject {
-            kind: if secret { ObjectKind::Secret } else { ObjectKind::Config },
+            kind: if secret {
+                ObjectKind::Secret
+            } else {
+                ObjectKind::Config
+            },
             name: Sourced::new(name, object.origin.clone()),
-            namespace: object.namespace.clone().map(|n| Sourced::new(n, object.origin.clone())),
+            namespace: object
+                .namespace
+                .clone()
+                .map(|n| Sourced::new(n, object.origin.clone())),
             real_name: annotation(&object.node, names::REAL_NAME)
                 .map(|n| Sourced::new(n.to_owned(), Origin::clone(&object.origin))),
             external: false,

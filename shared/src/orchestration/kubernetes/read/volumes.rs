@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Reader;
 use crate::orchestration::model::{
-    AccessMode, BindKind, Metadata, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, SharedMedium,
-    Unit, Volume, VolumeBacking,
+    AccessMode, BindKind, Metadata, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount,
+    Propagation, SharedMedium, Unit, Volume, VolumeBacking,
 };
 use crate::orchestration::quantity::bytes_from_kubernetes;
 use crate::source::{Fields, Item, Origin, Sourced};
@@ -26,17 +26,25 @@ struct PodVolume {
 impl Reader<'_> {
     pub(super) fn pod_volumes(&mut self, item: &Item<'_>, unit: &Unit, volumes: &mut PodVolumes) {
         for item in item.items(self.ledger) {
-            let Some(mut fields) = item.fields("VolumeSource", self.ledger) else { continue };
-            let name = fields.text("name", self.ledger).map(|t| t.value).unwrap_or_default();
+            let Some(mut fields) = item.fields("VolumeSource", self.ledger) else {
+                continue;
+            };
+            let name = fields
+                .text("name", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
             let mut read_only = None;
             let source = self.volume_source(&mut fields, &name, unit, &mut read_only);
             fields.finish(self.ledger);
-            volumes.by_name.insert(name, PodVolume {
-                source,
-                read_only,
-                origin: item.origin(),
-                used: false,
-            });
+            volumes.by_name.insert(
+                name,
+                PodVolume {
+                    source,
+                    read_only,
+                    origin: item.origin(),
+                    used: false,
+                },
+            );
         }
     }
 
@@ -47,19 +55,32 @@ impl Reader<'_> {
         unit: &Unit,
         read_only: &mut Option<Sourced<bool>>,
     ) -> MountSource {
-        if let Some(mut claim) = fields.fields("persistentVolumeClaim", "PersistentVolumeClaimVolumeSource", self.ledger) {
-            let claim_name = claim.text("claimName", self.ledger).map(|t| t.value).unwrap_or_default();
+        if let Some(mut claim) = fields.fields(
+            "persistentVolumeClaim",
+            "PersistentVolumeClaimVolumeSource",
+            self.ledger,
+        ) {
+            let claim_name = claim
+                .text("claimName", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
             *read_only = claim.boolean("readOnly", self.ledger);
             claim.finish(self.ledger);
             return MountSource::Volume(self.model_name("volume", &claim_name));
         }
         if let Some(mut empty) = fields.fields("emptyDir", "EmptyDirVolumeSource", self.ledger) {
-            let medium = match empty.text("medium", self.ledger).as_ref().map(|t| t.value.as_str()) {
+            let medium = match empty
+                .text("medium", self.ledger)
+                .as_ref()
+                .map(|t| t.value.as_str())
+            {
                 None | Some("") => SharedMedium::Disk,
                 Some("Memory") => SharedMedium::Memory,
                 Some(_) => SharedMedium::Other,
             };
-            let size = empty.text("sizeLimit", self.ledger).and_then(|t| bytes_from_kubernetes(&t.value));
+            let size = empty
+                .text("sizeLimit", self.ledger)
+                .and_then(|t| bytes_from_kubernetes(&t.value));
             empty.finish(self.ledger);
             return MountSource::Shared {
                 name: name.to_owned(),
@@ -68,8 +89,15 @@ impl Reader<'_> {
             };
         }
         if let Some(mut host) = fields.fields("hostPath", "HostPathVolumeSource", self.ledger) {
-            let path = host.text("path", self.ledger).map(|t| t.value).unwrap_or_default();
-            let kind = match host.text("type", self.ledger).as_ref().map(|t| t.value.as_str()) {
+            let path = host
+                .text("path", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
+            let kind = match host
+                .text("type", self.ledger)
+                .as_ref()
+                .map(|t| t.value.as_str())
+            {
                 Some("Directory") => BindKind::Directory,
                 Some("DirectoryOrCreate") => BindKind::DirectoryOrCreate,
                 Some("File") => BindKind::File,
@@ -97,11 +125,15 @@ impl Reader<'_> {
                 return MountSource::Object(source);
             }
         }
-        if let Some(mut projected) = fields.fields("projected", "ProjectedVolumeSource", self.ledger) {
+        if let Some(mut projected) =
+            fields.fields("projected", "ProjectedVolumeSource", self.ledger)
+        {
             let mode: Option<Sourced<u32>> = projected.integer("defaultMode", self.ledger);
             let mut sources = Vec::new();
             for item in projected.items("sources", self.ledger) {
-                let Some(mut one) = item.fields("VolumeProjection", self.ledger) else { continue };
+                let Some(mut one) = item.fields("VolumeProjection", self.ledger) else {
+                    continue;
+                };
                 for (key, kind, table) in [
                     ("configMap", ObjectKind::Config, "ConfigMapProjection"),
                     ("secret", ObjectKind::Secret, "SecretProjection"),
@@ -113,7 +145,9 @@ impl Reader<'_> {
                         sources.push(MountSource::Object(source));
                     }
                 }
-                if let Some(mut down) = one.fields("downwardAPI", "DownwardAPIProjection", self.ledger) {
+                if let Some(mut down) =
+                    one.fields("downwardAPI", "DownwardAPIProjection", self.ledger)
+                {
                     sources.push(MountSource::Fields(self.field_files(&mut down)));
                     down.finish(self.ledger);
                 }
@@ -122,7 +156,8 @@ impl Reader<'_> {
             projected.finish(self.ledger);
             return MountSource::Projected(sources);
         }
-        if let Some(mut down) = fields.fields("downwardAPI", "DownwardAPIVolumeSource", self.ledger) {
+        if let Some(mut down) = fields.fields("downwardAPI", "DownwardAPIVolumeSource", self.ledger)
+        {
             let files = self.field_files(&mut down);
             down.finish(self.ledger);
             return MountSource::Fields(files);
@@ -132,10 +167,18 @@ impl Reader<'_> {
         {
             let volume = format!("{}-{name}", unit.name.value);
             let backing = VolumeBacking::Nfs {
-                server: nfs.text("server", self.ledger).map(|t| t.value).unwrap_or_default(),
-                path: nfs.text("path", self.ledger).map(|t| t.value).unwrap_or_default(),
+                server: nfs
+                    .text("server", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default(),
+                path: nfs
+                    .text("path", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default(),
                 options: Vec::new(),
-                read_only: nfs.boolean("readOnly", self.ledger).is_some_and(|r| r.value),
+                read_only: nfs
+                    .boolean("readOnly", self.ledger)
+                    .is_some_and(|r| r.value),
                 origin: item.origin(),
             };
             nfs.finish(self.ledger);
@@ -157,7 +200,10 @@ impl Reader<'_> {
         }
         if let Some(mut image) = fields.fields("image", "ImageVolumeSource", self.ledger) {
             let source = MountSource::Image {
-                reference: image.text("reference", self.ledger).map(|t| t.value).unwrap_or_default(),
+                reference: image
+                    .text("reference", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default(),
                 pull: image.text("pullPolicy", self.ledger).map(|t| t.value),
             };
             image.finish(self.ledger);
@@ -170,7 +216,8 @@ impl Reader<'_> {
         let rest = fields.take_rest(|_| true);
         match rest.into_iter().next() {
             Some((kind, item)) => {
-                self.ledger.leave(format!("VolumeSource.{}", kind.value), &item);
+                self.ledger
+                    .leave(format!("VolumeSource.{}", kind.value), &item);
                 MountSource::Other {
                     kind: kind.value,
                     value: item.node.to_json(),
@@ -185,7 +232,9 @@ impl Reader<'_> {
     }
 
     fn object_source(&mut self, fields: &mut Fields<'_>, kind: ObjectKind) -> ObjectMount {
-        let name = fields.text("name", self.ledger).or_else(|| fields.text("secretName", self.ledger));
+        let name = fields
+            .text("name", self.ledger)
+            .or_else(|| fields.text("secretName", self.ledger));
         let mode = fields.integer("defaultMode", self.ledger);
         let optional = fields.boolean("optional", self.ledger);
         let items = fields
@@ -193,8 +242,13 @@ impl Reader<'_> {
             .iter()
             .filter_map(|item| {
                 let mut fields = item.fields("KeyToPath", self.ledger)?;
-                let key = fields.text("key", self.ledger).map(|t| t.value).unwrap_or_default();
-                let path = fields.text("path", self.ledger).map_or_else(|| key.clone(), |t| t.value);
+                let key = fields
+                    .text("key", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default();
+                let path = fields
+                    .text("path", self.ledger)
+                    .map_or_else(|| key.clone(), |t| t.value);
                 let mode: Option<Sourced<u32>> = fields.integer("mode", self.ledger);
                 fields.finish(self.ledger);
                 Some(ObjectItem {
@@ -206,7 +260,11 @@ impl Reader<'_> {
             })
             .collect();
         let name = name.map(|t| t.value).unwrap_or_default();
-        let table = if kind == ObjectKind::Config { "ConfigMap" } else { "Secret" };
+        let table = if kind == ObjectKind::Config {
+            "ConfigMap"
+        } else {
+            "Secret"
+        };
         ObjectMount {
             kind,
             object: self.model_name(table, &name),
@@ -223,15 +281,28 @@ impl Reader<'_> {
         fields.leave("defaultMode", self.ledger);
         let mut files = Vec::new();
         for item in fields.items("items", self.ledger) {
-            let Some(mut file) = item.fields("DownwardAPIVolumeFile", self.ledger) else { continue };
-            let path = file.text("path", self.ledger).map(|t| t.value).unwrap_or_default();
+            let Some(mut file) = item.fields("DownwardAPIVolumeFile", self.ledger) else {
+                continue;
+            };
+            let path = file
+                .text("path", self.ledger)
+                .map(|t| t.value)
+                .unwrap_or_default();
             if let Some(mut field) = file.fields("fieldRef", "ObjectFieldSelector", self.ledger) {
                 field.take("apiVersion");
-                let name = field.text("fieldPath", self.ledger).map(|t| t.value).unwrap_or_default();
+                let name = field
+                    .text("fieldPath", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default();
                 field.finish(self.ledger);
                 files.push((path, name));
-            } else if let Some(mut field) = file.fields("resourceFieldRef", "ResourceFieldSelector", self.ledger) {
-                let name = field.text("resource", self.ledger).map(|t| t.value).unwrap_or_default();
+            } else if let Some(mut field) =
+                file.fields("resourceFieldRef", "ResourceFieldSelector", self.ledger)
+            {
+                let name = field
+                    .text("resource", self.ledger)
+                    .map(|t| t.value)
+                    .unwrap_or_default();
                 field.finish(self.ledger);
                 files.push((path, format!("resource:{name}")));
             }
@@ -240,12 +311,18 @@ impl Reader<'_> {
         files
     }
 
-    pub(super) fn volume_mount(&mut self, item: &Item<'_>, volumes: &mut PodVolumes) -> Option<Mount> {
+    pub(super) fn volume_mount(
+        &mut self,
+        item: &Item<'_>,
+        volumes: &mut PodVolumes,
+    ) -> Option<Mount> {
         let mut fields = item.fields("VolumeMount", self.ledger)?;
-        let name = fields.text("name", self.ledger)?;
+        let name = fields.text("name", self.ledger);
         let target = fields.text("mountPath", self.ledger);
         let own_read_only = fields.boolean("readOnly", self.ledger);
-        let subpath = fields.text("subPath", self.ledger).filter(|s| !s.value.is_empty());
+        let subpath = fields
+            .text("subPath", self.ledger)
+            .filter(|s| !s.value.is_empty());
         let propagation = fields.text("mountPropagation", self.ledger).map(|text| {
             text.map(|t| match t.as_str() {
                 "HostToContainer" => Propagation::FromHost,
@@ -254,7 +331,14 @@ impl Reader<'_> {
             })
         });
         fields.finish(self.ledger);
-        let target = target.unwrap_or_else(|| item.sourced(String::new()));
+        let (Some(name), Some(target)) = (name, target) else {
+            self.error(
+                "bad-field",
+                &item.origin(),
+                format!("`{}` needs a `name` and a `mountPath`", item.path),
+            );
+            return None;
+        };
         let mut mount = Mount {
             target,
             source: MountSource::Volume(name.value.clone()),
@@ -275,7 +359,11 @@ impl Reader<'_> {
         if let MountSource::Object(object) = &mut mount.source
             && let Some(subpath) = &mount.subpath
         {
-            let item = object.items.iter().find(|i| i.path == subpath.value).cloned();
+            let item = object
+                .items
+                .iter()
+                .find(|i| i.path == subpath.value)
+                .cloned();
             match item {
                 Some(item) => object.items = vec![item],
                 None if object.items.is_empty() => {
@@ -298,7 +386,11 @@ impl Reader<'_> {
     pub(super) fn unused_volumes(&mut self, volumes: PodVolumes) {
         for (name, volume) in volumes.by_name {
             if !volume.used {
-                self.error("volume-not-mounted", &volume.origin, format!("the volume `{name}` is mounted by no container"));
+                self.error(
+                    "volume-not-mounted",
+                    &volume.origin,
+                    format!("the volume `{name}` is mounted by no container"),
+                );
             }
         }
     }

@@ -4,8 +4,8 @@ use super::Reader;
 use super::metadata::annotation;
 use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::model::{
-    Amount, ClaimTemplate, Concurrency, Controller, CronSettings, Dependency, DependencyCondition, JobSettings,
-    Metadata, Rollout, RolloutStrategy, StatefulSettings, Unit, UnitKind,
+    Amount, ClaimTemplate, Concurrency, Controller, CronSettings, Dependency, DependencyCondition,
+    JobSettings, Metadata, Rollout, RolloutStrategy, StatefulSettings, Unit, UnitKind,
 };
 use crate::orchestration::names;
 use crate::source::{Fields, Item, Sourced};
@@ -15,9 +15,14 @@ impl Reader<'_> {
         let mut fields = item.fields(object.kind.clone(), self.ledger)?;
         fields.take("apiVersion");
         fields.take("kind");
-        let name = annotation(&object.node, names::ORIGINAL_NAME).unwrap_or(&object.name).to_owned();
+        let name = annotation(&object.node, names::ORIGINAL_NAME)
+            .unwrap_or(&object.name)
+            .to_owned();
         let mut unit = Unit::new(Sourced::new(name, object.origin.clone()));
-        unit.namespace = object.namespace.clone().map(|n| Sourced::new(n, object.origin.clone()));
+        unit.namespace = object
+            .namespace
+            .clone()
+            .map(|n| Sourced::new(n, object.origin.clone()));
         unit.metadata = self.metadata(&mut fields);
         if object.kind == "Pod" {
             unit.kind = UnitKind::Bare;
@@ -39,12 +44,15 @@ impl Reader<'_> {
     }
 
     fn controller(&mut self, object: &Object, item: &Item<'_>, unit: &mut Unit) {
-        let Some(mut spec) = item.fields(format!("{}Spec", object.kind), self.ledger) else { return };
+        let Some(mut spec) = item.fields(format!("{}Spec", object.kind), self.ledger) else {
+            return;
+        };
         // The selector follows from the template's labels, which are kept.
         if object.kind != "Job" {
             spec.take("selector");
         }
-        let replicas = |spec: &mut Fields<'_>, reader: &mut Self| spec.integer("replicas", reader.ledger);
+        let replicas =
+            |spec: &mut Fields<'_>, reader: &mut Self| spec.integer("replicas", reader.ledger);
         unit.rollout.delay = spec
             .integer::<u32>("minReadySeconds", self.ledger)
             .map(|s| s.map(|s| std::time::Duration::from_secs(u64::from(s))));
@@ -55,7 +63,13 @@ impl Reader<'_> {
                 unit.rollout.monitor = spec
                     .integer::<u32>("progressDeadlineSeconds", self.ledger)
                     .map(|s| s.map(|s| std::time::Duration::from_secs(u64::from(s))));
-                self.strategy(&mut spec, "strategy", "DeploymentStrategy", "RollingUpdateDeployment", &mut unit.rollout);
+                self.strategy(
+                    &mut spec,
+                    "strategy",
+                    "DeploymentStrategy",
+                    "RollingUpdateDeployment",
+                    &mut unit.rollout,
+                );
             }
             "ReplicaSet" => {
                 unit.kind = UnitKind::Service(Some(Controller::ReplicaSet));
@@ -68,12 +82,24 @@ impl Reader<'_> {
             "DaemonSet" => {
                 unit.kind = UnitKind::Daemon;
                 let table = "DaemonSetUpdateStrategy";
-                self.strategy(&mut spec, "updateStrategy", table, "RollingUpdateDaemonSet", &mut unit.rollout);
+                self.strategy(
+                    &mut spec,
+                    "updateStrategy",
+                    table,
+                    "RollingUpdateDaemonSet",
+                    &mut unit.rollout,
+                );
             }
             "StatefulSet" => {
                 unit.replicas = replicas(&mut spec, self);
                 let table = "StatefulSetUpdateStrategy";
-                self.strategy(&mut spec, "updateStrategy", table, "RollingUpdateStatefulSetStrategy", &mut unit.rollout);
+                self.strategy(
+                    &mut spec,
+                    "updateStrategy",
+                    table,
+                    "RollingUpdateStatefulSetStrategy",
+                    &mut unit.rollout,
+                );
                 unit.kind = UnitKind::Stateful(self.stateful(&mut spec));
             }
             "Job" => unit.kind = UnitKind::Job(self.job(&mut spec)),
@@ -93,7 +119,9 @@ impl Reader<'_> {
     }
 
     fn template(&mut self, unit: &mut Unit, item: &Item<'_>) {
-        let Some(mut template) = item.fields("PodTemplateSpec", self.ledger) else { return };
+        let Some(mut template) = item.fields("PodTemplateSpec", self.ledger) else {
+            return;
+        };
         unit.instance_metadata = self.metadata(&mut template);
         if let Some(spec) = template.take("spec") {
             self.pod(unit, &spec);
@@ -101,15 +129,28 @@ impl Reader<'_> {
         template.finish(self.ledger);
     }
 
-    fn strategy(&mut self, spec: &mut Fields<'_>, key: &str, table: &str, rolling: &str, rollout: &mut Rollout) {
-        let Some(mut strategy) = spec.fields(key, table, self.ledger) else { return };
+    fn strategy(
+        &mut self,
+        spec: &mut Fields<'_>,
+        key: &str,
+        table: &str,
+        rolling: &str,
+        rollout: &mut Rollout,
+    ) {
+        let Some(mut strategy) = spec.fields(key, table, self.ledger) else {
+            return;
+        };
         if let Some(text) = strategy.text("type", self.ledger) {
             let kind = match text.value.as_str() {
                 "RollingUpdate" => RolloutStrategy::Rolling,
                 "Recreate" => RolloutStrategy::Recreate,
                 "OnDelete" => RolloutStrategy::OnDelete,
                 other => {
-                    self.error("bad-field", &text.origin, format!("`{other}` is not a strategy"));
+                    self.error(
+                        "bad-field",
+                        &text.origin,
+                        format!("`{other}` is not a strategy"),
+                    );
                     RolloutStrategy::Rolling
                 }
             };
@@ -133,7 +174,11 @@ impl Reader<'_> {
         match amount {
             Some(amount) => Some(Sourced::new(amount, text.origin)),
             None => {
-                self.error("bad-field", &text.origin, format!("`{}` is neither a number nor a percentage", text.value));
+                self.error(
+                    "bad-field",
+                    &text.origin,
+                    format!("`{}` is neither a number nor a percentage", text.value),
+                );
                 None
             }
         }
@@ -152,7 +197,9 @@ impl Reader<'_> {
             ordinals.finish(self.ledger);
         }
         for item in spec.items("volumeClaimTemplates", self.ledger) {
-            let Some(mut fields) = item.fields("PersistentVolumeClaim", self.ledger) else { continue };
+            let Some(mut fields) = item.fields("PersistentVolumeClaim", self.ledger) else {
+                continue;
+            };
             fields.take("apiVersion");
             fields.take("kind");
             fields.take("status");
@@ -162,7 +209,10 @@ impl Reader<'_> {
                 .unwrap_or_default()
                 .to_owned();
             let metadata = self.metadata(&mut fields);
-            let claim = fields.take("spec").map(|spec| self.claim_spec(&spec)).unwrap_or_default();
+            let claim = fields
+                .take("spec")
+                .map(|spec| self.claim_spec(&spec))
+                .unwrap_or_default();
             fields.finish(self.ledger);
             settings.claims.push(ClaimTemplate {
                 name: Sourced::new(name, item.origin()),
@@ -227,17 +277,28 @@ impl Reader<'_> {
         let mark = |key: &str| annotation(pod, key).map(str::to_owned);
         let pairs = |text: Option<String>| -> Vec<(String, String)> {
             let text = text.unwrap_or_default();
-            text.split(',').filter_map(|p| p.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+            text.split(',')
+                .filter_map(|p| p.split_once('='))
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .collect()
         };
-        let helpers: Vec<String> = mark(names::HELPERS).unwrap_or_default().split(',').map(str::to_owned).collect();
+        let helpers: Vec<String> = mark(names::HELPERS)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::to_owned)
+            .collect();
         unit.containers.retain(|c| !helpers.contains(&c.name.value));
         for entry in mark(names::WAIT).unwrap_or_default().split(',') {
-            let Some((name, condition)) = entry.rsplit_once(':') else { continue };
+            let Some((name, condition)) = entry.rsplit_once(':') else {
+                continue;
+            };
             unit.dependencies.push(Dependency {
                 unit: Sourced::new(name.to_owned(), object.origin.clone()),
                 condition: match condition {
                     "healthy" | "service_healthy" => DependencyCondition::Healthy,
-                    "completed" | "service_completed_successfully" => DependencyCondition::Completed,
+                    "completed" | "service_completed_successfully" => {
+                        DependencyCondition::Completed
+                    }
                     _ => DependencyCondition::Started,
                 },
                 implicit: false,
@@ -255,8 +316,13 @@ impl Reader<'_> {
             .and_then(|m| m.get("labels"))
             .and_then(crate::source::Node::as_mapping);
         for (key, entry) in labels.into_iter().flat_map(crate::source::Mapping::iter) {
-            let Some(network) = key.strip_prefix(names::NETWORK_LABEL_PREFIX) else { continue };
-            let original = originals.iter().find(|(label, _)| label == network).map_or(network, |(_, o)| o.as_str());
+            let Some(network) = key.strip_prefix(names::NETWORK_LABEL_PREFIX) else {
+                continue;
+            };
+            let original = originals
+                .iter()
+                .find(|(label, _)| label == network)
+                .map_or(network, |(_, o)| o.as_str());
             let path = item.path.join("metadata.labels").key(key);
             let origin = crate::source::Origin::new(entry.key_at, path);
             unit.networks.push(crate::orchestration::model::Attachment {

@@ -64,7 +64,9 @@ pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<
             NameKind::Unit | NameKind::Service | NameKind::External(_) => continue,
         };
         for unit in &name.units {
-            let Some(index) = plan.unit(unit) else { continue };
+            let Some(index) = plan.unit(unit) else {
+                continue;
+            };
             let mut member = member(role, index);
             member.networks.extend(networks.iter().map(String::as_str));
             member.link_from = link_from;
@@ -87,7 +89,10 @@ pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<
             continue;
         }
         if member.role == ROLE_LINK {
-            let message = format!("`{}` resolves for all units, not only for the linking one", name.value);
+            let message = format!(
+                "`{}` resolves for all units, not only for the linking one",
+                name.value
+            );
             findings.add(Code("alias-wider"), &name.origin, message);
         }
         let index = *by_name.entry(&name.value).or_insert_with(|| {
@@ -115,7 +120,11 @@ pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<
 
 pub(super) fn networks_of(group: &Group<'_>, plan: &Plan<'_>) -> Option<String> {
     let first = group.members.first()?;
-    if group.members.iter().all(|member| member.networks == first.networks) {
+    if group
+        .members
+        .iter()
+        .all(|member| member.networks == first.networks)
+    {
         let networks: Vec<_> = first.networks.iter().copied().collect();
         return (!networks.is_empty()).then(|| networks.join(","));
     }
@@ -124,7 +133,10 @@ pub(super) fn networks_of(group: &Group<'_>, plan: &Plan<'_>) -> Option<String> 
         .iter()
         .flat_map(|member| {
             let unit = &plan.application.units[member.unit].name.value;
-            member.networks.iter().map(move |network| format!("{unit}/{network}"))
+            member
+                .networks
+                .iter()
+                .map(move |network| format!("{unit}/{network}"))
         })
         .collect();
     Some(entries.join(","))

@@ -77,7 +77,12 @@ impl<'f> Binds<'f> {
     }
 
     /// What a bind mount becomes.
-    pub(super) fn resolve(&mut self, bind: &Bind<'_>, plan: &Plan<'_>, findings: &mut Findings) -> Held {
+    pub(super) fn resolve(
+        &mut self,
+        bind: &Bind<'_>,
+        plan: &Plan<'_>,
+        findings: &mut Findings,
+    ) -> Held {
         if !plan.docker {
             return Held::Node(node_type(bind.kind));
         }
@@ -90,10 +95,16 @@ impl<'f> Binds<'f> {
         };
         match &held {
             Held::Map { name, .. } => {
-                let message = format!("`{}` is the ConfigMap `{name}`, with its content of now", shown(bind));
+                let message = format!(
+                    "`{}` is the ConfigMap `{name}`, with its content of now",
+                    shown(bind)
+                );
                 findings.add(Code("bind-as-config-map"), bind.origin, message);
                 if !bind.read_only {
-                    let message = format!("`{}` cannot be written to, since it is a ConfigMap", shown(bind));
+                    let message = format!(
+                        "`{}` cannot be written to, since it is a ConfigMap",
+                        shown(bind)
+                    );
                     findings.add(Code("bind-read-only"), bind.origin, message);
                 }
             }
@@ -103,11 +114,17 @@ impl<'f> Binds<'f> {
                     usage: Usage::default(),
                 });
                 claim.usage.add(bind.pods, !bind.read_only);
-                let message = format!("`{}` is the claim `{name}`, which begins empty", shown(bind));
+                let message = format!(
+                    "`{}` is the claim `{name}`, which begins empty",
+                    shown(bind)
+                );
                 findings.add(Code("bind-as-claim"), bind.origin, message);
             }
             Held::Node(_) => {
-                let message = format!("`{}` is a path of whichever node the instance runs on", bind.path);
+                let message = format!(
+                    "`{}` is a path of whichever node the instance runs on",
+                    bind.path
+                );
                 findings.add(Code("bind-node-path"), bind.origin, message);
             }
         }
@@ -115,30 +132,53 @@ impl<'f> Binds<'f> {
     }
 
     /// Writes each ConfigMap and each claim that a bind mount became.
-    pub(super) fn write(self, plan: &Plan<'_>, documents: &mut Documents, _findings: &mut Findings) {
+    pub(super) fn write(
+        self,
+        plan: &Plan<'_>,
+        documents: &mut Documents,
+        _findings: &mut Findings,
+    ) {
         for map in self.maps {
             let mut meta = metadata::new(&map.name, None, None, plan);
             metadata::role(&mut meta, ROLE_BIND);
             metadata::annotate(&mut meta, BIND, map.path);
-            let content = map.content.iter().map(|(key, bytes)| (key.as_str(), bytes.as_slice()));
-            documents.add(Rank::Data, &objects::config_map(meta, content, Some(true)), Vec::new());
+            let content = map
+                .content
+                .iter()
+                .map(|(key, bytes)| (key.as_str(), bytes.as_slice()));
+            documents.add(
+                Rank::Data,
+                &objects::config_map(meta, content, Some(true)),
+                Vec::new(),
+            );
         }
         for (name, Claim { path, usage }) in self.claims {
             let mut meta = metadata::new(&name, None, None, plan);
             metadata::role(&mut meta, ROLE_BIND);
             metadata::annotate(&mut meta, BIND, path);
-            documents.add(Rank::Storage, &claims::for_bind(meta, usage, plan), Vec::new());
+            documents.add(
+                Rank::Storage,
+                &claims::for_bind(meta, usage, plan),
+                Vec::new(),
+            );
         }
     }
 
     fn decide(&mut self, bind: &Bind<'_>, policy: BindPolicy, findings: &mut Findings) -> Held {
         let path = Path::new(bind.path);
-        let found = self.files.kind(path);
+        // An absolute path is another machine's after the move; only paths of the project are looked at.
+        let found = if bind.relative.is_some() || policy == BindPolicy::ConfigMap {
+            self.files.kind(path)
+        } else {
+            PathKind::Missing
+        };
         let of_project = normalize(path).starts_with(self.directory);
         match policy {
             BindPolicy::HostPath => Held::Node(docker_type(bind, found)),
             BindPolicy::Claim => self.claim(bind, found),
-            BindPolicy::Auto if !of_project && bind.relative.is_none() => Held::Node(docker_type(bind, found)),
+            BindPolicy::Auto if !of_project && bind.relative.is_none() => {
+                Held::Node(docker_type(bind, found))
+            }
             BindPolicy::Auto if !of_project => self.claim(bind, found),
             BindPolicy::Auto | BindPolicy::ConfigMap => match self.content(path, found) {
                 Ok(content) => self.map(bind, content, found, findings),
@@ -146,7 +186,8 @@ impl<'f> Binds<'f> {
                     // A missing or empty folder holds nothing that could be lost.
                     let nothing = matches!(reason, Reason::Missing | Reason::Empty);
                     if policy == BindPolicy::ConfigMap || !nothing {
-                        let message = format!("`{}` cannot be a ConfigMap: {}", shown(bind), reason.text());
+                        let message =
+                            format!("`{}` cannot be a ConfigMap: {}", shown(bind), reason.text());
                         let code = if policy == BindPolicy::ConfigMap {
                             "bind-unfit"
                         } else {
@@ -161,8 +202,8 @@ impl<'f> Binds<'f> {
     }
 
     fn claim(&self, bind: &Bind<'_>, found: PathKind) -> Held {
-        let is_file =
-            matches!(found, PathKind::File(_)) || matches!(bind.kind, BindKind::File | BindKind::FileOrCreate);
+        let is_file = matches!(found, PathKind::File(_))
+            || matches!(bind.kind, BindKind::File | BindKind::FileOrCreate);
         Held::Claim {
             name: self.name(bind, None),
             file: is_file.then(|| file_name(bind.path)),
@@ -198,7 +239,9 @@ impl<'f> Binds<'f> {
                 path: path.clone(),
             })
             .collect();
-        let plain = items.iter().all(|item| item.key == item.path && item.mode.is_none());
+        let plain = items
+            .iter()
+            .all(|item| item.key == item.path && item.mode.is_none());
         self.maps.push(Map {
             name: name.clone(),
             path: shown(bind).to_owned(),
@@ -240,10 +283,15 @@ impl<'f> Binds<'f> {
             PathKind::Other => return Err(Reason::Special),
             PathKind::File(size) if size > DATA_MAX => return Err(Reason::Large),
             PathKind::File(_) => {
-                let bytes = self.files.read(path, DATA_MAX).map_err(|_| Reason::Unreadable)?;
+                let bytes = self
+                    .files
+                    .read(path, DATA_MAX)
+                    .map_err(|_| Reason::Unreadable)?;
                 content.insert(file_name(&path.to_string_lossy()), bytes);
             }
-            PathKind::Directory if normalize(path) == self.directory => return Err(Reason::Project),
+            PathKind::Directory if normalize(path) == self.directory => {
+                return Err(Reason::Project);
+            }
             PathKind::Directory => {
                 let mut room = DATA_MAX;
                 self.folder(path, "", 0, &mut room, &mut content)?;
@@ -270,10 +318,15 @@ impl<'f> Binds<'f> {
             let path = folder.join(&name);
             let inner = format!("{prefix}{name}");
             match self.files.kind(&path) {
-                PathKind::Directory => self.folder(&path, &format!("{inner}/"), depth + 1, room, content)?,
+                PathKind::Directory => {
+                    self.folder(&path, &format!("{inner}/"), depth + 1, room, content)?
+                }
                 PathKind::File(size) => {
                     *room = room.checked_sub(size).ok_or(Reason::Large)?;
-                    let bytes = self.files.read(&path, DATA_MAX).map_err(|_| Reason::Unreadable)?;
+                    let bytes = self
+                        .files
+                        .read(&path, DATA_MAX)
+                        .map_err(|_| Reason::Unreadable)?;
                     content.insert(inner, bytes);
                     if content.len() > FILES_MAX {
                         return Err(Reason::Many);
@@ -319,9 +372,10 @@ fn shown<'b>(bind: &'b Bind<'_>) -> &'b str {
 }
 
 fn file_name(path: &str) -> String {
-    Path::new(path)
-        .file_name()
-        .map_or_else(|| "root".to_owned(), |name| name.to_string_lossy().into_owned())
+    Path::new(path).file_name().map_or_else(
+        || "root".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn node_type(kind: BindKind) -> Option<&'static str> {
@@ -337,15 +391,31 @@ fn node_type(kind: BindKind) -> Option<&'static str> {
     }
 }
 
-/// What the kubelet shall expect at a path that Docker would have made as a folder.
+/// What the kubelet shall expect at a path. Docker makes a folder where nothing is, and takes a file where one is; a
+/// type that says folder would refuse the file.
 fn docker_type(bind: &Bind<'_>, found: PathKind) -> Option<&'static str> {
-    let socket = Path::new(bind.path)
+    let path = Path::new(bind.path);
+    let socket = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("sock"));
-    match (bind.kind, found) {
-        (BindKind::DirectoryOrCreate | BindKind::Unknown | BindKind::Directory, _) if socket => Some("Socket"),
-        (BindKind::DirectoryOrCreate | BindKind::Unknown, PathKind::File(_)) => Some("File"),
-        (BindKind::DirectoryOrCreate | BindKind::Unknown, PathKind::Other) => None,
-        (kind, _) => node_type(kind),
+    match bind.kind {
+        BindKind::DirectoryOrCreate | BindKind::Unknown | BindKind::Directory => match found {
+            PathKind::File(_) => Some("File"),
+            PathKind::Directory => node_type(bind.kind),
+            PathKind::Missing | PathKind::Other if socket => Some("Socket"),
+            PathKind::Missing | PathKind::Other => {
+                node_type(bind.kind).filter(|_| !may_be_file(path))
+            }
+        },
+        kind => node_type(kind),
     }
+}
+
+/// Whether a path of another machine could be a file or a device.
+fn may_be_file(path: &Path) -> bool {
+    path.extension().is_some()
+        || path.parent() == Some(Path::new("/etc"))
+        || ["/dev", "/proc", "/sys"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    HostPathVolumeSource, NFSVolumeSource, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-    PersistentVolumeSpec, VolumeResourceRequirements,
+    HostPathVolumeSource, NFSVolumeSource, PersistentVolume, PersistentVolumeClaim,
+    PersistentVolumeClaimSpec, PersistentVolumeSpec, VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -18,7 +18,12 @@ use crate::orchestration::names::{REAL_NAME, is_subdomain};
 use crate::orchestration::quantity::bytes_to_kubernetes;
 use crate::source::{Origin, Sourced};
 
-pub(super) fn write(volumes: &[Volume], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+pub(super) fn write(
+    volumes: &[Volume],
+    plan: &Plan<'_>,
+    documents: &mut Documents,
+    findings: &mut Findings,
+) {
     let mut written = BTreeSet::new();
     for volume in volumes {
         let Volume {
@@ -98,7 +103,11 @@ pub(super) fn write(volumes: &[Volume], plan: &Plan<'_>, documents: &mut Documen
             spec: Some(spec),
             status: None,
         };
-        documents.add(Rank::Storage, &object, vec![subject("volumes", &name.value)]);
+        documents.add(
+            Rank::Storage,
+            &object,
+            vec![subject("volumes", &name.value)],
+        );
     }
 }
 
@@ -127,12 +136,24 @@ pub(super) fn template(
     PersistentVolumeClaim {
         metadata: meta,
         spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(modes(access, Usage::default(), &own.value, origin, findings)),
+            access_modes: Some(modes(
+                access,
+                Usage::default(),
+                &own.value,
+                origin,
+                findings,
+            )),
             resources: Some(VolumeResourceRequirements {
                 limits: None,
                 requests: Some(quantity("storage", size)),
             }),
-            storage_class_name: storage_class(class.as_ref(), &VolumeBacking::Default, origin, plan, findings),
+            storage_class_name: storage_class(
+                class.as_ref(),
+                &VolumeBacking::Default,
+                origin,
+                plan,
+                findings,
+            ),
             ..PersistentVolumeClaimSpec::default()
         }),
         status: None,
@@ -160,7 +181,13 @@ fn quantity(name: &str, bytes: u64) -> BTreeMap<String, Quantity> {
     BTreeMap::from([(name.to_owned(), Quantity(bytes_to_kubernetes(bytes)))])
 }
 
-fn size(size: Option<&Sourced<u64>>, name: &str, origin: &Origin, plan: &Plan<'_>, findings: &mut Findings) -> u64 {
+fn size(
+    size: Option<&Sourced<u64>>,
+    name: &str,
+    origin: &Origin,
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) -> u64 {
     match size {
         Some(size) if size.value > 0 => size.value,
         _ => {
@@ -188,8 +215,14 @@ fn modes(
         }
         return vec![mode_name(mode).to_owned()];
     }
-    let single = access.iter().find(|mode| mode.value == AccessMode::ReadWriteOncePod);
-    if let Some(single) = single.filter(|_| access.iter().any(|mode| mode.value != AccessMode::ReadWriteOncePod)) {
+    let single = access
+        .iter()
+        .find(|mode| mode.value == AccessMode::ReadWriteOncePod);
+    if let Some(single) = single.filter(|_| {
+        access
+            .iter()
+            .any(|mode| mode.value != AccessMode::ReadWriteOncePod)
+    }) {
         let message = "ReadWriteOncePod excludes the other access modes, which are left out";
         findings.add(Code("access-mode"), &single.origin, message);
         return vec![mode_name(AccessMode::ReadWriteOncePod).to_owned()];
@@ -259,7 +292,9 @@ fn persistent_volume(
         ..PersistentVolumeSpec::default()
     };
     match backing {
-        VolumeBacking::Default | VolumeBacking::Driver { .. } | VolumeBacking::Memory { .. } => return None,
+        VolumeBacking::Default | VolumeBacking::Driver { .. } | VolumeBacking::Memory { .. } => {
+            return None;
+        }
         VolumeBacking::Nfs {
             server,
             path,
@@ -267,8 +302,12 @@ fn persistent_volume(
             read_only,
             origin,
         } => {
-            if server.is_empty() || !path.starts_with('/') || path.split('/').any(|part| part == "..") {
-                let message = format!("`{server}:{path}` is not an NFS server and an absolute path");
+            if server.is_empty()
+                || !path.starts_with('/')
+                || path.split('/').any(|part| part == "..")
+            {
+                let message =
+                    format!("`{server}:{path}` is not an NFS server and an absolute path");
                 findings.add(Code("volume-option"), origin, message);
                 return None;
             }
@@ -285,7 +324,8 @@ fn persistent_volume(
                 findings.add(Code("volume-option"), origin, message);
                 return None;
             }
-            let message = format!("`{path}` has to be there on each node, and each node has its own");
+            let message =
+                format!("`{path}` has to be there on each node, and each node has its own");
             findings.add(Code("bind-node-path"), origin, message);
             spec.host_path = Some(HostPathVolumeSource {
                 path: path.clone(),

@@ -20,7 +20,10 @@ pub(super) fn literals(words: &[String]) -> Vec<String> {
 
 /// One word of a POSIX shell.
 pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | ':' | '=' | '@' | ',' | '+');
+    let plain = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '/' | '.' | '-' | '_' | ':' | '=' | '@' | ',' | '+')
+    };
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }

@@ -80,7 +80,10 @@ pub(super) fn container(
         );
     }
     if let Some(signal) = stop_signal {
-        let message = format!("the signal of the image is sent instead of `{}`", signal.value);
+        let message = format!(
+            "the signal of the image is sent instead of `{}`",
+            signal.value
+        );
         findings.add(Code("stop-signal-of-image"), &signal.origin, message);
     }
     let lifecycle = if runs {
@@ -248,7 +251,11 @@ fn cleared(
     (start, args)
 }
 
-fn ports(ports: &[Port], pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> Option<Vec<ContainerPort>> {
+fn ports(
+    ports: &[Port],
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> Option<Vec<ContainerPort>> {
     let mut written: Vec<ContainerPort> = Vec::new();
     let mut seen = BTreeSet::new();
     let on_host = pod
@@ -277,14 +284,20 @@ fn ports(ports: &[Port], pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> 
             entry.name = port_name(&name.value).filter(|name| pod.port_names.insert(name.clone()));
             if entry.name.as_deref() != Some(&name.value) {
                 let message = match &entry.name {
-                    Some(given) => format!("the port `{}` is called `{given}` in the container", name.value),
+                    Some(given) => format!(
+                        "the port `{}` is called `{given}` in the container",
+                        name.value
+                    ),
                     None => format!("the port `{}` has no name in the container", name.value),
                 };
                 findings.add(Code("port-renamed"), &name.origin, message);
             }
         }
         let mut hosts = Vec::new();
-        for publication in published.iter().filter(|p| p.mode == PublishMode::Host && !on_host) {
+        for publication in published
+            .iter()
+            .filter(|p| p.mode == PublishMode::Host && !on_host)
+        {
             if let Some(host) = host_port(publication, &word, number, pod, findings) {
                 hosts.push(host);
             }
@@ -345,12 +358,16 @@ fn host_port(
         }
         parsed.map(|ip| ip.to_string())
     });
-    if !pod.host_ports.insert((number, protocol.to_owned(), ip.clone())) {
+    if !pod
+        .host_ports
+        .insert((number, protocol.to_owned(), ip.clone()))
+    {
         let message = format!("port {number} of the node is taken by this Pod already");
         findings.add(Code("port-twice"), origin, message);
         return None;
     }
-    if pod.plan.application.dialect != Dialect::Kubernetes && (2..u64::MAX).contains(&pods(pod.unit, pod.plan.options))
+    if pod.plan.application.dialect != Dialect::Kubernetes
+        && (2..u64::MAX).contains(&pods(pod.unit, pod.plan.options))
     {
         let message = format!("port {number} of a node allows one instance on each node");
         findings.add(Code("host-port"), origin, message);

@@ -40,10 +40,26 @@ impl Documents {
     }
 
     pub(super) fn add_value(&mut self, rank: Rank, value: Value, subjects: Vec<String>) {
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let stem = format!("{}-{}", text("/metadata/name"), text("/kind").to_ascii_lowercase());
+        let text = |pointer: &str| {
+            value
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let stem = format!(
+            "{}-{}",
+            text("/metadata/name"),
+            text("/kind").to_ascii_lowercase()
+        );
         let name = self.file_name(&stem);
-        self.written.push((rank, Document { name, value, subjects }));
+        self.written.push((
+            rank,
+            Document {
+                name,
+                value,
+                subjects,
+            },
+        ));
     }
 
     /// Adds an object that the model kept whole, as it is.
@@ -58,11 +74,13 @@ impl Documents {
         } = object;
         let rank = match kind.as_str() {
             "Namespace" => Rank::Namespace,
-            "CustomResourceDefinition" | "StorageClass" | "PriorityClass" | "RuntimeClass" | "IngressClass" => {
-                Rank::Definition
-            }
-            "ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" | "LimitRange"
-            | "ResourceQuota" => Rank::Account,
+            "CustomResourceDefinition"
+            | "StorageClass"
+            | "PriorityClass"
+            | "RuntimeClass"
+            | "IngressClass" => Rank::Definition,
+            "ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding"
+            | "LimitRange" | "ResourceQuota" => Rank::Account,
             "ConfigMap" | "Secret" => Rank::Data,
             "PersistentVolume" | "PersistentVolumeClaim" => Rank::Storage,
             "NetworkPolicy" => Rank::Policy,
@@ -90,7 +108,11 @@ impl Documents {
     pub(super) fn finish(mut self) -> Output {
         self.written.sort_by_key(|(rank, _)| *rank);
         Output {
-            documents: self.written.into_iter().map(|(_, document)| document).collect(),
+            documents: self
+                .written
+                .into_iter()
+                .map(|(_, document)| document)
+                .collect(),
             files: Vec::new(),
         }
     }

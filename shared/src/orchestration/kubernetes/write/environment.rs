@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapEnvSource, ConfigMapKeySelector, EnvFromSource, EnvVar as KubernetesEnvVar, EnvVarSource,
-    ObjectFieldSelector, ResourceFieldSelector, SecretEnvSource, SecretKeySelector,
+    ConfigMapEnvSource, ConfigMapKeySelector, EnvFromSource, EnvVar as KubernetesEnvVar,
+    EnvVarSource, ObjectFieldSelector, ResourceFieldSelector, SecretEnvSource, SecretKeySelector,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -43,7 +43,10 @@ fn variable(
     findings: &mut Findings,
 ) -> Option<KubernetesEnvVar> {
     if !is_name(&name.value) {
-        let message = format!("`{}` cannot be the name of a variable", name.value.escape_debug());
+        let message = format!(
+            "`{}` cannot be the name of a variable",
+            name.value.escape_debug()
+        );
         findings.add(Code("env-name"), &name.origin, message);
         return None;
     }

@@ -1,8 +1,9 @@
 //! Files of configs and secrets, and fields of the instance as files.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, ConfigMapVolumeSource, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath,
-    ObjectFieldSelector, ResourceFieldSelector, SecretProjection, SecretVolumeSource, VolumeMount, VolumeProjection,
+    ConfigMapProjection, ConfigMapVolumeSource, DownwardAPIProjection, DownwardAPIVolumeFile,
+    KeyToPath, ObjectFieldSelector, ResourceFieldSelector, SecretProjection, SecretVolumeSource,
+    VolumeMount, VolumeProjection,
 };
 use serde_json::{Value, json};
 
@@ -32,8 +33,15 @@ pub(super) fn object(
         optional,
     } = object;
     let plan = pod.plan;
-    for owner in [uid, gid].into_iter().flatten().filter(|owner| owner.value != "0") {
-        let message = format!("the files of `{name}` belong to root, not to {}", owner.value);
+    for owner in [uid, gid]
+        .into_iter()
+        .flatten()
+        .filter(|owner| owner.value != "0")
+    {
+        let message = format!(
+            "the files of `{name}` belong to root, not to {}",
+            owner.value
+        );
         findings.add(Code("file-of-root"), &owner.origin, message);
     }
     // Docker's default is 0444, Kubernetes' is 0644.
@@ -41,11 +49,16 @@ pub(super) fn object(
         Some(file_mode) => mode(file_mode.value, &file_mode.origin, findings),
         None => plan.docker.then_some(0o444),
     };
-    let mut keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
+    let mut keys: Vec<_> = items
+        .iter()
+        .map(|item| self::item(item, findings))
+        .collect();
     if *single {
         let wanted = items.first().map(|item| item.key.as_str());
         let key = objects::only_key(plan, *kind, name, wanted);
-        let path = keys.first().map_or_else(|| file_name(target), |item| item.path.clone());
+        let path = keys
+            .first()
+            .map_or_else(|| file_name(target), |item| item.path.clone());
         keys = vec![KeyToPath {
             key: objects::key(&key),
             mode: keys.first().and_then(|item| item.mode),
@@ -60,7 +73,10 @@ pub(super) fn object(
         ObjectKind::Secret => "secret",
     };
     let wanted = wanted.map_or_else(|| format!("{prefix}-{}", to_label(name)), str::to_owned);
-    let key = format!("{prefix}/{given}/{default_mode:?}/{optional:?}/{}", json!(keys));
+    let key = format!(
+        "{prefix}/{given}/{default_mode:?}/{optional:?}/{}",
+        json!(keys)
+    );
     let keys = Some(keys).filter(|keys| !keys.is_empty());
     entry.name = pod.volumes.add(key, &wanted, |mut volume| {
         match kind {
@@ -106,17 +122,28 @@ pub(super) fn projection(
             gid: _,
             optional,
         }) => {
-            let keys: Vec<_> = items.iter().map(|item| self::item(item, findings)).collect();
+            let keys: Vec<_> = items
+                .iter()
+                .map(|item| self::item(item, findings))
+                .collect();
             let items = Some(keys).filter(|keys| !keys.is_empty());
             let name = pod.plan.object_name(*kind, object);
             let optional = optional.as_ref().map(|o| o.value);
             match kind {
                 ObjectKind::Config => VolumeProjection {
-                    config_map: Some(ConfigMapProjection { items, name, optional }),
+                    config_map: Some(ConfigMapProjection {
+                        items,
+                        name,
+                        optional,
+                    }),
                     ..VolumeProjection::default()
                 },
                 ObjectKind::Secret => VolumeProjection {
-                    secret: Some(SecretProjection { items, name, optional }),
+                    secret: Some(SecretProjection {
+                        items,
+                        name,
+                        optional,
+                    }),
                     ..VolumeProjection::default()
                 },
             }

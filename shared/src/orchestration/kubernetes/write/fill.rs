@@ -54,7 +54,9 @@ pub(super) fn copy_up(
         }]),
         ..KubernetesContainer::default()
     });
-    let message = format!("the init container `{name}` fills `{target}` and needs a shell and `cp` in the image");
+    let message = format!(
+        "the init container `{name}` fills `{target}` and needs a shell and `cp` in the image"
+    );
     findings.add(Code("copy-up-container"), origin, message);
 }
 
@@ -69,11 +71,11 @@ pub(super) fn image(
 ) -> String {
     let from = sub_path.unwrap_or_default();
     let count = pod.images;
-    let volume = pod
-        .volumes
-        .add(format!("image/{reference}/{from}"), &format!("image-{count}"), |v| {
-            empty(v, None, None)
-        });
+    let volume = pod.volumes.add(
+        format!("image/{reference}/{from}"),
+        &format!("image-{count}"),
+        |v| empty(v, None, None),
+    );
     if !pod.copied.insert(volume.clone()) {
         return volume;
     }
@@ -86,7 +88,10 @@ pub(super) fn image(
              {FILL}/; fi ;; esac; done"
         )
     } else {
-        format!("cp -a {}/. {FILL}/", quoted(&format!("/{}", from.trim_matches('/'))))
+        format!(
+            "cp -a {}/. {FILL}/",
+            quoted(&format!("/{}", from.trim_matches('/')))
+        )
     };
     pod.helpers.push(KubernetesContainer {
         command: Some(shell(literal(&line))),

@@ -12,7 +12,12 @@ use crate::finding::{Code, Findings};
 use crate::orchestration::model::{Concurrency, CronSettings, JobSettings, Unit};
 use crate::source::Sourced;
 
-pub(super) fn job(template: PodTemplateSpec, settings: &JobSettings, unit: &Unit, plan: &Plan<'_>) -> JobSpec {
+pub(super) fn job(
+    template: PodTemplateSpec,
+    settings: &JobSettings,
+    unit: &Unit,
+    plan: &Plan<'_>,
+) -> JobSpec {
     let JobSettings {
         completions,
         parallelism,
@@ -22,16 +27,25 @@ pub(super) fn job(template: PodTemplateSpec, settings: &JobSettings, unit: &Unit
         on_each_node: _,
         indexed,
     } = settings;
-    let number_of = |value: &Option<Sourced<u32>>| value.as_ref().map(|v| number(u64::from(v.value)));
+    let number_of =
+        |value: &Option<Sourced<u32>>| value.as_ref().map(|v| number(u64::from(v.value)));
     let replicas = number_of(&unit.replicas);
-    let policy = template.spec.as_ref().and_then(|spec| spec.restart_policy.clone());
-    let attempts = unit.restart.as_ref().and_then(|r| number_of(&r.max_attempts));
-    let limit = number_of(backoff_limit).or(attempts).or(match policy.as_deref() {
-        _ if !plan.docker => None,
-        Some("Never") => Some(0),
-        // Docker tries without end unless told otherwise.
-        _ => Some(i32::MAX),
-    });
+    let policy = template
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.restart_policy.clone());
+    let attempts = unit
+        .restart
+        .as_ref()
+        .and_then(|r| number_of(&r.max_attempts));
+    let limit = number_of(backoff_limit)
+        .or(attempts)
+        .or(match policy.as_deref() {
+            _ if !plan.docker => None,
+            Some("Never") => Some(0),
+            // Docker tries without end unless told otherwise.
+            _ => Some(i32::MAX),
+        });
     let indexed = indexed.as_ref().map(|indexed| indexed.value);
     let completions = number_of(completions).or(replicas);
     JobSpec {

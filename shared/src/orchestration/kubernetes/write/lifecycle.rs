@@ -28,7 +28,11 @@ pub(super) fn lifecycle(
 }
 
 /// Kubernetes has one handler for each point; several hooks become one shell line.
-fn handler(hooks: &[Hook], sleep_max: Option<u64>, findings: &mut Findings) -> Option<LifecycleHandler> {
+fn handler(
+    hooks: &[Hook],
+    sleep_max: Option<u64>,
+    findings: &mut Findings,
+) -> Option<LifecycleHandler> {
     let hooks: Vec<_> = hooks
         .iter()
         .filter(|hook| kept(hook, hooks.len() > 1, findings))
@@ -39,7 +43,10 @@ fn handler(hooks: &[Hook], sleep_max: Option<u64>, findings: &mut Findings) -> O
     {
         return single(hook, sleep_max, findings);
     }
-    let steps: Vec<_> = hooks.iter().filter_map(|hook| step(hook, findings)).collect();
+    let steps: Vec<_> = hooks
+        .iter()
+        .filter_map(|hook| step(hook, findings))
+        .collect();
     (!steps.is_empty()).then(|| exec(shell(steps.join(" && "))))
 }
 
@@ -54,7 +61,10 @@ fn kept(hook: &Hook, several: bool, findings: &mut Findings) -> bool {
         origin,
     } = hook;
     if let Some(user) = user {
-        let message = format!("the hook runs as the container's user, not as `{}`", user.value);
+        let message = format!(
+            "the hook runs as the container's user, not as `{}`",
+            user.value
+        );
         findings.add(Code("hook-user"), &user.origin, message);
     }
     if let Some(privileged) = privileged.as_ref().filter(|p| p.value) {
@@ -87,7 +97,11 @@ fn kept(hook: &Hook, several: bool, findings: &mut Findings) -> bool {
     true
 }
 
-fn single(hook: &Hook, sleep_max: Option<u64>, findings: &mut Findings) -> Option<LifecycleHandler> {
+fn single(
+    hook: &Hook,
+    sleep_max: Option<u64>,
+    findings: &mut Findings,
+) -> Option<LifecycleHandler> {
     match &hook.action {
         HookAction::Exec(words) => Some(exec(words.clone())),
         HookAction::Shell(line) => Some(exec(shell(line.clone()))),
@@ -95,7 +109,9 @@ fn single(hook: &Hook, sleep_max: Option<u64>, findings: &mut Findings) -> Optio
             // The API server refuses a pause that is longer than stopping may take.
             let most = sleep_max.unwrap_or(*seconds);
             if *seconds > most {
-                let message = format!("the pause of {seconds} s is cut to the {most} s that stopping may take");
+                let message = format!(
+                    "the pause of {seconds} s is cut to the {most} s that stopping may take"
+                );
                 findings.add(Code("hook-sleep"), &hook.origin, message);
             }
             Some(LifecycleHandler {
@@ -108,7 +124,8 @@ fn single(hook: &Hook, sleep_max: Option<u64>, findings: &mut Findings) -> Optio
         HookAction::Http(url) => {
             let action = http(url);
             if action.is_none() {
-                let message = format!("`{url}` is not an HTTP address with a port, and the hook is left out");
+                let message =
+                    format!("`{url}` is not an HTTP address with a port, and the hook is left out");
                 findings.add(Code("hook-impossible"), &hook.origin, message);
             }
             action
@@ -146,7 +163,10 @@ fn step(hook: &Hook, findings: &mut Findings) -> Option<String> {
                 let _ = write!(line, "unset {}; ", quoted(&name.value));
             }
             _ => {
-                let message = format!("variable `{}` of the hook cannot be set in a shell line", name.value);
+                let message = format!(
+                    "variable `{}` of the hook cannot be set in a shell line",
+                    name.value
+                );
                 findings.add(Code("hook-environment"), &name.origin, message);
             }
         }
@@ -172,7 +192,9 @@ fn step(hook: &Hook, findings: &mut Findings) -> Option<String> {
 
 fn exec(command: Vec<String>) -> LifecycleHandler {
     LifecycleHandler {
-        exec: Some(ExecAction { command: Some(command) }),
+        exec: Some(ExecAction {
+            command: Some(command),
+        }),
         ..LifecycleHandler::default()
     }
 }

@@ -19,7 +19,12 @@ const ANNOTATIONS_MAX: usize = 128 * 1024;
 
 /// The metadata of an object with the labels that all objects of an application have. `unit` is the label of the
 /// unit that it belongs to.
-pub(super) fn new(name: &str, namespace: Option<&Sourced<String>>, unit: Option<&str>, plan: &Plan<'_>) -> ObjectMeta {
+pub(super) fn new(
+    name: &str,
+    namespace: Option<&Sourced<String>>,
+    unit: Option<&str>,
+    plan: &Plan<'_>,
+) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: plan
@@ -64,7 +69,10 @@ pub(super) fn original(meta: &mut ObjectMeta, name: &str) {
 
 /// Adds the user's labels, as annotations where Kubernetes does not allow them as labels, and annotations.
 pub(super) fn add_user(meta: &mut ObjectMeta, user: &Metadata, findings: &mut Findings) {
-    let Metadata { labels, annotations } = user;
+    let Metadata {
+        labels,
+        annotations,
+    } = user;
     let mut room = ANNOTATIONS_MAX;
     for (key, value) in annotations {
         add_annotation(meta, key, value, &mut room, findings);
@@ -116,7 +124,9 @@ fn add_annotation(
         findings.add(
             Code("metadata-too-large"),
             &value.origin,
-            format!("`{key}` is left out, since the annotations of one object may have 256 KiB together"),
+            format!(
+                "`{key}` is left out, since the annotations of one object may have 256 KiB together"
+            ),
         );
         return false;
     }
@@ -125,7 +135,9 @@ fn add_annotation(
         findings.add(
             Code("metadata-key"),
             &value.origin,
-            format!("`{key}` stands as a label and as an annotation, and only the annotation is kept"),
+            format!(
+                "`{key}` stands as a label and as an annotation, and only the annotation is kept"
+            ),
         );
         return false;
     }
@@ -136,5 +148,6 @@ fn add_annotation(
 
 /// Marks of an earlier conversion are made anew.
 fn ours(key: &str) -> bool {
-    key.strip_prefix(DOMAIN).is_some_and(|rest| rest.starts_with('/'))
+    key.strip_prefix(DOMAIN)
+        .is_some_and(|rest| rest.starts_with('/'))
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, DownwardAPIVolumeSource, HostPathVolumeSource, PersistentVolumeClaimVolumeSource,
-    ProjectedVolumeSource, VolumeDevice, VolumeMount,
+    ConfigMapVolumeSource, DownwardAPIVolumeSource, HostPathVolumeSource,
+    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, VolumeDevice, VolumeMount,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,9 @@ use super::pod::Pod;
 use super::volumes::empty;
 use super::{files, fill};
 use crate::finding::{Code, Findings};
-use crate::orchestration::model::{Container, Mount, MountSource, Propagation, SharedMedium, VolumeBacking};
+use crate::orchestration::model::{
+    Container, Mount, MountSource, Propagation, SharedMedium, VolumeBacking,
+};
 use crate::orchestration::names::{is_label, is_subdomain, to_label};
 use crate::source::Sourced;
 
@@ -25,7 +27,11 @@ pub(super) struct Mounts {
     pub(super) devices: Vec<VolumeDevice>,
 }
 
-pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> Mounts {
+pub(super) fn mounts(
+    container: &Container,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> Mounts {
     let mut written = Mounts::default();
     let mut targets: BTreeSet<String> = BTreeSet::new();
     for mount in &container.mounts {
@@ -36,7 +42,8 @@ pub(super) fn mounts(container: &Container, pod: &mut Pod<'_, '_, '_>, findings:
             continue;
         }
         if !targets.insert(target.clone()) {
-            let message = format!("`{target}` is mounted already, and the second mount is left out");
+            let message =
+                format!("`{target}` is mounted already, and the second mount is left out");
             findings.add(Code("mount-target"), &mount.target.origin, message);
             continue;
         }
@@ -90,7 +97,8 @@ fn mount(
     match source {
         MountSource::Volume(name) | MountSource::Cluster(name) => {
             if matches!(source, MountSource::Cluster(_)) && name.starts_with("group:") {
-                let message = format!("`{name}` is a group of volumes, which Kubernetes does not have");
+                let message =
+                    format!("`{name}` is a group of volumes, which Kubernetes does not have");
                 findings.add(Code("mount-impossible"), origin, message);
                 return;
             }
@@ -124,19 +132,24 @@ fn mount(
                 SharedMedium::Disk => None,
                 SharedMedium::Memory => Some("Memory"),
                 SharedMedium::Other => {
-                    let message = format!("`{name}` lies on the node's disk, since its medium is not known");
+                    let message =
+                        format!("`{name}` lies on the node's disk, since its medium is not known");
                     findings.add(Code("volume-medium"), origin, message);
                     None
                 }
             };
-            entry.name = pod.volumes.add(format!("shared/{name}"), wanted.unwrap_or(name), |v| {
-                empty(v, medium, *size)
-            });
+            entry.name = pod
+                .volumes
+                .add(format!("shared/{name}"), wanted.unwrap_or(name), |v| {
+                    empty(v, medium, *size)
+                });
         }
         MountSource::Anonymous => {
             let name = format!("anonymous-{}", path_label(&target));
             let key = format!("anonymous/{}/{target}", container.name.value);
-            entry.name = pod.volumes.add(key, wanted.unwrap_or(&name), |v| empty(v, None, None));
+            entry.name = pod
+                .volumes
+                .add(key, wanted.unwrap_or(&name), |v| empty(v, None, None));
             if !no_copy && pod.plan.docker {
                 let volume = entry.name.clone();
                 fill::copy_up(&volume, &target, None, container, origin, pod, findings);
@@ -149,7 +162,8 @@ fn mount(
             selinux,
         } => {
             if let Some(selinux) = selinux {
-                let message = format!("the label `{selinux}` is set by the container runtime itself");
+                let message =
+                    format!("the label `{selinux}` is set by the container runtime itself");
                 findings.add(Code("selinux-relabel"), origin, message);
             }
             let bind = Bind {
@@ -164,12 +178,16 @@ fn mount(
                 return;
             }
         }
-        MountSource::Tmpfs { size, mode, options } => {
+        MountSource::Tmpfs {
+            size,
+            mode,
+            options,
+        } => {
             let name = format!("tmpfs-{}", path_label(&target));
             let key = format!("tmpfs/{}/{target}", container.name.value);
-            entry.name = pod
-                .volumes
-                .add(key, wanted.unwrap_or(&name), |v| empty(v, Some("Memory"), *size));
+            entry.name = pod.volumes.add(key, wanted.unwrap_or(&name), |v| {
+                empty(v, Some("Memory"), *size)
+            });
             if let Some(mode) = mode.filter(|mode| mode & 0o777 != 0o777) {
                 let message = format!("`{target}` has the mode 0777, not {mode:04o}");
                 findings.add(Code("tmpfs-options"), origin, message);
@@ -189,7 +207,14 @@ fn mount(
                 return;
             }
             let sub_path = entry.sub_path.take();
-            entry.name = fill::image(reference, pull.as_deref(), sub_path.as_deref(), origin, pod, findings);
+            entry.name = fill::image(
+                reference,
+                pull.as_deref(),
+                sub_path.as_deref(),
+                origin,
+                pod,
+                findings,
+            );
             entry.read_only = Some(true);
         }
         MountSource::Object(object) => {
@@ -208,26 +233,30 @@ fn mount(
                 _ => None,
             });
             let key = format!("projected/{}", json!(projections));
-            entry.name = pod.volumes.add_value(key, wanted.unwrap_or("projected"), |name| {
-                let source = ProjectedVolumeSource {
-                    default_mode: mode,
-                    sources: None,
-                };
-                let mut volume = json!({"name": name, "projected": source});
-                volume["projected"]["sources"] = Value::Array(projections);
-                volume
-            });
+            entry.name = pod
+                .volumes
+                .add_value(key, wanted.unwrap_or("projected"), |name| {
+                    let source = ProjectedVolumeSource {
+                        default_mode: mode,
+                        sources: None,
+                    };
+                    let mut volume = json!({"name": name, "projected": source});
+                    volume["projected"]["sources"] = Value::Array(projections);
+                    volume
+                });
         }
         MountSource::Fields(fields) => {
             let items = files::fields(fields, container, origin, findings);
             let key = format!("fields/{}", json!(items));
-            entry.name = pod.volumes.add(key, wanted.unwrap_or("fields"), |mut volume| {
-                volume.downward_api = Some(DownwardAPIVolumeSource {
-                    default_mode: None,
-                    items: Some(items),
+            entry.name = pod
+                .volumes
+                .add(key, wanted.unwrap_or("fields"), |mut volume| {
+                    volume.downward_api = Some(DownwardAPIVolumeSource {
+                        default_mode: None,
+                        items: Some(items),
+                    });
+                    volume
                 });
-                volume
-            });
         }
         MountSource::Pipe(path) => {
             let message = format!("the named pipe `{path}` cannot be mounted");
@@ -236,23 +265,35 @@ fn mount(
         }
         MountSource::Other { kind, value } => {
             let key = format!("other/{kind}/{value}");
-            entry.name = pod
-                .volumes
-                .add_value(key, wanted.unwrap_or(kind), |name| json!({"name": name, kind: value}));
+            entry.name = pod.volumes.add_value(
+                key,
+                wanted.unwrap_or(kind),
+                |name| json!({"name": name, kind: value}),
+            );
         }
     }
     written.mounts.push(entry);
 }
 
 /// The Pod's volume for a volume of the application, and whether it is one that begins empty.
-fn volume(name: &str, wanted: Option<&str>, pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> (String, bool) {
+fn volume(
+    name: &str,
+    wanted: Option<&str>,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> (String, bool) {
     if let Some(claim) = pod.claims.get(name) {
         return (claim.clone(), false);
     }
     let plan = pod.plan;
     let key = format!("volume/{name}");
     let wanted = wanted.unwrap_or(name);
-    let Some(VolumePlan { claim, volume, usage }) = plan.volume(name) else {
+    let Some(VolumePlan {
+        claim,
+        volume,
+        usage,
+    }) = plan.volume(name)
+    else {
         let claim = if is_subdomain(name) {
             name.to_owned()
         } else {
@@ -271,13 +312,19 @@ fn volume(name: &str, wanted: Option<&str>, pod: &mut Pod<'_, '_, '_>, findings:
         && !volume.external
     {
         if usage.access() != crate::orchestration::model::AccessMode::ReadWriteOnce {
-            let message = format!("`{name}` lies in the memory of each Pod and is not shared between Pods");
+            let message =
+                format!("`{name}` lies in the memory of each Pod and is not shared between Pods");
             findings.add(Code("memory-volume"), at, message);
         }
-        let name = pod.volumes.add(key, wanted, |v| empty(v, Some("Memory"), *size));
+        let name = pod
+            .volumes
+            .add(key, wanted, |v| empty(v, Some("Memory"), *size));
         return (name, false);
     }
-    let copied = matches!(volume.backing, VolumeBacking::Default | VolumeBacking::Driver { .. });
+    let copied = matches!(
+        volume.backing,
+        VolumeBacking::Default | VolumeBacking::Driver { .. }
+    );
     let fresh = plan.docker && copied && !volume.external;
     let name = pod.volumes.add(key, wanted, |mut v| {
         v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
@@ -307,31 +354,31 @@ fn bind(
             executable,
         } => {
             let mode = (executable && file.is_some()).then_some(0o755);
-            entry.name = pod
-                .volumes
-                .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
-                    v.config_map = Some(ConfigMapVolumeSource {
-                        default_mode: mode,
-                        items,
-                        name: name.clone(),
-                        optional: None,
+            entry.name =
+                pod.volumes
+                    .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                        v.config_map = Some(ConfigMapVolumeSource {
+                            default_mode: mode,
+                            items,
+                            name: name.clone(),
+                            optional: None,
+                        });
+                        v
                     });
-                    v
-                });
             entry.sub_path = join(file, entry.sub_path.take());
             // The kubelet mounts them so in any case.
             entry.read_only = Some(true);
         }
         Held::Claim { name, file } => {
-            entry.name = pod
-                .volumes
-                .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
-                    v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
-                        claim_name: name.clone(),
-                        read_only: None,
+            entry.name =
+                pod.volumes
+                    .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
+                        v.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                            claim_name: name.clone(),
+                            read_only: None,
+                        });
+                        v
                     });
-                    v
-                });
             entry.sub_path = join(file, entry.sub_path.take());
         }
         Held::Node(kind) => {
@@ -340,7 +387,8 @@ fn bind(
                 findings.add(Code("mount-impossible"), bind.origin, message);
                 return false;
             }
-            let wanted = wanted.map_or_else(|| format!("host-{}", path_label(bind.path)), str::to_owned);
+            let wanted =
+                wanted.map_or_else(|| format!("host-{}", path_label(bind.path)), str::to_owned);
             let key = format!("host/{}/{kind:?}", bind.path);
             entry.name = pod.volumes.add(key, &wanted, |mut v| {
                 v.host_path = Some(HostPathVolumeSource {
@@ -354,13 +402,22 @@ fn bind(
     true
 }
 
-fn propagation(propagation: &Sourced<Propagation>, container: &Container, findings: &mut Findings) -> String {
-    let privileged = container.security.privileged.as_ref().is_some_and(|p| p.value);
+fn propagation(
+    propagation: &Sourced<Propagation>,
+    container: &Container,
+    findings: &mut Findings,
+) -> String {
+    let privileged = container
+        .security
+        .privileged
+        .as_ref()
+        .is_some_and(|p| p.value);
     let mut both = || {
         if privileged {
             return "Bidirectional";
         }
-        let message = "mounts of the container do not spread to the node, since it is not privileged";
+        let message =
+            "mounts of the container do not spread to the node, since it is not privileged";
         findings.add(Code("mount-propagation"), &propagation.origin, message);
         "HostToContainer"
     };
@@ -422,7 +479,11 @@ fn path_label(path: &str) -> String {
         return "root".to_owned();
     }
     let label = to_label(label);
-    if is_label(&label) { label } else { "path".to_owned() }
+    if is_label(&label) {
+        label
+    } else {
+        "path".to_owned()
+    }
 }
 
 /// Names of claims that each instance gets for itself, by the name that mounts use.

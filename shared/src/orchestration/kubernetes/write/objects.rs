@@ -37,7 +37,12 @@ pub(super) fn namespace(name: &str, whole: &[WholeObject], documents: &mut Docum
     }
 }
 
-pub(super) fn write(objects: &[FileObject], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+pub(super) fn write(
+    objects: &[FileObject],
+    plan: &Plan<'_>,
+    documents: &mut Documents,
+    findings: &mut Findings,
+) {
     let mut written = BTreeSet::new();
     for object in objects {
         let FileObject {
@@ -52,17 +57,27 @@ pub(super) fn write(objects: &[FileObject], plan: &Plan<'_>, documents: &mut Doc
             metadata: user,
             origin,
         } = object;
-        let Some(ObjectPlan { name: given, object: _ }) = plan.object(*kind, &name.value) else {
+        let Some(ObjectPlan {
+            name: given,
+            object: _,
+        }) = plan.object(*kind, &name.value)
+        else {
             continue;
         };
         if *external {
             if plan.docker {
                 let key = &plan.options.external_key;
                 let create = match kind {
-                    ObjectKind::Config => format!("kubectl create configmap {given} --from-file={key}=FILE"),
-                    ObjectKind::Secret => format!("kubectl create secret generic {given} --from-file={key}=FILE"),
+                    ObjectKind::Config => {
+                        format!("kubectl create configmap {given} --from-file={key}=FILE")
+                    }
+                    ObjectKind::Secret => {
+                        format!("kubectl create secret generic {given} --from-file={key}=FILE")
+                    }
                 };
-                let message = format!("`{given}` has to be there, with its content under the key `{key}`: `{create}`");
+                let message = format!(
+                    "`{given}` has to be there, with its content under the key `{key}`: `{create}`"
+                );
                 findings.add(Code("object-expected"), origin, message);
             }
             continue;
@@ -86,7 +101,10 @@ pub(super) fn write(objects: &[FileObject], plan: &Plan<'_>, documents: &mut Doc
         }
         metadata::add_user(&mut meta, user, findings);
         // Docker's configs and secrets cannot be changed; their names have a hash of the content.
-        let immutable = immutable.as_ref().map(|i| i.value).or(plan.docker.then_some(true));
+        let immutable = immutable
+            .as_ref()
+            .map(|i| i.value)
+            .or(plan.docker.then_some(true));
         let content = data.iter().map(|(key, data)| {
             let ObjectData {
                 bytes,
@@ -161,7 +179,12 @@ pub(super) fn config_map<'d>(
 /// The nearest legal key of a ConfigMap or Secret, different for different names.
 pub(super) fn key(name: &str) -> String {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !name.is_empty() && name.len() <= 253 && !name.starts_with("..") && name != "." && name.chars().all(legal) {
+    if !name.is_empty()
+        && name.len() <= 253
+        && !name.starts_with("..")
+        && name != "."
+        && name.chars().all(legal)
+    {
         return name.to_owned();
     }
     let head: String = name
@@ -174,9 +197,16 @@ pub(super) fn key(name: &str) -> String {
 }
 
 /// The key of the one file that a config or secret of Compose is.
-pub(super) fn only_key(plan: &Plan<'_>, kind: ObjectKind, name: &str, wanted: Option<&str>) -> String {
+pub(super) fn only_key(
+    plan: &Plan<'_>,
+    kind: ObjectKind,
+    name: &str,
+    wanted: Option<&str>,
+) -> String {
     match plan.object(kind, name) {
-        Some(ObjectPlan { name: _, object }) if object.external && plan.docker => plan.options.external_key.clone(),
+        Some(ObjectPlan { name: _, object }) if object.external && plan.docker => {
+            plan.options.external_key.clone()
+        }
         Some(ObjectPlan { name: _, object }) => {
             let keys: BTreeSet<_> = object.data.keys().map(String::as_str).collect();
             let present = wanted.filter(|key| keys.contains(key));

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, PodAntiAffinity,
-    PodSpec, Toleration, TopologySpreadConstraint,
+    Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm,
+    PodAffinityTerm, PodAntiAffinity, PodSpec, Toleration, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::finding::{Code, Findings};
-use crate::orchestration::model::{Dialect, NodeAttribute, Operator, Placement, Predicate, Spread, Unit};
+use crate::orchestration::model::{
+    Dialect, NodeAttribute, Operator, Placement, Predicate, Spread, Unit,
+};
 use crate::orchestration::names::{is_label_value, is_metadata_key};
 
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
@@ -32,7 +34,10 @@ pub(super) fn apply(
     } = &unit.placement;
     let terms = terms(required, findings);
     let manager = required.iter().flatten().any(wants_manager);
-    let any_role = required.iter().flatten().any(|p| p.attribute == NodeAttribute::Role);
+    let any_role = required
+        .iter()
+        .flatten()
+        .any(|p| p.attribute == NodeAttribute::Role);
     let own = || LabelSelector {
         match_expressions: None,
         match_labels: Some(selector.clone()),
@@ -64,7 +69,9 @@ pub(super) fn apply(
                 most.value
             );
             findings.add(Code("max-per-node"), &most.origin, message);
-            constraints.retain(|c| !(c.topology_key == HOSTNAME && c.when_unsatisfiable == "DoNotSchedule"));
+            constraints.retain(|c| {
+                !(c.topology_key == HOSTNAME && c.when_unsatisfiable == "DoNotSchedule")
+            });
             constraints.push(TopologySpreadConstraint {
                 label_selector: Some(own()),
                 max_skew: i32::try_from(most.value).unwrap_or(i32::MAX),
@@ -76,7 +83,8 @@ pub(super) fn apply(
         Some(_) | None => {}
     }
     // A manager of Swarm runs tasks unless it is drained; a node of the control plane does not.
-    let swarm_daemon = everywhere && dialect == Dialect::Swarm && !any_role && tolerate_control_plane.is_none();
+    let swarm_daemon =
+        everywhere && dialect == Dialect::Swarm && !any_role && tolerate_control_plane.is_none();
     if swarm_daemon {
         let message = "it runs on the nodes of the control plane as well, as on Swarm's managers";
         findings.add(Code("daemon-on-control-plane"), &unit.origin, message);
@@ -94,7 +102,8 @@ pub(super) fn apply(
         }]);
     }
     spec.affinity = Some(affinity).filter(|affinity| *affinity != Affinity::default());
-    spec.topology_spread_constraints = Some(constraints).filter(|constraints| !constraints.is_empty());
+    spec.topology_spread_constraints =
+        Some(constraints).filter(|constraints| !constraints.is_empty());
 }
 
 /// Alternatives as terms. Nothing, where any node will do.
@@ -147,11 +156,15 @@ fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSel
             if !key.contains("kubernetes.io/") {
                 let line = format!("`kubectl label node NODE {key}={value}`");
                 let message = match operator {
-                    Operator::In | Operator::Exists => format!("nodes where it may run need the label: {line}"),
+                    Operator::In | Operator::Exists => {
+                        format!("nodes where it may run need the label: {line}")
+                    }
                     Operator::NotIn | Operator::DoesNotExist => {
                         format!("nodes where it must not run need the label: {line}")
                     }
-                    Operator::GreaterThan | Operator::LessThan => format!("nodes need the label: {line}"),
+                    Operator::GreaterThan | Operator::LessThan => {
+                        format!("nodes need the label: {line}")
+                    }
                 };
                 findings.add(Code("node-label"), origin, message);
             }
@@ -163,7 +176,10 @@ fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSel
             } else {
                 "address"
             };
-            let message = format!("a node cannot be chosen by its {what} {}", values.join(", "));
+            let message = format!(
+                "a node cannot be chosen by its {what} {}",
+                values.join(", ")
+            );
             findings.add(Code("placement-impossible"), origin, message);
             return None;
         }
@@ -182,7 +198,10 @@ fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSel
         Some(_) => matches!(values.as_slice(), [value] if value.parse::<i64>().is_ok()),
     };
     if !fits {
-        let message = format!("`{}` cannot be compared with the label of a node", values.join(", "));
+        let message = format!(
+            "`{}` cannot be compared with the label of a node",
+            values.join(", ")
+        );
         findings.add(Code("placement-impossible"), origin, message);
         return None;
     }
@@ -211,7 +230,8 @@ fn role(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSelectorRe
         .values
         .iter()
         .all(|v| is_manager(v) || v.eq_ignore_ascii_case("worker"));
-    let single = predicate.values.len() == 1 && matches!(predicate.operator, Operator::In | Operator::NotIn);
+    let single =
+        predicate.values.len() == 1 && matches!(predicate.operator, Operator::In | Operator::NotIn);
     if !(known && single) {
         let message = format!(
             "the role of a node is `manager` or `worker`, not {}",
@@ -265,7 +285,9 @@ fn spread(
             }
             NodeAttribute::Os => "kubernetes.io/os".to_owned(),
             NodeAttribute::Architecture => "kubernetes.io/arch".to_owned(),
-            NodeAttribute::Label(key) | NodeAttribute::EngineLabel(key) if is_metadata_key(key) => key.clone(),
+            NodeAttribute::Label(key) | NodeAttribute::EngineLabel(key) if is_metadata_key(key) => {
+                key.clone()
+            }
             NodeAttribute::Label(_) | NodeAttribute::EngineLabel(_) | NodeAttribute::Role => {
                 findings.add(
                     Code("placement-impossible"),
@@ -289,7 +311,9 @@ fn spread(
             continue;
         }
         if !constraints.is_empty() && max_skew.is_none() {
-            let message = format!("spreading over `{key}` does not happen inside of the first one, but beside it");
+            let message = format!(
+                "spreading over `{key}` does not happen inside of the first one, but beside it"
+            );
             findings.add(Code("spread-nested"), origin, message);
         }
         constraints.push(TopologySpreadConstraint {

@@ -6,8 +6,8 @@ use super::aliases::{self, Group};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::{ControllerChoice, KubernetesOptions};
 use crate::orchestration::model::{
-    AccessMode, Application, DependencyCondition, Dialect, FileObject, MountSource, NameKind, NetworkMode, ObjectKind,
-    Unit, UnitKind, Volume,
+    AccessMode, Application, DependencyCondition, Dialect, FileObject, MountSource, NameKind,
+    NetworkMode, ObjectKind, Unit, UnitKind, Volume,
 };
 use crate::orchestration::names::{
     ALIAS_LABEL_PREFIX, LABEL_MAX, LabelNames, is_subdomain, short_hash, to_label, with_suffix,
@@ -75,7 +75,11 @@ pub(super) struct Usage {
 
 impl Usage {
     pub(super) fn add(&mut self, pods: u64, writes: bool) {
-        let count = if writes { &mut self.writers } else { &mut self.readers };
+        let count = if writes {
+            &mut self.writers
+        } else {
+            &mut self.readers
+        };
         *count = count.saturating_add(pods);
     }
 
@@ -100,7 +104,10 @@ impl Names {
     /// Legal names stay as they are, so they are taken first.
     fn reserve<'n>(names: impl Iterator<Item = &'n str>) -> Self {
         Self {
-            used: names.filter(|n| is_subdomain(n)).map(str::to_owned).collect(),
+            used: names
+                .filter(|n| is_subdomain(n))
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
@@ -118,7 +125,11 @@ impl Names {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(application: &'a Application, options: &'a KubernetesOptions, findings: &mut Findings) -> Self {
+    pub(super) fn new(
+        application: &'a Application,
+        options: &'a KubernetesOptions,
+        findings: &mut Findings,
+    ) -> Self {
         let docker = application.dialect != Dialect::Kubernetes;
         let instance = application
             .name
@@ -205,7 +216,9 @@ impl<'a> Plan<'a> {
                 };
                 let target = &mut self.units[*target];
                 match dependency.condition {
-                    DependencyCondition::Started | DependencyCondition::Healthy => target.wanted_running = true,
+                    DependencyCondition::Started | DependencyCondition::Healthy => {
+                        target.wanted_running = true
+                    }
                     DependencyCondition::Completed => target.wanted_completed = true,
                 }
             }
@@ -234,7 +247,11 @@ impl<'a> Plan<'a> {
                 let label = labels.label(name);
                 if label.len() > ROOM {
                     let head: String = label.chars().take(ROOM - 9).collect();
-                    format!("{}-{}", head.trim_end_matches('-'), short_hash(name.as_bytes()))
+                    format!(
+                        "{}-{}",
+                        head.trim_end_matches('-'),
+                        short_hash(name.as_bytes())
+                    )
                 } else {
                     label
                 }
@@ -245,7 +262,11 @@ impl<'a> Plan<'a> {
             if !has_network(unit) {
                 continue;
             }
-            let names: Vec<_> = unit.networks.iter().map(|a| a.network.value.as_str()).collect();
+            let names: Vec<_> = unit
+                .networks
+                .iter()
+                .map(|a| a.network.value.as_str())
+                .collect();
             let names = if names.is_empty() && default_matters {
                 vec!["default"]
             } else {
@@ -266,7 +287,11 @@ impl<'a> Plan<'a> {
         for group in &mut self.groups {
             let mut units = group.units();
             // An alias that is another unit's own name: both answer to it.
-            let own = self.labels.get(&group.name).copied().filter(|_| self.docker);
+            let own = self
+                .labels
+                .get(&group.name)
+                .copied()
+                .filter(|_| self.docker);
             if let Some(own) = own
                 && !units.contains(&own)
             {
@@ -277,7 +302,9 @@ impl<'a> Plan<'a> {
             }
             let label = alias_label(&group.name);
             for unit in &units {
-                self.units[*unit].pod_labels.insert(label.clone(), "true".to_owned());
+                self.units[*unit]
+                    .pod_labels
+                    .insert(label.clone(), "true".to_owned());
             }
             if let Some(own) = own {
                 self.units[own].shared_label = Some(label.clone());
@@ -291,7 +318,9 @@ impl<'a> Plan<'a> {
             for unit in &name.units {
                 if let Some(unit) = self.index.get(unit.as_str()) {
                     let label = alias_label(&name.name.value);
-                    self.units[*unit].pod_labels.insert(label, "true".to_owned());
+                    self.units[*unit]
+                        .pod_labels
+                        .insert(label, "true".to_owned());
                 }
             }
         }
@@ -324,23 +353,36 @@ pub(super) fn has_network(unit: &Unit) -> bool {
 
 /// How many Pods of a unit there can be at once.
 pub(super) fn pods(unit: &Unit, options: &KubernetesOptions) -> u64 {
-    let replicas = unit.replicas.as_ref().map_or(1, |r| u64::from(r.value).max(1));
+    let replicas = unit
+        .replicas
+        .as_ref()
+        .map_or(1, |r| u64::from(r.value).max(1));
     match &unit.kind {
         // As many as nodes.
         UnitKind::Daemon => u64::MAX,
         UnitKind::Service(_) => match options.controller {
             ControllerChoice::DaemonSet => u64::MAX,
             ControllerChoice::Pod => 1,
-            ControllerChoice::Auto | ControllerChoice::Replicas(_) | ControllerChoice::StatefulSet => replicas,
+            ControllerChoice::Auto
+            | ControllerChoice::Replicas(_)
+            | ControllerChoice::StatefulSet => replicas,
         },
-        UnitKind::Job(job) => job.parallelism.as_ref().map_or(replicas, |p| u64::from(p.value).max(1)),
+        UnitKind::Job(job) => job
+            .parallelism
+            .as_ref()
+            .map_or(replicas, |p| u64::from(p.value).max(1)),
         UnitKind::Stateful(_) => replicas,
         UnitKind::Cron(_) | UnitKind::Bare => 1,
     }
 }
 
 fn units(application: &Application, docker: bool, findings: &mut Findings) -> Vec<UnitPlan> {
-    let names = || application.units.iter().map(|unit| unit.name.value.as_str());
+    let names = || {
+        application
+            .units
+            .iter()
+            .map(|unit| unit.name.value.as_str())
+    };
     let mut labels = LabelNames::reserve(names());
     application
         .units
@@ -380,8 +422,15 @@ fn objects<'a>(
 ) -> BTreeMap<ObjectKind, BTreeMap<&'a str, ObjectPlan<'a>>> {
     let mut planned: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     for kind in [ObjectKind::Config, ObjectKind::Secret] {
-        let of_kind = || application.objects.iter().filter(move |object| object.kind == kind);
-        let mut names = Names::reserve(of_kind().map(|object| real_name(&object.name, object.real_name.as_ref())));
+        let of_kind = || {
+            application
+                .objects
+                .iter()
+                .filter(move |object| object.kind == kind)
+        };
+        let mut names = Names::reserve(
+            of_kind().map(|object| real_name(&object.name, object.real_name.as_ref())),
+        );
         for object in of_kind() {
             let wanted = real_name(&object.name, object.real_name.as_ref());
             let mut name = names.name(wanted);
@@ -416,16 +465,31 @@ fn volumes<'a>(
                 renamed(&volume.name, wanted(volume), &claim, findings);
             }
             let usage = Usage::default();
-            (volume.name.value.as_str(), VolumePlan { claim, volume, usage })
+            (
+                volume.name.value.as_str(),
+                VolumePlan {
+                    claim,
+                    volume,
+                    usage,
+                },
+            )
         })
         .collect();
     for unit in &application.units {
         let own: BTreeSet<_> = match &unit.kind {
-            UnitKind::Stateful(settings) => settings.claims.iter().map(|c| c.name.value.as_str()).collect(),
+            UnitKind::Stateful(settings) => settings
+                .claims
+                .iter()
+                .map(|c| c.name.value.as_str())
+                .collect(),
             _ => BTreeSet::new(),
         };
         let mut used = BTreeMap::new();
-        for mount in unit.containers.iter().flat_map(|container| &container.mounts) {
+        for mount in unit
+            .containers
+            .iter()
+            .flat_map(|container| &container.mounts)
+        {
             if let MountSource::Volume(name) | MountSource::Cluster(name) = &mount.source
                 && !own.contains(name.as_str())
             {

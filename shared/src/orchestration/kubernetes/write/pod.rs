@@ -14,7 +14,8 @@ use super::{container, metadata, placement, services, settings, wait};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{Container, Role, Unit};
 use crate::orchestration::names::{
-    CONTAINERS, HELPERS, LABEL_MAX, NETWORKS, SERVICES, WAIT, is_subdomain, short_hash, to_label, with_suffix,
+    CONTAINERS, HELPERS, LABEL_MAX, NETWORKS, SERVICES, WAIT, is_subdomain, short_hash, to_label,
+    with_suffix,
 };
 use crate::source::Sourced;
 
@@ -87,7 +88,8 @@ pub(super) fn template(
         .map(|name| ((*name).to_owned(), volumes.reserve(name)))
         .collect();
     let mut spec = PodSpec {
-        restart_policy: Some(frame.restart.to_owned()).filter(|policy| policy != "Always" || !plan.docker),
+        restart_policy: Some(frame.restart.to_owned())
+            .filter(|policy| policy != "Always" || !plan.docker),
         ..PodSpec::default()
     };
     let grace = settings::settings(unit, plan, &mut spec, findings);
@@ -110,7 +112,9 @@ pub(super) fn template(
         labels: Some(metadata::labels(Some(&planned.label), plan)),
         ..ObjectMeta::default()
     };
-    meta.labels.get_or_insert_default().extend(planned.pod_labels.clone());
+    meta.labels
+        .get_or_insert_default()
+        .extend(planned.pod_labels.clone());
     metadata::add_user(&mut meta, &unit.instance_metadata, findings);
     networks(unit, plan, &mut meta);
     services_of(unit, plan, &mut meta);
@@ -132,10 +136,15 @@ pub(super) fn template(
             Role::NativeSidecar | Role::Init | Role::PreStart => init.push(written),
         }
     }
-    let Pod { helpers, volumes, .. } = pod;
+    let Pod {
+        helpers, volumes, ..
+    } = pod;
     let before: Vec<_> = waiting.containers.into_iter().chain(helpers).collect();
     if !before.is_empty() {
-        let names: Vec<_> = before.iter().map(|container| container.name.as_str()).collect();
+        let names: Vec<_> = before
+            .iter()
+            .map(|container| container.name.as_str())
+            .collect();
         metadata::annotate(&mut meta, HELPERS, names.join(","));
     }
     let init: Vec<_> = before.into_iter().chain(init).collect();
@@ -171,7 +180,9 @@ fn container_names(unit: &Unit, pod: &mut Pod<'_, '_, '_>, meta: &mut ObjectMeta
         .containers
         .iter()
         .zip(&given)
-        .filter(|(container, given)| container.name.value != **given && container.name.value != unit.name.value)
+        .filter(|(container, given)| {
+            container.name.value != **given && container.name.value != unit.name.value
+        })
         .map(|(container, given)| format!("{given}={}", container.name.value))
         .collect();
     if !changed.is_empty() {
@@ -186,7 +197,8 @@ fn networks(unit: &Unit, plan: &Plan<'_>, meta: &mut ObjectMeta) {
         .iter()
         .filter_map(|attachment| {
             let label = plan.network(&attachment.network.value)?;
-            (label != attachment.network.value).then(|| format!("{label}={}", attachment.network.value))
+            (label != attachment.network.value)
+                .then(|| format!("{label}={}", attachment.network.value))
         })
         .collect();
     if !changed.is_empty() {
@@ -209,13 +221,22 @@ fn services_of(unit: &Unit, plan: &Plan<'_>, meta: &mut ObjectMeta) {
 
 /// Docker applies its seccomp profile where nothing is said; Kubernetes none.
 fn seccomp(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec) {
-    let confined = |container: &Container| !container.security.privileged.as_ref().is_some_and(|p| p.value);
-    let windows = spec
-        .node_selector
-        .as_ref()
-        .is_some_and(|selector| selector.get("kubernetes.io/os").is_some_and(|os| os == "windows"));
+    let confined = |container: &Container| {
+        !container
+            .security
+            .privileged
+            .as_ref()
+            .is_some_and(|p| p.value)
+    };
+    let windows = spec.node_selector.as_ref().is_some_and(|selector| {
+        selector
+            .get("kubernetes.io/os")
+            .is_some_and(|os| os == "windows")
+    });
     if plan.docker && !windows && unit.containers.iter().any(confined) {
-        spec.security_context.get_or_insert_default().seccomp_profile = Some(SeccompProfile {
+        spec.security_context
+            .get_or_insert_default()
+            .seccomp_profile = Some(SeccompProfile {
             localhost_profile: None,
             type_: "RuntimeDefault".to_owned(),
         });
@@ -224,10 +245,16 @@ fn seccomp(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec) {
 
 fn platform(containers: &[Container], spec: &mut PodSpec, findings: &mut Findings) {
     let mut chosen: Option<&Sourced<String>> = None;
-    for platform in containers.iter().filter_map(|container| container.platform.as_ref()) {
+    for platform in containers
+        .iter()
+        .filter_map(|container| container.platform.as_ref())
+    {
         if let Some(first) = chosen {
             if first.value != platform.value {
-                let message = format!("the containers of one Pod run on one node, which is `{}`", first.value);
+                let message = format!(
+                    "the containers of one Pod run on one node, which is `{}`",
+                    first.value
+                );
                 findings.add(Code("platform"), &platform.origin, message);
             }
             continue;
@@ -241,11 +268,17 @@ fn platform(containers: &[Container], spec: &mut PodSpec, findings: &mut Finding
             ("linux" | "windows" | "darwin" | "freebsd", architecture) => {
                 selector.insert("kubernetes.io/os".to_owned(), os);
                 if let Some(architecture) = architecture {
-                    selector.insert("kubernetes.io/arch".to_owned(), placement::architecture(architecture));
+                    selector.insert(
+                        "kubernetes.io/arch".to_owned(),
+                        placement::architecture(architecture),
+                    );
                 }
             }
             (_, None) => {
-                selector.insert("kubernetes.io/arch".to_owned(), placement::architecture(&os));
+                selector.insert(
+                    "kubernetes.io/arch".to_owned(),
+                    placement::architecture(&os),
+                );
             }
             (_, Some(_)) => {}
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
-    NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -17,10 +17,16 @@ use super::{ports, services};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{Network, NetworkMode, Protocol};
 use crate::orchestration::names::{
-    LABEL_MAX, NETWORK_LABEL_PREFIX, ROLE_ISOLATED, ROLE_NETWORK, ROLE_PUBLISHED, short_hash, with_suffix,
+    LABEL_MAX, NETWORK_LABEL_PREFIX, ROLE_ISOLATED, ROLE_NETWORK, ROLE_PUBLISHED, short_hash,
+    with_suffix,
 };
 
-pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+pub(super) fn write(
+    networks: &[Network],
+    plan: &Plan<'_>,
+    documents: &mut Documents,
+    findings: &mut Findings,
+) {
     if !plan.docker {
         return;
     }
@@ -41,7 +47,10 @@ pub(super) fn write(networks: &[Network], plan: &Plan<'_>, documents: &mut Docum
             );
             findings.add(Code("network-external"), &external.origin, message);
         }
-        if let Some(internal) = internal.as_ref().filter(|i| i.value && !plan.options.network_policies) {
+        if let Some(internal) = internal
+            .as_ref()
+            .filter(|i| i.value && !plan.options.network_policies)
+        {
             let message = format!("units of `{}` reach the outside all the same", name.value);
             findings.add(Code("network-internal"), &internal.origin, message);
         }
@@ -90,8 +99,17 @@ fn isolated(plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings)
 fn flat(plan: &Plan<'_>, findings: &mut Findings) {
     let mut common: Option<BTreeSet<&str>> = None;
     let mut place = None;
-    for unit in plan.application.units.iter().filter(|unit| has_network(unit)) {
-        let mut own: BTreeSet<_> = unit.networks.iter().map(|a| a.network.value.as_str()).collect();
+    for unit in plan
+        .application
+        .units
+        .iter()
+        .filter(|unit| has_network(unit))
+    {
+        let mut own: BTreeSet<_> = unit
+            .networks
+            .iter()
+            .map(|a| a.network.value.as_str())
+            .collect();
         if own.is_empty() {
             own.insert("default");
         }
@@ -109,9 +127,21 @@ fn flat(plan: &Plan<'_>, findings: &mut Findings) {
     }
 }
 
-fn policies(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
-    let known: BTreeMap<_, _> = networks.iter().map(|n| (n.name.value.as_str(), n)).collect();
-    let attached = plan.application.units.iter().flat_map(|unit| &unit.networks);
+fn policies(
+    networks: &[Network],
+    plan: &Plan<'_>,
+    documents: &mut Documents,
+    findings: &mut Findings,
+) {
+    let known: BTreeMap<_, _> = networks
+        .iter()
+        .map(|n| (n.name.value.as_str(), n))
+        .collect();
+    let attached = plan
+        .application
+        .units
+        .iter()
+        .flat_map(|unit| &unit.networks);
     let mut used: Vec<&str> = Vec::new();
     let mut seen = BTreeSet::new();
     let lone = plan
@@ -136,7 +166,9 @@ fn policies(networks: &[Network], plan: &Plan<'_>, documents: &mut Documents, fi
     let any_internal = used.iter().any(|name| is_internal(name));
     let mut names = BTreeSet::new();
     for name in used {
-        let Some(label) = plan.network(name) else { continue };
+        let Some(label) = plan.network(name) else {
+            continue;
+        };
         let own = LabelSelector {
             match_expressions: None,
             match_labels: Some(BTreeMap::from([
@@ -204,7 +236,11 @@ fn published(plan: &Plan<'_>, documents: &mut Documents) {
             .containers
             .iter()
             .flat_map(|container| &container.ports)
-            .filter(|p| p.published.iter().any(|p| !p.host_ip.as_ref().is_some_and(is_loopback)))
+            .filter(|p| {
+                p.published
+                    .iter()
+                    .any(|p| !p.host_ip.as_ref().is_some_and(is_loopback))
+            })
             .filter(|p| seen.insert((p.target, p.transport())))
             .map(|p| port(p.target, p.transport()))
             .collect();

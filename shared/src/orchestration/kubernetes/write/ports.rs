@@ -16,7 +16,12 @@ pub(super) fn unit_ports(unit: &Unit) -> Vec<&Port> {
     let mut seen = BTreeSet::new();
     unit.containers
         .iter()
-        .filter(|container| matches!(container.role, Role::Main | Role::Sidecar | Role::NativeSidecar))
+        .filter(|container| {
+            matches!(
+                container.role,
+                Role::Main | Role::Sidecar | Role::NativeSidecar
+            )
+        })
         .flat_map(|container| &container.ports)
         .filter(|port| seen.insert((port.target, port.transport())))
         .collect()
@@ -61,7 +66,10 @@ pub(super) fn service_port(port: &Port, number: u16, findings: &mut Findings) ->
 
 /// Each number and protocol stands once.
 pub(super) fn push(ports: &mut Vec<ServicePort>, port: ServicePort) {
-    if !ports.iter().any(|p| p.port == port.port && p.protocol == port.protocol) {
+    if !ports
+        .iter()
+        .any(|p| p.port == port.port && p.protocol == port.protocol)
+    {
         ports.push(port);
     }
 }
@@ -71,9 +79,17 @@ pub(super) fn finish_ports(mut ports: Vec<ServicePort>) -> Vec<ServicePort> {
     let several = ports.len() > 1;
     let mut used: BTreeSet<String> = BTreeSet::new();
     for port in &mut ports {
-        let protocol = port.protocol.as_deref().unwrap_or("TCP").to_ascii_lowercase();
+        let protocol = port
+            .protocol
+            .as_deref()
+            .unwrap_or("TCP")
+            .to_ascii_lowercase();
         let generated = format!("{protocol}-{}", port.port);
-        let Some(mut name) = port.name.take().or_else(|| several.then(|| generated.clone())) else {
+        let Some(mut name) = port
+            .name
+            .take()
+            .or_else(|| several.then(|| generated.clone()))
+        else {
             continue;
         };
         let mut attempt = 1;
@@ -106,7 +122,11 @@ pub(super) fn port_label(name: &str) -> String {
 pub(super) fn target_by_name(name: &str, units: &[&Unit]) -> IntOrString {
     let port = units
         .iter()
-        .flat_map(|unit| unit.containers.iter().flat_map(|container| &container.ports))
+        .flat_map(|unit| {
+            unit.containers
+                .iter()
+                .flat_map(|container| &container.ports)
+        })
         .find(|port| port.name.as_ref().is_some_and(|n| n.value == name));
     match (container::port_name(name), port) {
         (Some(name), _) => IntOrString::String(name),
@@ -120,8 +140,14 @@ pub(super) fn target_of(port: &ServicePort, units: &[&Unit], protocol: Protocol)
         IntOrString::Int(number) => u16::try_from(*number).ok(),
         IntOrString::String(name) => units
             .iter()
-            .flat_map(|unit| unit.containers.iter().flat_map(|container| &container.ports))
-            .find(|p| p.transport() == protocol && p.name.as_ref().is_some_and(|n| n.value == *name))
+            .flat_map(|unit| {
+                unit.containers
+                    .iter()
+                    .flat_map(|container| &container.ports)
+            })
+            .find(|p| {
+                p.transport() == protocol && p.name.as_ref().is_some_and(|n| n.value == *name)
+            })
             .map(|p| p.target),
     }
 }
@@ -140,7 +166,11 @@ pub(super) fn text(protocol: Protocol) -> String {
     protocol.as_str().to_ascii_uppercase()
 }
 
-pub(super) fn named_ports(ports: &[NamePort], units: &[&Unit], findings: &mut Findings) -> Vec<ServicePort> {
+pub(super) fn named_ports(
+    ports: &[NamePort],
+    units: &[&Unit],
+    findings: &mut Findings,
+) -> Vec<ServicePort> {
     let mut written = Vec::new();
     for port in ports {
         let NamePort {
@@ -158,7 +188,9 @@ pub(super) fn named_ports(ports: &[NamePort], units: &[&Unit], findings: &mut Fi
         push(
             &mut written,
             ServicePort {
-                app_protocol: app_protocol.clone().filter(|p| app_protocol_ok(p, origin, findings)),
+                app_protocol: app_protocol
+                    .clone()
+                    .filter(|p| app_protocol_ok(p, origin, findings)),
                 name: name.as_ref().map(|name| port_label(name)),
                 node_port: None,
                 port: i32::from(*number),

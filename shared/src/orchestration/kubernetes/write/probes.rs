@@ -84,7 +84,9 @@ fn health(
         ProbePolicy::ReadyAndLive => true,
     };
     written.ready = Some(KubernetesProbe {
-        success_threshold: successes.as_ref().map(|s| number(u64::from(s.value)).max(1)),
+        success_threshold: successes
+            .as_ref()
+            .map(|s| number(u64::from(s.value)).max(1)),
         ..steady.clone()
     });
     if live {
@@ -93,8 +95,10 @@ fn health(
     match start_period {
         Some(start) if !start.value.is_zero() => {
             let period = seconds(start_interval.as_ref(), START_INTERVAL, findings);
-            let attempts = seconds_up(start.value).div_ceil(u64::from(period.unsigned_abs().max(1)));
-            let attempts = attempts.saturating_add(u64::from(count(retries.as_ref(), RETRIES).unsigned_abs()));
+            let attempts =
+                seconds_up(start.value).div_ceil(u64::from(period.unsigned_abs().max(1)));
+            let attempts =
+                attempts.saturating_add(u64::from(count(retries.as_ref(), RETRIES).unsigned_abs()));
             written.started = Some(KubernetesProbe {
                 failure_threshold: Some(number(attempts)),
                 initial_delay_seconds: None,
@@ -129,7 +133,12 @@ fn health(
 }
 
 /// A probe that Kubernetes has itself.
-fn exact(asked: KubernetesProbe, timings: &Timings, purpose: Purpose, findings: &mut Findings) -> KubernetesProbe {
+fn exact(
+    asked: KubernetesProbe,
+    timings: &Timings,
+    purpose: Purpose,
+    findings: &mut Findings,
+) -> KubernetesProbe {
     let Timings {
         interval,
         timeout,
@@ -158,9 +167,13 @@ fn exact(asked: KubernetesProbe, timings: &Timings, purpose: Purpose, findings: 
     KubernetesProbe {
         failure_threshold: retries.as_ref().map(|r| number(u64::from(r.value)).max(1)),
         initial_delay_seconds: initial_delay.as_ref().map(|d| number(seconds_up(d.value))),
-        period_seconds: interval.as_ref().map(|_| seconds(interval.as_ref(), 10, findings)),
+        period_seconds: interval
+            .as_ref()
+            .map(|_| seconds(interval.as_ref(), 10, findings)),
         success_threshold,
-        timeout_seconds: timeout.as_ref().map(|_| seconds(timeout.as_ref(), 1, findings)),
+        timeout_seconds: timeout
+            .as_ref()
+            .map(|_| seconds(timeout.as_ref(), 1, findings)),
         ..asked
     }
 }
@@ -210,7 +223,11 @@ fn ask(check: &Check, origin: &Origin, findings: &mut Findings) -> Option<Kubern
             probe.http_get = Some(HTTPGetAction {
                 host: host.clone(),
                 http_headers: (!headers.is_empty()).then_some(headers),
-                path: Some(if path.is_empty() { "/".to_owned() } else { path.clone() }),
+                path: Some(if path.is_empty() {
+                    "/".to_owned()
+                } else {
+                    path.clone()
+                }),
                 port,
                 scheme: https.then(|| "HTTPS".to_owned()),
             });

@@ -33,8 +33,13 @@ impl Writer<'_, '_> {
             .is_some_and(|mode| mode.value == NetworkMode::Host);
         let mut kinds: BTreeMap<Kind, Vec<ServicePort>> = BTreeMap::new();
         let mut http = Vec::new();
-        let ports = unit.containers.iter().flat_map(|container| &container.ports);
-        for (port, publication) in ports.flat_map(|port| port.published.iter().map(move |p| (port, p))) {
+        let ports = unit
+            .containers
+            .iter()
+            .flat_map(|container| &container.ports);
+        for (port, publication) in
+            ports.flat_map(|port| port.published.iter().map(move |p| (port, p)))
+        {
             let Publication {
                 port: range,
                 host_ip,
@@ -92,7 +97,8 @@ impl Writer<'_, '_> {
                 .iter()
                 .any(|p| p.port == i32::from(outside) && p.protocol == Some(ports::text(protocol)))
             {
-                let message = format!("port {outside} is published twice, and only the first is kept");
+                let message =
+                    format!("port {outside} is published twice, and only the first is kept");
                 findings.add(Code("port-twice"), origin, message);
                 continue;
             }
@@ -112,7 +118,12 @@ impl Writer<'_, '_> {
             // An Ingress and a load balancer of one unit are two Services.
             let suffix = if kind == Kind::Http { "http" } else { suffix };
             let name = self.fresh(&with_suffix(&planned.label, suffix));
-            let mut meta = metadata::new(&name, unit.namespace.as_ref(), Some(&planned.label), self.plan);
+            let mut meta = metadata::new(
+                &name,
+                unit.namespace.as_ref(),
+                Some(&planned.label),
+                self.plan,
+            );
             if let Some(role) = role {
                 metadata::role(&mut meta, role);
             }
@@ -143,7 +154,9 @@ impl Writer<'_, '_> {
         origin: &Origin,
         findings: &mut Findings,
     ) -> Kind {
-        let Some(number) = number else { return Kind::Any };
+        let Some(number) = number else {
+            return Kind::Any;
+        };
         match self.plan.options.publish {
             Publish::LoadBalancer => Kind::LoadBalancer,
             Publish::NodePort => Kind::NodePort,
@@ -151,7 +164,10 @@ impl Writer<'_, '_> {
             Publish::Ingress => match speaks_http(port, number) {
                 Some(said) => {
                     if !said {
-                        let message = format!("port {number} of `{}` is taken for HTTP by its number", planned.label);
+                        let message = format!(
+                            "port {number} of `{}` is taken for HTTP by its number",
+                            planned.label
+                        );
                         findings.add(Code("http-by-number"), origin, message);
                     }
                     Kind::Http
@@ -162,11 +178,17 @@ impl Writer<'_, '_> {
     }
 
     /// A number that the API server accepts as node port, or nothing, so that it chooses one.
-    pub(super) fn node_port(&mut self, number: u16, origin: &Origin, findings: &mut Findings) -> Option<u16> {
+    pub(super) fn node_port(
+        &mut self,
+        number: u16,
+        origin: &Origin,
+        findings: &mut Findings,
+    ) -> Option<u16> {
         if NODE_PORTS.contains(&number) && self.node_ports.insert(number) {
             return Some(number);
         }
-        let message = format!("{number} cannot be the port of the nodes, so the cluster chooses one");
+        let message =
+            format!("{number} cannot be the port of the nodes, so the cluster chooses one");
         findings.add(Code("node-port"), origin, message);
         None
     }
@@ -208,7 +230,10 @@ fn speaks_http(port: &Port, number: u16) -> Option<bool> {
 /// Whether an address leads to the own machine only.
 pub(super) fn is_loopback(ip: &Sourced<String>) -> bool {
     let text = ip.value.trim_start_matches('[').trim_end_matches(']');
-    text == "localhost" || text.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    text == "localhost"
+        || text
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether a port bound to this address is to be reached from outside of the node.
@@ -224,7 +249,10 @@ fn reachable(ip: &Sourced<String>, port: &Port, findings: &mut Findings) -> bool
         return false;
     }
     if !(text.is_empty() || text == "*" || parsed.is_some_and(|ip| ip.is_unspecified())) {
-        let message = format!("port {} is published on all addresses, not only on {text}", port.target);
+        let message = format!(
+            "port {} is published on all addresses, not only on {text}",
+            port.target
+        );
         findings.add(Code("port-address"), &ip.origin, message);
     }
     true

@@ -37,13 +37,16 @@ pub(super) fn resources(
         ("memory", memory_limit, memory_request, bytes_to_kubernetes),
     ] {
         // Zero is Docker's word for no limit.
-        let limit = limit.as_ref().filter(|limit| !plan.docker || limit.value > 0);
+        let limit = limit
+            .as_ref()
+            .filter(|limit| !plan.docker || limit.value > 0);
         if let Some(limit) = limit {
             limits.insert(name.to_owned(), Quantity(show(limit.value)));
         }
         match (request, limit) {
             (Some(request), Some(limit)) if request.value > limit.value => {
-                let message = format!("the reserved {name} is more than the limit and is cut to it");
+                let message =
+                    format!("the reserved {name} is more than the limit and is cut to it");
                 findings.add(Code("request-over-limit"), &request.origin, message);
                 requests.insert(name.to_owned(), Quantity(show(limit.value)));
             }
@@ -116,7 +119,8 @@ fn device(device: &DeviceRequest, findings: &mut Findings) -> Option<(String, u6
     let number = match (count, ids.len()) {
         (Some(count), _) => *count,
         (None, 0) => {
-            let message = format!("one `{resource}` is asked for, since Kubernetes cannot say `all`");
+            let message =
+                format!("one `{resource}` is asked for, since Kubernetes cannot say `all`");
             findings.add(Code("device-count"), origin, message);
             1
         }
@@ -140,16 +144,24 @@ fn device(device: &DeviceRequest, findings: &mut Findings) -> Option<(String, u6
         } else {
             format!("; {} is not said", finer.join(", "))
         };
-        let message = format!("the device is asked for as `{resource}`, which a device plugin has to offer{more}");
+        let message = format!(
+            "the device is asked for as `{resource}`, which a device plugin has to offer{more}"
+        );
         findings.add(Code("device-plugin"), origin, message);
     }
     Some((resource, number))
 }
 
-fn resource_name(name: &str, driver: Option<&str>, capabilities: &[String], generic: bool) -> Option<String> {
+fn resource_name(
+    name: &str,
+    driver: Option<&str>,
+    capabilities: &[String],
+    generic: bool,
+) -> Option<String> {
     if name.contains('/') {
-        let core =
-            name.starts_with("kubernetes.io/") || name.contains(".kubernetes.io/") || name.starts_with("requests.");
+        let core = name.starts_with("kubernetes.io/")
+            || name.contains(".kubernetes.io/")
+            || name.starts_with("requests.");
         return (is_metadata_key(name) && !core).then(|| name.to_owned());
     }
     let gpu = capabilities.iter().any(|c| c == "gpu") || name.to_ascii_lowercase().contains("gpu");

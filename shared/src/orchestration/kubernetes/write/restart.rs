@@ -4,8 +4,8 @@ use super::plan::{Plan, UnitPlan};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::ControllerChoice;
 use crate::orchestration::model::{
-    Controller, CronSettings, Dialect, JobSettings, Restart, RestartCondition, Rollout, StatefulSettings, Unit,
-    UnitKind,
+    Controller, CronSettings, Dialect, JobSettings, Restart, RestartCondition, Rollout,
+    StatefulSettings, Unit, UnitKind,
 };
 use crate::source::Sourced;
 
@@ -33,7 +33,9 @@ pub(super) fn shape(
                 Some(controller) => (Shape::Replicas(*controller), always(unit, plan, findings)),
                 None => by_restart(unit, planned, plan, findings),
             },
-            ControllerChoice::Replicas(controller) => (Shape::Replicas(controller), always(unit, plan, findings)),
+            ControllerChoice::Replicas(controller) => {
+                (Shape::Replicas(controller), always(unit, plan, findings))
+            }
             ControllerChoice::DaemonSet => (Shape::Daemon, always(unit, plan, findings)),
             ControllerChoice::StatefulSet => {
                 let settings = StatefulSettings::default();
@@ -42,7 +44,10 @@ pub(super) fn shape(
             ControllerChoice::Pod => (Shape::Pod, bare(condition, plan)),
         },
         UnitKind::Daemon => (Shape::Daemon, always(unit, plan, findings)),
-        UnitKind::Stateful(settings) => (Shape::Stateful(settings.clone()), always(unit, plan, findings)),
+        UnitKind::Stateful(settings) => (
+            Shape::Stateful(settings.clone()),
+            always(unit, plan, findings),
+        ),
         UnitKind::Job(settings) => (Shape::Job(settings.clone()), job_policy(condition, plan)),
         UnitKind::Cron(settings) => (Shape::Cron(settings.clone()), job_policy(condition, plan)),
         UnitKind::Bare => (Shape::Pod, bare(condition, plan)),
@@ -56,7 +61,11 @@ pub(super) fn always(unit: &Unit, plan: &Plan<'_>, findings: &mut Findings) -> &
         Some(condition) => match condition.value {
             RestartCondition::Always => {}
             RestartCondition::UnlessStopped => {
-                findings.add(Code("unless-stopped"), &condition.origin, "it is restarted always");
+                findings.add(
+                    Code("unless-stopped"),
+                    &condition.origin,
+                    "it is restarted always",
+                );
             }
             RestartCondition::OnFailure | RestartCondition::Never => {
                 let message = "it is restarted whenever it ends, since it runs all the time";
@@ -64,7 +73,8 @@ pub(super) fn always(unit: &Unit, plan: &Plan<'_>, findings: &mut Findings) -> &
             }
         },
         None if plan.application.dialect == Dialect::Compose => {
-            let message = "it is restarted whenever it ends, which Compose does not do unless told to";
+            let message =
+                "it is restarted whenever it ends, which Compose does not do unless told to";
             findings.add(Code("restart-added"), &unit.name.origin, message);
         }
         None => {}
@@ -81,7 +91,10 @@ pub(super) fn bare(condition: Option<&Sourced<RestartCondition>>, plan: &Plan<'_
     }
 }
 
-pub(super) fn job_policy(condition: Option<&Sourced<RestartCondition>>, plan: &Plan<'_>) -> &'static str {
+pub(super) fn job_policy(
+    condition: Option<&Sourced<RestartCondition>>,
+    plan: &Plan<'_>,
+) -> &'static str {
     match condition.map(|c| c.value) {
         Some(RestartCondition::Never) => "Never",
         Some(_) => "OnFailure",
@@ -116,7 +129,8 @@ pub(super) fn by_restart(
     match (ends, condition) {
         (Some(policy), Some(condition)) => {
             if serves && !planned.wanted_completed {
-                let message = "it looks like one that runs all the time, so it is restarted whenever it ends";
+                let message =
+                    "it looks like one that runs all the time, so it is restarted whenever it ends";
                 findings.add(Code("restart-changed"), &condition.origin, message);
                 return (deployment, "Always");
             }
@@ -124,7 +138,10 @@ pub(super) fn by_restart(
             findings.add(Code("service-is-job"), &condition.origin, message);
             (job(), policy)
         }
-        _ if condition.is_none() && planned.wanted_completed && plan.application.dialect == Dialect::Compose => {
+        _ if condition.is_none()
+            && planned.wanted_completed
+            && plan.application.dialect == Dialect::Compose =>
+        {
             let message = "another service waits for its end, so it is a Job";
             findings.add(Code("service-is-job"), &unit.name.origin, message);
             (job(), "Never")
@@ -135,9 +152,16 @@ pub(super) fn by_restart(
 
 /// Whether a unit shows that it is not there to end: it is reached, asked for its health, scaled or rolled out.
 pub(super) fn runs_for_long(unit: &Unit) -> bool {
-    unit.main().is_some_and(|c| !c.ports.is_empty() || !c.probes.is_empty())
-        || unit.networks.iter().any(|attachment| !attachment.aliases.is_empty())
-        || unit.replicas.as_ref().is_some_and(|replicas| replicas.value > 1)
+    unit.main()
+        .is_some_and(|c| !c.ports.is_empty() || !c.probes.is_empty())
+        || unit
+            .networks
+            .iter()
+            .any(|attachment| !attachment.aliases.is_empty())
+        || unit
+            .replicas
+            .as_ref()
+            .is_some_and(|replicas| replicas.value > 1)
         || unit.rollout != Rollout::default()
 }
 
@@ -156,7 +180,9 @@ pub(super) fn retries(restart: &Restart, shape: &Shape, findings: &mut Findings)
     }
     for (what, value) in [("delay", delay), ("window", window)] {
         if let Some(value) = value {
-            let message = format!("the kubelet waits 10 s, 20 s, ... 300 s between restarts, whatever `{what}` says");
+            let message = format!(
+                "the kubelet waits 10 s, 20 s, ... 300 s between restarts, whatever `{what}` says"
+            );
             findings.add(Code("restart-pauses"), &value.origin, message);
         }
     }

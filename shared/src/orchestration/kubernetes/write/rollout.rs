@@ -1,8 +1,8 @@
 //! How new instances replace old ones.
 
 use k8s_openapi::api::apps::v1::{
-    DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, Deployment, DeploymentSpec, DeploymentStrategy,
-    RollingUpdateDaemonSet, RollingUpdateDeployment,
+    DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, Deployment, DeploymentSpec,
+    DeploymentStrategy, RollingUpdateDaemonSet, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -46,7 +46,8 @@ pub(super) fn deployment(
         let least = ready.unwrap_or(0).saturating_add(1);
         let wanted = number(seconds_up(monitor.value));
         if plan.docker {
-            let message = "a rollout without progress for that long counts as failed, and stays as it is";
+            let message =
+                "a rollout without progress for that long counts as failed, and stays as it is";
             findings.add(Code("rollout-monitor"), &monitor.origin, message);
         }
         wanted.max(least)
@@ -74,14 +75,17 @@ pub(super) fn deployment(
             rolling_update: None,
             type_: Some("Recreate".to_owned()),
         })
-    } else if plan.docker || max_unavailable.is_some() || max_surge.is_some() || strategy.is_some() {
-        let (unavailable, surge) = amounts(max_unavailable.as_ref(), max_surge.as_ref(), plan, findings);
+    } else if plan.docker || max_unavailable.is_some() || max_surge.is_some() || strategy.is_some()
+    {
+        let (unavailable, surge) =
+            amounts(max_unavailable.as_ref(), max_surge.as_ref(), plan, findings);
         let rolling = RollingUpdateDeployment {
             max_surge: surge,
             max_unavailable: unavailable,
         };
         Some(DeploymentStrategy {
-            rolling_update: Some(rolling).filter(|rolling| *rolling != RollingUpdateDeployment::default()),
+            rolling_update: Some(rolling)
+                .filter(|rolling| *rolling != RollingUpdateDeployment::default()),
             type_: Some("RollingUpdate".to_owned()),
         })
     } else {
@@ -137,7 +141,9 @@ pub(super) fn amounts(
 pub(super) fn amount(amount: Amount, bounded: bool) -> IntOrString {
     match amount {
         Amount::Count(count) => IntOrString::Int(number(u64::from(count))),
-        Amount::Percent(percent) if bounded => IntOrString::String(format!("{}%", percent.min(100))),
+        Amount::Percent(percent) if bounded => {
+            IntOrString::String(format!("{}%", percent.min(100)))
+        }
         Amount::Percent(percent) => IntOrString::String(format!("{percent}%")),
     }
 }
@@ -168,12 +174,17 @@ pub(super) fn daemon_set(
         findings,
     );
     no_deadline(monitor.as_ref(), findings);
-    let on_delete = strategy.as_ref().is_some_and(|s| s.value == RolloutStrategy::OnDelete);
+    let on_delete = strategy
+        .as_ref()
+        .is_some_and(|s| s.value == RolloutStrategy::OnDelete);
     let mut surge = max_surge
         .as_ref()
         .filter(|a| !matches!(a.value, Amount::Count(0) | Amount::Percent(0)));
     let mut missing = max_unavailable.as_ref();
-    if let Some(strategy) = strategy.as_ref().filter(|s| s.value == RolloutStrategy::Recreate) {
+    if let Some(strategy) = strategy
+        .as_ref()
+        .filter(|s| s.value == RolloutStrategy::Recreate)
+    {
         findings.add(
             Code("rollout-manner"),
             &strategy.origin,
@@ -211,7 +222,8 @@ pub(super) fn daemon_set(
             max_unavailable: fewer,
         };
         Some(DaemonSetUpdateStrategy {
-            rolling_update: Some(rolling).filter(|rolling| *rolling != RollingUpdateDaemonSet::default()),
+            rolling_update: Some(rolling)
+                .filter(|rolling| *rolling != RollingUpdateDaemonSet::default()),
             type_: Some("RollingUpdate".to_owned()),
         })
     } else {
@@ -239,10 +251,14 @@ pub(super) fn failures(
 ) {
     if let Some(action) = action {
         if action.value == "pause" {
-            let message = "a rollout that makes no progress stays as it is, which is near to a pause";
+            let message =
+                "a rollout that makes no progress stays as it is, which is near to a pause";
             findings.add(Code("rollout-pause"), &action.origin, message);
         } else {
-            let message = format!("after a failure, a rollout stays as it is: no `{}`", action.value);
+            let message = format!(
+                "after a failure, a rollout stays as it is: no `{}`",
+                action.value
+            );
             findings.add(Code("rollout-failure"), &action.origin, message);
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressSpec,
-    IngressTLS, ServiceBackendPort,
+    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule,
+    IngressServiceBackend, IngressSpec, IngressTLS, ServiceBackendPort,
 };
 
 use super::documents::{Documents, Rank};
@@ -15,15 +15,22 @@ use crate::orchestration::model::{Metadata, PortRef, Route, RouteBackend, Unit};
 use crate::orchestration::names::{ROLE_PUBLISHED, is_label, is_subdomain, to_label};
 use crate::source::Origin;
 
-pub(super) fn write(routes: &[Route], plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+pub(super) fn write(
+    routes: &[Route],
+    plan: &Plan<'_>,
+    documents: &mut Documents,
+    findings: &mut Findings,
+) {
     let mut by_ingress: BTreeMap<(&str, Option<&str>), usize> = BTreeMap::new();
     let mut groups: Vec<Vec<&Route>> = Vec::new();
     for route in routes {
         let namespace = route.namespace.as_ref().map(|n| n.value.as_str());
-        let place = *by_ingress.entry((&route.ingress.value, namespace)).or_insert_with(|| {
-            groups.push(Vec::new());
-            groups.len() - 1
-        });
+        let place = *by_ingress
+            .entry((&route.ingress.value, namespace))
+            .or_insert_with(|| {
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
         groups[place].push(route);
     }
     for group in groups {
@@ -81,7 +88,9 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
         }
         let path_type = path_type.clone().unwrap_or_else(|| "Prefix".to_owned());
         let path = match path {
-            Some(path) if path.starts_with('/') || path_type == "ImplementationSpecific" => Some(path.clone()),
+            Some(path) if path.starts_with('/') || path_type == "ImplementationSpecific" => {
+                Some(path.clone())
+            }
             Some(path) => Some(format!("/{path}")),
             None => (path_type != "ImplementationSpecific").then(|| "/".to_owned()),
         };
@@ -91,7 +100,9 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
             path_type,
         };
         match rules.iter_mut().find(|rule| rule.host == *host) {
-            Some(IngressRule { http: Some(http), .. }) => http.paths.push(entry),
+            Some(IngressRule {
+                http: Some(http), ..
+            }) => http.paths.push(entry),
             _ => rules.push(IngressRule {
                 host: host.clone(),
                 http: Some(HTTPIngressRuleValue { paths: vec![entry] }),
@@ -117,7 +128,9 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
 
 /// Hosts with one certificate stand together.
 fn add_tls(tls: &mut Vec<IngressTLS>, host: Option<&str>, secret: Option<&str>) {
-    let known = tls.iter().position(|entry| entry.secret_name.as_deref() == secret);
+    let known = tls
+        .iter()
+        .position(|entry| entry.secret_name.as_deref() == secret);
     let place = known.unwrap_or_else(|| {
         tls.push(IngressTLS {
             hosts: None,
@@ -134,10 +147,15 @@ fn add_tls(tls: &mut Vec<IngressTLS>, host: Option<&str>, secret: Option<&str>) 
     }
 }
 
-fn backend(backend: &RouteBackend, origin: &Origin, findings: &mut Findings) -> Option<IngressBackend> {
+fn backend(
+    backend: &RouteBackend,
+    origin: &Origin,
+    findings: &mut Findings,
+) -> Option<IngressBackend> {
     let RouteBackend { name, port } = backend;
     if !is_label(name) {
-        let message = format!("`{name}` cannot be the name of a Service, so the route leads nowhere");
+        let message =
+            format!("`{name}` cannot be the name of a Service, so the route leads nowhere");
         findings.add(Code("route-impossible"), origin, message);
         return None;
     }
@@ -180,7 +198,8 @@ pub(super) fn published(
         } else {
             format!("{}-{number}.{}.example.com", planned.label, plan.instance)
         };
-        let message = format!("port {number} is reached as `{host}`, which has to be your own name");
+        let message =
+            format!("port {number} is reached as `{host}`, which has to be your own name");
         findings.add(Code("ingress-host"), origin, message);
         rules.push(IngressRule {
             host: Some(host),

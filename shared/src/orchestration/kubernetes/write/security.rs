@@ -1,6 +1,8 @@
 //! What a container may do.
 
-use k8s_openapi::api::core::v1::{AppArmorProfile, Capabilities, SELinuxOptions, SeccompProfile, SecurityContext};
+use k8s_openapi::api::core::v1::{
+    AppArmorProfile, Capabilities, SELinuxOptions, SeccompProfile, SecurityContext,
+};
 
 use super::plan::Plan;
 use crate::finding::{Code, Findings};
@@ -73,7 +75,8 @@ pub(super) fn context(
             };
             *place = Some(value.clone());
         }
-        context.se_linux_options = Some(options).filter(|options| *options != SELinuxOptions::default());
+        context.se_linux_options =
+            Some(options).filter(|options| *options != SELinuxOptions::default());
     }
     if let Some(unmasked) = unmasked_proc.as_ref().filter(|u| u.value && !all_rights) {
         if own_users {
@@ -113,12 +116,18 @@ fn capabilities(capabilities: &ModelCapabilities) -> Option<Capabilities> {
 }
 
 /// Kind and file of a profile for seccomp or `AppArmor`.
-fn profile(profile: &Sourced<String>, what: &str, findings: &mut Findings) -> (&'static str, Option<String>) {
+fn profile(
+    profile: &Sourced<String>,
+    what: &str,
+    findings: &mut Findings,
+) -> (&'static str, Option<String>) {
     match profile.value.as_str() {
         "unconfined" => ("Unconfined", None),
         "runtime/default" | "builtin" | "default" | "docker-default" => ("RuntimeDefault", None),
         name => {
-            let normal = crate::source::normalize(std::path::Path::new(name.trim_start_matches("localhost/")));
+            let normal = crate::source::normalize(std::path::Path::new(
+                name.trim_start_matches("localhost/"),
+            ));
             let local: Vec<_> = normal
                 .components()
                 .filter_map(|component| match component {
@@ -138,7 +147,11 @@ fn profile(profile: &Sourced<String>, what: &str, findings: &mut Findings) -> (&
 }
 
 /// User and group by number.
-pub(super) fn user(user: &Sourced<User>, plan: &Plan<'_>, findings: &mut Findings) -> (Option<i64>, Option<i64>) {
+pub(super) fn user(
+    user: &Sourced<User>,
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) -> (Option<i64>, Option<i64>) {
     let (uid, gid) = match &user.value {
         User::Numeric { uid, gid } => (*uid, *gid),
         User::Named(text) => {
@@ -149,8 +162,11 @@ pub(super) fn user(user: &Sourced<User>, plan: &Plan<'_>, findings: &mut Finding
             let known = plan.options.users.get(name).copied();
             // The one name that has the same number in every image.
             let known = known.or_else(|| (name == "root").then_some((0, None)));
-            let Some((uid, own_group)) = known.or_else(|| name.parse().ok().map(|uid| (uid, None))) else {
-                let message = format!("only the image knows the number of user `{name}`, so the image's user runs");
+            let Some((uid, own_group)) = known.or_else(|| name.parse().ok().map(|uid| (uid, None)))
+            else {
+                let message = format!(
+                    "only the image knows the number of user `{name}`, so the image's user runs"
+                );
                 findings.add(Code("user-name"), &user.origin, message);
                 return (None, None);
             };
@@ -182,7 +198,9 @@ pub(super) fn user(user: &Sourced<User>, plan: &Plan<'_>, findings: &mut Finding
 /// A group by number, or by a name whose number was given.
 pub(super) fn group_number(group: &str, plan: &Plan<'_>) -> Option<i64> {
     if let Ok(number) = group.parse::<i64>() {
-        return (0..=i64::from(i32::MAX)).contains(&number).then_some(number);
+        return (0..=i64::from(i32::MAX))
+            .contains(&number)
+            .then_some(number);
     }
     match plan.options.users.get(group) {
         Some((uid, gid)) => Some(gid.unwrap_or(*uid)),

@@ -44,7 +44,10 @@ pub(super) fn write(plan: &Plan<'_>, documents: &mut Documents, findings: &mut F
         match &name.kind {
             NameKind::Service => writer.service(name, documents, findings),
             NameKind::External(target) => writer.external(name, target, documents, findings),
-            NameKind::Unit | NameKind::Alias { .. } | NameKind::ContainerName | NameKind::Link { .. } => {}
+            NameKind::Unit
+            | NameKind::Alias { .. }
+            | NameKind::ContainerName
+            | NameKind::Link { .. } => {}
         }
     }
 }
@@ -59,15 +62,23 @@ pub(super) struct Writer<'p, 'a> {
 }
 
 /// Publications by the Kubernetes Service that they belong to.
-fn publications_by_service<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, Vec<(u16, Protocol, &'a Publication)>> {
+fn publications_by_service<'a>(
+    plan: &Plan<'a>,
+) -> BTreeMap<&'a str, Vec<(u16, Protocol, &'a Publication)>> {
     let mut map: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for unit in &plan.application.units {
-        for port in unit.containers.iter().flat_map(|container| &container.ports) {
+        for port in unit
+            .containers
+            .iter()
+            .flat_map(|container| &container.ports)
+        {
             for publication in &port.published {
                 if let Some(service) = &publication.service {
-                    map.entry(service)
-                        .or_default()
-                        .push((port.target, port.transport(), publication));
+                    map.entry(service).or_default().push((
+                        port.target,
+                        port.transport(),
+                        publication,
+                    ));
                 }
             }
         }
@@ -76,13 +87,24 @@ fn publications_by_service<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, Vec<(u16, P
 }
 
 impl Writer<'_, '_> {
-    fn unit(&mut self, unit: &Unit, planned: &UnitPlan, documents: &mut Documents, findings: &mut Findings) {
+    fn unit(
+        &mut self,
+        unit: &Unit,
+        planned: &UnitPlan,
+        documents: &mut Documents,
+        findings: &mut Findings,
+    ) {
         if !has_network(unit) {
             return;
         }
         let plan = self.plan;
         let own = self.own.get(unit.name.value.as_str()).copied();
-        let mut meta = metadata::new(&planned.label, unit.namespace.as_ref(), Some(&planned.label), plan);
+        let mut meta = metadata::new(
+            &planned.label,
+            unit.namespace.as_ref(),
+            Some(&planned.label),
+            plan,
+        );
         metadata::role(&mut meta, ROLE_NAME);
         metadata::original(&mut meta, &unit.name.value);
         let mut ports = ports::ports_of(unit, findings);
@@ -102,7 +124,9 @@ impl Writer<'_, '_> {
             if !named.is_empty() {
                 ports = ports::named_ports(named, &[unit], findings);
             }
-            headless = wanted.as_ref().map_or(headless, |h| h.value || ports.is_empty());
+            headless = wanted
+                .as_ref()
+                .map_or(headless, |h| h.value || ports.is_empty());
         }
         let selector = match &planned.shared_label {
             Some(label) => shared(label, plan),
@@ -119,15 +143,25 @@ impl Writer<'_, '_> {
     fn group(&mut self, group: &Group<'_>, documents: &mut Documents, findings: &mut Findings) {
         let plan = self.plan;
         let indices = group.units();
-        let Some(first) = group.members.first() else { return };
+        let Some(first) = group.members.first() else {
+            return;
+        };
         // The unit's own Service answers already.
         if plan.docker && plan.unit_by_label(&group.name).is_some() {
             return;
         }
-        let units: Vec<_> = indices.iter().map(|unit| &plan.application.units[*unit]).collect();
+        let units: Vec<_> = indices
+            .iter()
+            .map(|unit| &plan.application.units[*unit])
+            .collect();
         let only = (indices.len() == 1).then(|| &plan.units[first.unit]);
         let namespace = units.iter().find_map(|unit| unit.namespace.as_ref());
-        let mut meta = metadata::new(&group.name, namespace, only.map(|unit| unit.label.as_str()), plan);
+        let mut meta = metadata::new(
+            &group.name,
+            namespace,
+            only.map(|unit| unit.label.as_str()),
+            plan,
+        );
         metadata::role(&mut meta, first.role);
         if let Some(networks) = networks_of(group, plan) {
             metadata::annotate(&mut meta, ALIAS_NETWORKS, networks);
@@ -187,19 +221,32 @@ impl Writer<'_, '_> {
             return;
         }
         let indices: Vec<_> = units.iter().filter_map(|unit| plan.unit(unit)).collect();
-        let members: Vec<_> = indices.iter().map(|unit| &plan.application.units[*unit]).collect();
+        let members: Vec<_> = indices
+            .iter()
+            .map(|unit| &plan.application.units[*unit])
+            .collect();
         let only = match indices.as_slice() {
             [one] => Some(&plan.units[*one]),
             _ => None,
         };
-        let mut meta = metadata::new(&label, namespace.as_ref(), only.map(|unit| unit.label.as_str()), plan);
+        let mut meta = metadata::new(
+            &label,
+            namespace.as_ref(),
+            only.map(|unit| unit.label.as_str()),
+            plan,
+        );
         metadata::add_user(&mut meta, user, findings);
         let mut service_ports = ports::named_ports(ports, &members, findings);
         if service_ports.is_empty() {
             service_ports = ports::all_ports(&members, findings);
         }
         let mut kind = None;
-        for (target, protocol, publication) in self.by_service.get(own.value.as_str()).cloned().unwrap_or_default() {
+        for (target, protocol, publication) in self
+            .by_service
+            .get(own.value.as_str())
+            .cloned()
+            .unwrap_or_default()
+        {
             let entry = service_ports.iter_mut().find(|port| {
                 port.protocol == Some(ports::text(protocol))
                     && ports::target_of(port, &members, protocol) == Some(target)
@@ -216,7 +263,9 @@ impl Writer<'_, '_> {
                 PublishMode::Ingress | PublishMode::Host => None,
             };
             if let (Some(entry), Some(node)) = (entry, node) {
-                entry.node_port = self.node_port(node, &publication.origin, findings).map(i32::from);
+                entry.node_port = self
+                    .node_port(node, &publication.origin, findings)
+                    .map(i32::from);
             }
         }
         let headless = headless.as_ref().is_some_and(|h| h.value);
@@ -241,7 +290,13 @@ impl Writer<'_, '_> {
     }
 
     /// A name that leads out of the application.
-    fn external(&mut self, name: &Name, target: &str, documents: &mut Documents, findings: &mut Findings) {
+    fn external(
+        &mut self,
+        name: &Name,
+        target: &str,
+        documents: &mut Documents,
+        findings: &mut Findings,
+    ) {
         let Name {
             name: own,
             namespace,
@@ -266,7 +321,10 @@ impl Writer<'_, '_> {
             .filter(|part| !part.is_empty())
             .map_while(|part| part.parse().ok())
             .collect();
-        let count = target.split([',', ' ']).filter(|part| !part.is_empty()).count();
+        let count = target
+            .split([',', ' '])
+            .filter(|part| !part.is_empty())
+            .count();
         let service_ports = ports::named_ports(ports, &[], findings);
         if !addresses.is_empty() && addresses.len() == count {
             for (family, wanted) in [("IPv4", true), ("IPv6", false)] {
@@ -342,7 +400,10 @@ impl Writer<'_, '_> {
         findings.add(
             Code("name-changed"),
             &name.origin,
-            format!("`{}` is called `{label}`, and its DNS name changes with it", name.value),
+            format!(
+                "`{}` is called `{label}`, and its DNS name changes with it",
+                name.value
+            ),
         );
         label
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
-    HostAlias as KubernetesHostAlias, LocalObjectReference, PodDNSConfig, PodDNSConfigOption, PodSecurityContext,
-    PodSpec, Sysctl,
+    HostAlias as KubernetesHostAlias, LocalObjectReference, PodDNSConfig, PodDNSConfigOption,
+    PodSecurityContext, PodSpec, Sysctl,
 };
 
 use super::plan::Plan;
@@ -21,7 +21,12 @@ use crate::source::Sourced;
 pub(super) const GRACE: u64 = 10;
 
 /// Writes what all containers share, and gives back the seconds that stopping may take.
-pub(super) fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, findings: &mut Findings) -> Option<u64> {
+pub(super) fn settings(
+    unit: &Unit,
+    plan: &Plan<'_>,
+    spec: &mut PodSpec,
+    findings: &mut Findings,
+) -> Option<u64> {
     let UnitSettings {
         hostname,
         domain,
@@ -152,7 +157,8 @@ pub(super) fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, finding
     }
     context.supplemental_groups = Some(numbers).filter(|numbers| !numbers.is_empty());
     context.fs_group = volume_group.as_ref().map(|group| group.value);
-    spec.security_context = Some(context).filter(|context| *context != PodSecurityContext::default());
+    spec.security_context =
+        Some(context).filter(|context| *context != PodSecurityContext::default());
     if let Some(runtime) = runtime {
         if plan.docker && runtime.value == "runc" {
             findings.add(
@@ -179,7 +185,9 @@ pub(super) fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, finding
         }
     }
     spec.image_pull_secrets = Some(secrets).filter(|secrets| !secrets.is_empty());
-    spec.service_account_name = service_account.as_ref().map(|account| account.value.clone());
+    spec.service_account_name = service_account
+        .as_ref()
+        .map(|account| account.value.clone());
     // Containers of Docker know nothing of a cluster.
     let silent = plan.docker.then_some(false);
     spec.automount_service_account_token = mount_token.as_ref().map(|m| m.value).or(silent);
@@ -195,7 +203,8 @@ pub(super) fn settings(unit: &Unit, plan: &Plan<'_>, spec: &mut PodSpec, finding
         }
         None => plan.docker.then_some(GRACE),
     };
-    spec.termination_grace_period_seconds = grace.map(|grace| i64::try_from(grace).unwrap_or(i64::MAX));
+    spec.termination_grace_period_seconds =
+        grace.map(|grace| i64::try_from(grace).unwrap_or(i64::MAX));
     grace
 }
 
@@ -218,16 +227,27 @@ pub(super) fn hostname(hostname: &Sourced<String>, spec: &mut PodSpec, findings:
         if is_label(rest) {
             spec.subdomain = Some(rest.to_owned());
         }
-        let message = format!("`{rest}` of the host name `{}` is not the Pod's domain", hostname.value);
+        let message = format!(
+            "`{rest}` of the host name `{}` is not the Pod's domain",
+            hostname.value
+        );
         findings.add(Code("host-name-changed"), &hostname.origin, message);
     }
 }
 
-pub(super) fn domain(domain: &Sourced<String>, spec: &mut PodSpec, plan: &Plan<'_>, findings: &mut Findings) {
+pub(super) fn domain(
+    domain: &Sourced<String>,
+    spec: &mut PodSpec,
+    plan: &Plan<'_>,
+    findings: &mut Findings,
+) {
     if is_label(&domain.value) {
         spec.subdomain = Some(domain.value.clone());
         if plan.docker {
-            let message = format!("`{}` resolves only with a headless Service of that name", domain.value);
+            let message = format!(
+                "`{}` resolves only with a headless Service of that name",
+                domain.value
+            );
             findings.add(Code("domain-service"), &domain.origin, message);
         }
     } else {
@@ -275,7 +295,13 @@ pub(super) fn dns(
     for domain in search {
         let list = config.searches.get_or_insert_default();
         let text = domain.value.as_str();
-        let legal = text == "." || is_subdomain(&text.trim_end_matches('.').replace('_', "-").to_ascii_lowercase());
+        let legal = text == "."
+            || is_subdomain(
+                &text
+                    .trim_end_matches('.')
+                    .replace('_', "-")
+                    .to_ascii_lowercase(),
+            );
         length += text.len() + 1;
         if legal && list.len() < SEARCH_MAX && length <= SEARCH_TEXT_MAX {
             list.push(domain.value.clone());
@@ -294,12 +320,18 @@ pub(super) fn dns(
             );
             continue;
         }
-        config.options.get_or_insert_default().push(PodDNSConfigOption {
-            name: Some(name.clone()),
-            value: value.clone(),
-        });
+        config
+            .options
+            .get_or_insert_default()
+            .push(PodDNSConfigOption {
+                name: Some(name.clone()),
+                value: value.clone(),
+            });
     }
-    let has_server = config.nameservers.as_ref().is_some_and(|servers| !servers.is_empty());
+    let has_server = config
+        .nameservers
+        .as_ref()
+        .is_some_and(|servers| !servers.is_empty());
     config.nameservers = config.nameservers.filter(|list| !list.is_empty());
     config.searches = config.searches.filter(|list| !list.is_empty());
     if let Some(only_own) = only_own {
@@ -324,7 +356,10 @@ pub(super) fn hosts(aliases: &[HostAlias], spec: &mut PodSpec, findings: &mut Fi
             findings.add(Code("host-gateway"), &name.origin, message);
             continue;
         }
-        let parsed = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let parsed = address
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
         let (Ok(ip), true) = (parsed, is_subdomain(&name.value)) else {
             let message = format!(
                 "`{}` with the address `{address}` cannot be in the hosts file",
@@ -379,13 +414,12 @@ pub(super) fn sysctls(
             || name.starts_with("kernel.msg")
             || name == "kernel.sem"
             || name.starts_with("fs.mqueue.");
-        let legal = name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_'))
-            && name.split('.').all(|part| {
-                let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-                part.starts_with(edge) && part.ends_with(edge)
-            });
+        let legal = name.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_')
+        }) && name.split('.').all(|part| {
+            let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            part.starts_with(edge) && part.ends_with(edge)
+        });
         let reason = if !legal || name.len() > 253 {
             Some("is not a name that Kubernetes allows")
         } else if network && spec.host_network == Some(true) {
@@ -398,11 +432,16 @@ pub(super) fn sysctls(
             None
         };
         if let Some(reason) = reason {
-            findings.add(Code("sysctl-impossible"), &value.origin, format!("`{key}` {reason}"));
+            findings.add(
+                Code("sysctl-impossible"),
+                &value.origin,
+                format!("`{key}` {reason}"),
+            );
             continue;
         }
         if !SAFE_SYSCTLS.contains(&name.as_str()) {
-            let message = format!("the kubelets have to allow it: `--allowed-unsafe-sysctls={name}`");
+            let message =
+                format!("the kubelets have to allow it: `--allowed-unsafe-sysctls={name}`");
             findings.add(Code("sysctl-unsafe"), &value.origin, message);
         }
         written.push(Sysctl {

@@ -26,7 +26,12 @@ impl Volumes {
     }
 
     /// The name of the volume with this key, made by `volume` if it is not there yet.
-    pub(super) fn add(&mut self, key: String, wanted: &str, volume: impl FnOnce(Volume) -> Volume) -> String {
+    pub(super) fn add(
+        &mut self,
+        key: String,
+        wanted: &str,
+        volume: impl FnOnce(Volume) -> Volume,
+    ) -> String {
         self.add_value(key, wanted, |name| {
             let volume = volume(Volume {
                 name: name.to_owned(),
@@ -37,12 +42,22 @@ impl Volumes {
     }
 
     /// The same for a volume that only exists as plain value.
-    pub(super) fn add_value(&mut self, key: String, wanted: &str, volume: impl FnOnce(&str) -> Value) -> String {
+    pub(super) fn add_value(
+        &mut self,
+        key: String,
+        wanted: &str,
+        volume: impl FnOnce(&str) -> Value,
+    ) -> String {
         if let Some(name) = self.by_key.get(&key) {
             return name.clone();
         }
-        let digits = wanted.starts_with(|c: char| c.is_ascii_digit()) && is_label(&format!("x{wanted}"));
-        let mut name = if digits { wanted.to_owned() } else { to_label(wanted) };
+        let digits =
+            wanted.starts_with(|c: char| c.is_ascii_digit()) && is_label(&format!("x{wanted}"));
+        let mut name = if digits {
+            wanted.to_owned()
+        } else {
+            to_label(wanted)
+        };
         if self.used.contains(&name) {
             name = with_suffix(&name, &short_hash(key.as_bytes()));
         }

@@ -17,7 +17,11 @@ pub(super) struct Waiting {
     pub(super) entries: Vec<String>,
 }
 
-pub(super) fn containers(unit: &Unit, pod: &mut Pod<'_, '_, '_>, findings: &mut Findings) -> Waiting {
+pub(super) fn containers(
+    unit: &Unit,
+    pod: &mut Pod<'_, '_, '_>,
+    findings: &mut Findings,
+) -> Waiting {
     let mut waiting = Waiting::default();
     for dependency in &unit.dependencies {
         let Dependency {
@@ -49,7 +53,10 @@ pub(super) fn containers(unit: &Unit, pod: &mut Pod<'_, '_, '_>, findings: &mut 
                     let message = if *condition == DependencyCondition::Completed {
                         message
                     } else {
-                        format!("`{}` has no network, so nothing can wait for it", name.value)
+                        format!(
+                            "`{}` has no network, so nothing can wait for it",
+                            name.value
+                        )
                     };
                     findings.add(Code("wait-impossible"), &name.origin, message);
                     continue;

@@ -1,8 +1,8 @@
 //! Deployments and the other objects that make Pods.
 
 use k8s_openapi::api::apps::v1::{
-    ReplicaSet, ReplicaSetSpec, RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetOrdinals, StatefulSetSpec,
-    StatefulSetUpdateStrategy,
+    ReplicaSet, ReplicaSetSpec, RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetOrdinals,
+    StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
@@ -50,7 +50,12 @@ pub(super) fn write(
         origin: _,
     } = unit;
     let (shape, policy) = restart::shape(unit, planned, plan, findings);
-    let mut meta = metadata::new(&planned.object, namespace.as_ref(), Some(&planned.label), plan);
+    let mut meta = metadata::new(
+        &planned.object,
+        namespace.as_ref(),
+        Some(&planned.label),
+        plan,
+    );
     metadata::original(&mut meta, &name.value);
     match plan.application.dialect {
         Dialect::Compose => metadata::annotate(&mut meta, DIALECT, "compose"),
@@ -65,7 +70,11 @@ pub(super) fn write(
         restart: policy,
         everywhere: matches!(shape, Shape::Daemon),
         claims: match &shape {
-            Shape::Stateful(settings) => settings.claims.iter().map(|c| c.name.value.as_str()).collect(),
+            Shape::Stateful(settings) => settings
+                .claims
+                .iter()
+                .map(|c| c.name.value.as_str())
+                .collect(),
             _ => Vec::new(),
         },
     };
@@ -82,7 +91,9 @@ pub(super) fn write(
     }
     let subjects = containers
         .iter()
-        .filter(|c| plan.docker && matches!(c.role, Role::Main | Role::Sidecar | Role::NativeSidecar))
+        .filter(|c| {
+            plan.docker && matches!(c.role, Role::Main | Role::Sidecar | Role::NativeSidecar)
+        })
         .map(|c| subject("services", &c.name.value));
     let mut subjects: Vec<_> = std::iter::once(subject("services", &name.value))
         .chain(subjects)
@@ -90,7 +101,9 @@ pub(super) fn write(
     subjects.dedup();
     let mut seen = std::collections::BTreeSet::new();
     subjects.retain(|subject| seen.insert(subject.clone()));
-    let count = replicas.as_ref().map(|r| rollout::number(u64::from(r.value)));
+    let count = replicas
+        .as_ref()
+        .map(|r| rollout::number(u64::from(r.value)));
     let Template {
         metadata: pod_meta,
         spec,
@@ -112,7 +125,10 @@ pub(super) fn write(
         ),
         Shape::Replicas(controller) => {
             rollout::only_ready(rollout, findings);
-            let ready = rollout.delay.as_ref().map(|d| rollout::number(seconds_up(d.value)));
+            let ready = rollout
+                .delay
+                .as_ref()
+                .map(|d| rollout::number(seconds_up(d.value)));
             if controller == Controller::ReplicaSet {
                 let set = ReplicaSet {
                     metadata: meta,
@@ -141,7 +157,8 @@ pub(super) fn write(
         }
         Shape::Daemon => {
             if let Some(replicas) = replicas {
-                let message = "one instance runs on each node, whatever the number of replicas says";
+                let message =
+                    "one instance runs on each node, whatever the number of replicas says";
                 findings.add(Code("replicas-lost"), &replicas.origin, message);
             }
             let set = rollout::daemon_set(meta, selector, template, rollout, plan, findings);
@@ -174,7 +191,10 @@ pub(super) fn write(
             }
             rollout::no_rollout(rollout, findings);
             // The Pod is the workload and the instance in one.
-            let PodTemplateSpec { metadata: inner, spec } = template;
+            let PodTemplateSpec {
+                metadata: inner,
+                spec,
+            } = template;
             if let Some(inner) = inner {
                 meta.labels
                     .get_or_insert_default()
@@ -234,7 +254,12 @@ fn stateful_set(
         history,
         partition,
     } = &unit.rollout;
-    rollout::failures(failure_action.as_ref(), max_failure_ratio.as_ref(), None, findings);
+    rollout::failures(
+        failure_action.as_ref(),
+        max_failure_ratio.as_ref(),
+        None,
+        findings,
+    );
     rollout::no_deadline(monitor.as_ref(), findings);
     // More than one at a time needs a feature gate in 1.34 (MaxUnavailableStatefulSet).
     let one = |amount: &Amount| matches!(amount, Amount::Count(0 | 1));
@@ -249,11 +274,16 @@ fn stateful_set(
         let message = "a StatefulSet replaces one instance after the other";
         findings.add(Code("rollout-manner"), &amount.origin, message);
     }
-    if let Some(strategy) = strategy.as_ref().filter(|s| s.value == RolloutStrategy::Recreate) {
+    if let Some(strategy) = strategy
+        .as_ref()
+        .filter(|s| s.value == RolloutStrategy::Recreate)
+    {
         let message = "a StatefulSet replaces one instance after the other";
         findings.add(Code("rollout-manner"), &strategy.origin, message);
     }
-    let on_delete = strategy.as_ref().is_some_and(|s| s.value == RolloutStrategy::OnDelete);
+    let on_delete = strategy
+        .as_ref()
+        .is_some_and(|s| s.value == RolloutStrategy::OnDelete);
     let update = if on_delete {
         Some(StatefulSetUpdateStrategy {
             rolling_update: None,
@@ -261,17 +291,22 @@ fn stateful_set(
         })
     } else if partition.is_some() || strategy.is_some() {
         Some(StatefulSetUpdateStrategy {
-            rolling_update: partition.as_ref().map(|partition| RollingUpdateStatefulSetStrategy {
-                max_unavailable: None,
-                partition: Some(rollout::number(u64::from(partition.value))),
-            }),
+            rolling_update: partition
+                .as_ref()
+                .map(|partition| RollingUpdateStatefulSetStrategy {
+                    max_unavailable: None,
+                    partition: Some(rollout::number(u64::from(partition.value))),
+                }),
             type_: Some("RollingUpdate".to_owned()),
         })
     } else {
         None
     };
     // Docker starts all instances at once.
-    let parallel = parallel.as_ref().map(|p| p.value).or(plan.docker.then_some(true));
+    let parallel = parallel
+        .as_ref()
+        .map(|p| p.value)
+        .or(plan.docker.then_some(true));
     let templates: Vec<_> = templates
         .iter()
         .map(|claim| claims::template(claim, &to_label(&claim.name.value), plan, findings))
@@ -283,9 +318,12 @@ fn stateful_set(
             ordinals: first_ordinal.as_ref().map(|first| StatefulSetOrdinals {
                 start: Some(rollout::number(u64::from(first.value))),
             }),
-            pod_management_policy: parallel.map(|p| if p { "Parallel" } else { "OrderedReady" }.to_owned()),
+            pod_management_policy: parallel
+                .map(|p| if p { "Parallel" } else { "OrderedReady" }.to_owned()),
             replicas,
-            revision_history_limit: history.as_ref().map(|h| rollout::number(u64::from(h.value))),
+            revision_history_limit: history
+                .as_ref()
+                .map(|h| rollout::number(u64::from(h.value))),
             selector,
             service_name: match service_name {
                 Some(name) => Some(name.value.clone()),

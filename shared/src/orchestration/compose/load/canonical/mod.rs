@@ -12,7 +12,9 @@ use service::service;
 pub(super) use top::document;
 
 use crate::finding::{Code, Findings};
-use crate::orchestration::quantity::{bytes_from_compose, duration_from_compose, duration_to_compose};
+use crate::orchestration::quantity::{
+    bytes_from_compose, duration_from_compose, duration_to_compose,
+};
 use crate::source::{Entry, KeyPath, Kind, Mapping, Node, Origin, Position, Scalar, Value};
 
 /// What the canonical forms depend on.
@@ -26,8 +28,15 @@ pub(super) struct Canon<'a> {
 }
 
 impl Canon<'_> {
-    pub(super) fn error(&mut self, code: &'static str, node: &Node, path: &KeyPath, message: impl Into<String>) {
-        self.findings.add(Code(code), &Origin::new(node.at, path.clone()), message);
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        node: &Node,
+        path: &KeyPath,
+        message: impl Into<String>,
+    ) {
+        self.findings
+            .add(Code(code), &Origin::new(node.at, path.clone()), message);
     }
 
     fn wrong_type(&mut self, node: &Node, path: &KeyPath, expected: &str) {
@@ -42,7 +51,9 @@ impl Canon<'_> {
         {
             return format!("{home}{}", &text[1..]);
         }
-        let windows = text.len() > 2 && text.as_bytes()[1] == b':' && matches!(text.as_bytes()[2], b'\\' | b'/');
+        let windows = text.len() > 2
+            && text.as_bytes()[1] == b':'
+            && matches!(text.as_bytes()[2], b'\\' | b'/');
         if text.starts_with('/') || text.starts_with('\\') || windows {
             return text.to_owned();
         }
@@ -59,7 +70,13 @@ impl Canon<'_> {
     }
 
     /// Changes a key's value in place, if it is there and not null.
-    pub(super) fn with(&mut self, map: &mut Mapping, key: &str, path: &KeyPath, f: impl FnOnce(&mut Self, &mut Node, &KeyPath)) {
+    pub(super) fn with(
+        &mut self,
+        map: &mut Mapping,
+        key: &str,
+        path: &KeyPath,
+        f: impl FnOnce(&mut Self, &mut Node, &KeyPath),
+    ) {
         if let Some(entry) = map.0.get_mut(key)
             && !entry.node.is_null()
         {
@@ -87,6 +104,7 @@ impl Canon<'_> {
             }
             Value::Sequence(items) => {
                 let mut map = Mapping::default();
+                let mut seen = std::collections::BTreeMap::new();
                 for (index, item) in items.iter().enumerate() {
                     let Some(text) = item.as_text() else {
                         self.wrong_type(item, &path.index(index), "text such as KEY=VALUE");
@@ -96,6 +114,16 @@ impl Canon<'_> {
                         Some(i) => (&text[..i], Node::string(&text[i + 1..], item.at)),
                         None => (text, Node::plain("", item.at)),
                     };
+                    if let Some(first) = seen.insert(key.to_owned(), index) {
+                        let message =
+                            format!("`{key}` stands twice in this list; the last one counts");
+                        self.error(
+                            "overridden-by-merge",
+                            &items[first],
+                            &path.index(first),
+                            message,
+                        );
+                    }
                     map.set(key, item.at, value);
                 }
                 node.value = Value::Mapping(map);
@@ -132,7 +160,10 @@ impl Canon<'_> {
         if let Value::Scalar(scalar) = &node.value {
             match split_words(&scalar.text) {
                 Ok(words) => {
-                    let items = words.into_iter().map(|word| Node::string(word, node.at)).collect();
+                    let items = words
+                        .into_iter()
+                        .map(|word| Node::string(word, node.at))
+                        .collect();
                     node.value = Value::Sequence(items);
                 }
                 Err(message) => {
@@ -154,7 +185,9 @@ impl Canon<'_> {
         match duration_from_compose(text) {
             Some(duration) => node.value = string_value(duration_to_compose(duration)),
             None => {
-                let message = format!("`{path}`: `{text}` is not a duration; write it with units, such as 90s or 1m30s");
+                let message = format!(
+                    "`{path}`: `{text}` is not a duration; write it with units, such as 90s or 1m30s"
+                );
                 self.error("bad-duration", &node.clone(), path, message);
             }
         }
@@ -177,7 +210,9 @@ impl Canon<'_> {
                 });
             }
             None => {
-                let message = format!("`{path}`: `{text}` is not a size; write bytes with b, k, m or g, such as 64m");
+                let message = format!(
+                    "`{path}`: `{text}` is not a size; write bytes with b, k, m or g, such as 64m"
+                );
                 self.error("bad-size", &node.clone(), path, message);
             }
         }
@@ -190,7 +225,9 @@ impl Canon<'_> {
             self.wrong_type(&node.clone(), path, "permission bits such as 0444");
             return;
         };
-        let octal = text.strip_prefix("0o").or_else(|| text.strip_prefix('0').filter(|rest| !rest.is_empty()));
+        let octal = text
+            .strip_prefix("0o")
+            .or_else(|| text.strip_prefix('0').filter(|rest| !rest.is_empty()));
         let parsed = match octal {
             Some(digits) => u32::from_str_radix(digits, 8).ok(),
             None => text.parse().ok(),
@@ -203,7 +240,9 @@ impl Canon<'_> {
                 });
             }
             _ => {
-                let message = format!("`{path}`: `{text}` are not permission bits; write them in octal, such as 0444");
+                let message = format!(
+                    "`{path}`: `{text}` are not permission bits; write them in octal, such as 0444"
+                );
                 self.error("bad-mode", &node.clone(), path, message);
             }
         }
@@ -249,7 +288,11 @@ impl Canon<'_> {
     }
 
     /// The mapping of a node; an error if it is something else.
-    pub(super) fn mapping<'n>(&mut self, node: &'n mut Node, path: &KeyPath) -> Option<&'n mut Mapping> {
+    pub(super) fn mapping<'n>(
+        &mut self,
+        node: &'n mut Node,
+        path: &KeyPath,
+    ) -> Option<&'n mut Mapping> {
         if node.is_null() {
             node.value = Value::Mapping(Mapping::default());
         }
@@ -264,7 +307,11 @@ impl Canon<'_> {
     }
 
     /// The items of a list; an error if it is something else.
-    pub(super) fn items<'n>(&mut self, node: &'n mut Node, path: &KeyPath) -> Option<&'n mut Vec<Node>> {
+    pub(super) fn items<'n>(
+        &mut self,
+        node: &'n mut Node,
+        path: &KeyPath,
+    ) -> Option<&'n mut Vec<Node>> {
         if node.is_null() {
             node.value = Value::Sequence(Vec::new());
         }
@@ -370,11 +417,21 @@ mod tests {
     fn words_as_a_shell_splits_them() {
         for (text, words) in [
             ("a  b\tc", vec!["a", "b", "c"]),
-            ("a 'b c' \"d \\\"e\\\" \\n\" f\\ g", vec!["a", "b c", "d \"e\" \\n", "f g"]),
+            (
+                "a 'b c' \"d \\\"e\\\" \\n\" f\\ g",
+                vec!["a", "b c", "d \"e\" \\n", "f g"],
+            ),
             ("--x='' y#z # tail", vec!["--x=", "y#z"]),
             ("", vec![]),
         ] {
-            assert_eq!(split_words(text).as_deref(), Ok(words.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()));
+            assert_eq!(
+                split_words(text).as_deref(),
+                Ok(words
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .as_slice())
+            );
         }
         assert!(split_words("'a").is_err());
         assert!(split_words("a\\").is_err());

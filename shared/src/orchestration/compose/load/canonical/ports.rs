@@ -9,14 +9,18 @@ const MAX_RANGE: u32 = 4096;
 
 /// `ports`: every item as one mapping, ranges of equal length expanded pair by pair.
 pub(super) fn ports(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(items) = canon.items(node, path) else { return };
+    let Some(items) = canon.items(node, path) else {
+        return;
+    };
     let mut out = Vec::with_capacity(items.len());
     for (index, item) in std::mem::take(items).into_iter().enumerate() {
         let path = path.index(index);
         match &item.value {
             Value::Scalar(scalar) => match short(&scalar.text, item.at) {
                 Ok(ports) => out.extend(ports),
-                Err(message) => canon.error("bad-port", &item, &path, format!("`{path}`: {message}")),
+                Err(message) => {
+                    canon.error("bad-port", &item, &path, format!("`{path}`: {message}"))
+                }
             },
             Value::Mapping(_) => out.extend(long(canon, item, &path)),
             Value::Sequence(_) => canon.wrong_type(&item, &path, "a port"),
@@ -27,7 +31,9 @@ pub(super) fn ports(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
 
 fn long(canon: &mut Canon<'_>, mut item: Node, path: &KeyPath) -> Vec<Node> {
     let at = item.at;
-    let Value::Mapping(map) = &mut item.value else { return vec![item] };
+    let Value::Mapping(map) = &mut item.value else {
+        return vec![item];
+    };
     canon.with(map, "published", path, Canon::text);
     for key in ["host_ip", "mode", "name", "app_protocol", "protocol"] {
         canon.with(map, key, path, Canon::text);
@@ -39,14 +45,28 @@ fn long(canon: &mut Canon<'_>, mut item: Node, path: &KeyPath) -> Vec<Node> {
             && let Err(message) = range(&text)
         {
             let place = Node::plain("", map.get(key).map_or(at, |node| node.at));
-            canon.error("bad-port", &place, &path.key(key), format!("`{}`: {message}", path.key(key)));
+            canon.error(
+                "bad-port",
+                &place,
+                &path.key(key),
+                format!("`{}`: {message}", path.key(key)),
+            );
         }
     }
-    if map.get("published").and_then(Node::as_text).is_some_and(str::is_empty) {
+    if map
+        .get("published")
+        .and_then(Node::as_text)
+        .is_some_and(str::is_empty)
+    {
         map.remove("published");
     }
     if map.get("target").is_none() {
-        canon.error("bad-port", &Node::plain("", at), path, format!("`{path}` has no `target`"));
+        canon.error(
+            "bad-port",
+            &Node::plain("", at),
+            path,
+            format!("`{path}` has no `target`"),
+        );
         return Vec::new();
     }
     canon.with(map, "target", path, Canon::number);
@@ -78,7 +98,9 @@ fn short(text: &str, at: Position) -> Result<Vec<Node>, String> {
         None => (None, None),
         Some(host) => {
             if let Some(rest) = host.strip_prefix('[') {
-                let (ip, tail) = rest.split_once(']').ok_or_else(|| format!("`{text}`: a bracket is not closed"))?;
+                let (ip, tail) = rest
+                    .split_once(']')
+                    .ok_or_else(|| format!("`{text}`: a bracket is not closed"))?;
                 (Some(ip), Some(tail.trim_start_matches(':')))
             } else {
                 match host.rsplit_once(':') {
@@ -99,7 +121,9 @@ fn short(text: &str, at: Position) -> Result<Vec<Node>, String> {
     let outside = published.map(range).transpose()?;
     let count = targets.1 - targets.0 + 1;
     if count > MAX_RANGE {
-        return Err(format!("`{text}` stands for {count} ports; at most {MAX_RANGE} are allowed"));
+        return Err(format!(
+            "`{text}` stands for {count} ports; at most {MAX_RANGE} are allowed"
+        ));
     }
     let pairs: Vec<(u32, Option<String>)> = match outside {
         None => (targets.0..=targets.1).map(|t| (t, None)).collect(),
@@ -128,7 +152,9 @@ fn short(text: &str, at: Position) -> Result<Vec<Node>, String> {
 
 /// `expose`: texts `port` or `port/protocol`, ranges expanded.
 pub(super) fn expose(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(items) = canon.items(node, path) else { return };
+    let Some(items) = canon.items(node, path) else {
+        return;
+    };
     let mut out = Vec::with_capacity(items.len());
     for (index, item) in std::mem::take(items).into_iter().enumerate() {
         let path = path.index(index);
@@ -137,10 +163,13 @@ pub(super) fn expose(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
             continue;
         };
         let (ports, protocol) = match text.split_once('/') {
-            Some((ports, protocol)) if Protocol::named(protocol).is_some() => (ports, Some(protocol)),
+            Some((ports, protocol)) if Protocol::named(protocol).is_some() => {
+                (ports, Some(protocol))
+            }
             None => (text, None),
             Some((_, protocol)) => {
-                let message = format!("`{path}`: `{protocol}` is not a protocol; it is tcp, udp or sctp");
+                let message =
+                    format!("`{path}`: `{protocol}` is not a protocol; it is tcp, udp or sctp");
                 canon.error("bad-port", &item, &path, message);
                 continue;
             }
@@ -148,7 +177,8 @@ pub(super) fn expose(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
         match range(ports) {
             Ok((first, last)) if last - first < MAX_RANGE => {
                 for port in first..=last {
-                    let suffix = protocol.map_or_else(String::new, |p| format!("/{}", p.to_lowercase()));
+                    let suffix =
+                        protocol.map_or_else(String::new, |p| format!("/{}", p.to_lowercase()));
                     out.push(Node {
                         value: string_value(format!("{port}{suffix}")),
                         at: item.at,
@@ -156,7 +186,12 @@ pub(super) fn expose(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
                     });
                 }
             }
-            Ok(_) => canon.error("bad-port", &item, &path, format!("`{path}` is too large a range")),
+            Ok(_) => canon.error(
+                "bad-port",
+                &item,
+                &path,
+                format!("`{path}` is too large a range"),
+            ),
             Err(message) => canon.error("bad-port", &item, &path, format!("`{path}`: {message}")),
         }
     }
@@ -205,15 +240,34 @@ mod tests {
         for (text, expected) in [
             ("80", r#"{"target":80}"#),
             ("8080:80", r#"{"target":80,"published":"8080"}"#),
-            ("127.0.0.1:8080:80/udp", r#"{"target":80,"published":"8080","host_ip":"127.0.0.1","protocol":"udp"}"#),
+            (
+                "127.0.0.1:8080:80/udp",
+                r#"{"target":80,"published":"8080","host_ip":"127.0.0.1","protocol":"udp"}"#,
+            ),
             ("127.0.0.1::80", r#"{"target":80,"host_ip":"127.0.0.1"}"#),
-            ("[::1]:8080:80", r#"{"target":80,"published":"8080","host_ip":"::1"}"#),
-            ("3000-3001:4000-4001", r#"{"target":4000,"published":"3000"}{"target":4001,"published":"3001"}"#),
+            (
+                "[::1]:8080:80",
+                r#"{"target":80,"published":"8080","host_ip":"::1"}"#,
+            ),
+            (
+                "3000-3001:4000-4001",
+                r#"{"target":4000,"published":"3000"}{"target":4001,"published":"3001"}"#,
+            ),
             ("8000-9000:80", r#"{"target":80,"published":"8000-9000"}"#),
         ] {
             assert_eq!(run(text).as_deref(), Ok(expected), "{text}");
         }
-        for bad in ["x", "80:x", "70000", "1-2:3-5", "9-8", "80/icmp", "1.2.3:80:80", "", "[::1:80"] {
+        for bad in [
+            "x",
+            "80:x",
+            "70000",
+            "1-2:3-5",
+            "9-8",
+            "80/icmp",
+            "1.2.3:80:80",
+            "",
+            "[::1:80",
+        ] {
             assert!(run(bad).is_err(), "{bad}");
         }
     }

@@ -5,22 +5,49 @@ use crate::source::{Entry, KeyPath, Mapping, Node, Value};
 
 /// Brings one service into the long forms.
 pub(in super::super) fn service(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(map) = canon.mapping(node, path) else { return };
+    let Some(map) = canon.mapping(node, path) else {
+        return;
+    };
     legacy(canon, map, path);
     canon.with(map, "build", path, build);
     for key in ["command", "entrypoint"] {
         canon.with(map, key, path, Canon::words);
     }
-    for key in ["environment", "labels", "annotations", "sysctls", "storage_opt"] {
+    for key in [
+        "environment",
+        "labels",
+        "annotations",
+        "sysctls",
+        "storage_opt",
+    ] {
         canon.with(map, key, path, Canon::pairs);
     }
-    for key in ["dns", "dns_search", "dns_opt", "tmpfs", "cap_add", "cap_drop", "security_opt", "group_add", "profiles"] {
+    for key in [
+        "dns",
+        "dns_search",
+        "dns_opt",
+        "tmpfs",
+        "cap_add",
+        "cap_drop",
+        "security_opt",
+        "group_add",
+        "profiles",
+    ] {
         canon.with(map, key, path, Canon::texts);
     }
     for key in ["links", "external_links", "volumes_from", "label_file"] {
         canon.with(map, key, path, Canon::texts);
     }
-    for key in ["image", "hostname", "domainname", "container_name", "user", "working_dir", "stop_signal", "platform"] {
+    for key in [
+        "image",
+        "hostname",
+        "domainname",
+        "container_name",
+        "user",
+        "working_dir",
+        "stop_signal",
+        "platform",
+    ] {
         canon.with(map, key, path, Canon::text);
     }
     for key in ["read_only", "privileged", "tty", "stdin_open", "init"] {
@@ -60,7 +87,11 @@ pub(in super::super) fn service(canon: &mut Canon<'_>, node: &mut Node, path: &K
     canon.with(map, "deploy", path, deploy);
     canon.with(map, "extends", path, |_, node, _| {
         if let Some(name) = node.as_text() {
-            node.value = mapping_of(node.at, vec![("service", Some(Node::string(name, node.at)))]).value;
+            node.value = mapping_of(
+                node.at,
+                vec![("service", Some(Node::string(name, node.at)))],
+            )
+            .value;
         }
     });
     for key in ["post_start", "pre_stop", "pre_start"] {
@@ -72,15 +103,16 @@ pub(in super::super) fn service(canon: &mut Canon<'_>, node: &mut Node, path: &K
 fn legacy(canon: &mut Canon<'_>, map: &mut Mapping, path: &KeyPath) {
     if let Some(entry) = map.remove("dockerfile") {
         let at = entry.node.at;
-        let build = map
-            .0
-            .entry("build".to_owned())
-            .or_insert_with(|| Entry {
-                key_at: entry.key_at,
-                node: Node::mapping(Mapping::default(), at),
-            });
+        let build = map.0.entry("build".to_owned()).or_insert_with(|| Entry {
+            key_at: entry.key_at,
+            node: Node::mapping(Mapping::default(), at),
+        });
         if let Some(context) = build.node.as_text() {
-            build.node.value = mapping_of(build.node.at, vec![("context", Some(Node::string(context, build.node.at)))]).value;
+            build.node.value = mapping_of(
+                build.node.at,
+                vec![("context", Some(Node::string(context, build.node.at)))],
+            )
+            .value;
         }
         if let Value::Mapping(build) = &mut build.node.value
             && build.get("dockerfile").is_none()
@@ -109,10 +141,16 @@ fn legacy(canon: &mut Canon<'_>, map: &mut Mapping, path: &KeyPath) {
 fn build(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
     if let Some(context) = node.as_text() {
         let context = local_path(canon, context);
-        node.value = mapping_of(node.at, vec![("context", Some(Node::string(context, node.at)))]).value;
+        node.value = mapping_of(
+            node.at,
+            vec![("context", Some(Node::string(context, node.at)))],
+        )
+        .value;
         return;
     }
-    let Some(map) = canon.mapping(node, path) else { return };
+    let Some(map) = canon.mapping(node, path) else {
+        return;
+    };
     canon.with(map, "context", path, |canon, node, _| {
         if let Some(text) = node.as_text() {
             node.value = string_value(local_path(canon, text));
@@ -125,7 +163,13 @@ fn build(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
             }
         });
     }
-    for key in ["cache_from", "cache_to", "tags", "platforms", "entitlements"] {
+    for key in [
+        "cache_from",
+        "cache_to",
+        "tags",
+        "platforms",
+        "entitlements",
+    ] {
         canon.with(map, key, path, Canon::texts);
     }
     canon.with(map, "shm_size", path, Canon::bytes);
@@ -149,7 +193,9 @@ fn env_file(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
             ..node.clone()
         }]);
     }
-    let Some(items) = canon.items(node, path) else { return };
+    let Some(items) = canon.items(node, path) else {
+        return;
+    };
     for (index, item) in items.iter_mut().enumerate() {
         let path = path.index(index);
         if item.as_text().is_some() {
@@ -167,7 +213,9 @@ fn env_file(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
 }
 
 fn healthcheck(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(map) = canon.mapping(node, path) else { return };
+    let Some(map) = canon.mapping(node, path) else {
+        return;
+    };
     canon.with(map, "test", path, |canon, node, path| {
         if let Value::Scalar(_) = node.value {
             let line = Node {
@@ -177,7 +225,10 @@ fn healthcheck(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
             node.value = Value::Sequence(vec![Node::string("CMD-SHELL", node.at), line]);
         }
         canon.texts(node, path);
-        let head = node.as_sequence().and_then(|items| items.first()).and_then(Node::as_text);
+        let head = node
+            .as_sequence()
+            .and_then(|items| items.first())
+            .and_then(Node::as_text);
         if !matches!(head, None | Some("NONE" | "CMD" | "CMD-SHELL")) {
             let message = format!("`{path}` must begin with NONE, CMD or CMD-SHELL");
             canon.error("bad-healthcheck", &node.clone(), path, message);
@@ -200,20 +251,31 @@ fn depends_on(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
                 continue;
             };
             let started = Node::string("service_started", item.at);
-            map.set(name, item.at, mapping_of(item.at, vec![("condition", Some(started))]));
+            map.set(
+                name,
+                item.at,
+                mapping_of(item.at, vec![("condition", Some(started))]),
+            );
         }
         node.value = Value::Mapping(map);
     }
-    let Some(map) = canon.mapping(node, path) else { return };
+    let Some(map) = canon.mapping(node, path) else {
+        return;
+    };
     for (name, entry) in &mut map.0 {
         let path = path.key(name);
         let at = entry.node.at;
-        let Some(map) = canon.mapping(&mut entry.node, &path) else { continue };
+        let Some(map) = canon.mapping(&mut entry.node, &path) else {
+            continue;
+        };
         for key in ["restart", "required"] {
             canon.with(map, key, &path, Canon::boolean);
         }
         match map.get("condition").and_then(Node::as_text) {
-            None => map.set("condition", at, Node::string("service_started", at)),
+            None => {
+                let message = format!("`{path}` has no `condition`, which the long form needs");
+                canon.error("bad-condition", &Node::plain("", at), &path, message);
+            }
             Some("service_started" | "service_healthy" | "service_completed_successfully") => {}
             Some(other) => {
                 let message = format!(
@@ -237,7 +299,9 @@ fn networks(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
         }
         node.value = Value::Mapping(map);
     }
-    let Some(map) = canon.mapping(node, path) else { return };
+    let Some(map) = canon.mapping(node, path) else {
+        return;
+    };
     for (name, entry) in &mut map.0 {
         let path = path.key(name);
         if entry.node.is_null() {
@@ -264,7 +328,9 @@ fn extra_hosts(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
     match &node.value {
         Value::Sequence(items) => {
             for (index, item) in items.iter().enumerate() {
-                let pair = item.as_text().and_then(|text| text.split_once('=').or_else(|| text.split_once(':')));
+                let pair = item
+                    .as_text()
+                    .and_then(|text| text.split_once('=').or_else(|| text.split_once(':')));
                 match pair {
                     Some((host, address)) => add(host.trim(), item, address),
                     None => canon.wrong_type(item, &path.index(index), "text such as HOST=ADDRESS"),
@@ -307,7 +373,9 @@ fn gpus(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
 }
 
 fn hooks(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(items) = canon.items(node, path) else { return };
+    let Some(items) = canon.items(node, path) else {
+        return;
+    };
     for (index, item) in items.iter_mut().enumerate() {
         let path = path.index(index);
         if let Some(map) = canon.mapping(item, &path) {
@@ -321,14 +389,20 @@ fn hooks(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
 }
 
 fn deploy(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(map) = canon.mapping(node, path) else { return };
+    let Some(map) = canon.mapping(node, path) else {
+        return;
+    };
     canon.with(map, "labels", path, Canon::pairs);
     canon.with(map, "replicas", path, Canon::number);
     canon.with(map, "resources", path, |canon, node, path| {
-        let Some(map) = canon.mapping(node, path) else { return };
+        let Some(map) = canon.mapping(node, path) else {
+            return;
+        };
         for key in ["limits", "reservations"] {
             canon.with(map, key, path, |canon, node, path| {
-                let Some(map) = canon.mapping(node, path) else { return };
+                let Some(map) = canon.mapping(node, path) else {
+                    return;
+                };
                 canon.with(map, "memory", path, Canon::bytes);
                 canon.with(map, "cpus", path, Canon::number);
                 canon.with(map, "pids", path, Canon::number);
@@ -336,7 +410,9 @@ fn deploy(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
         }
     });
     canon.with(map, "restart_policy", path, |canon, node, path| {
-        let Some(map) = canon.mapping(node, path) else { return };
+        let Some(map) = canon.mapping(node, path) else {
+            return;
+        };
         for key in ["delay", "window"] {
             canon.with(map, key, path, Canon::duration);
         }
@@ -344,7 +420,9 @@ fn deploy(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
     });
     for key in ["update_config", "rollback_config"] {
         canon.with(map, key, path, |canon, node, path| {
-            let Some(map) = canon.mapping(node, path) else { return };
+            let Some(map) = canon.mapping(node, path) else {
+                return;
+            };
             for key in ["delay", "monitor"] {
                 canon.with(map, key, path, Canon::duration);
             }

@@ -6,10 +6,14 @@ use crate::source::{KeyPath, Node};
 /// Brings a whole document into the long forms. `version` is gone already.
 pub(in super::super) fn document(canon: &mut Canon<'_>, node: &mut Node) {
     let root = KeyPath::root();
-    let Some(map) = canon.mapping(node, &root) else { return };
+    let Some(map) = canon.mapping(node, &root) else {
+        return;
+    };
     for section in ["services", "networks", "volumes", "configs", "secrets"] {
         canon.with(map, section, &root, |canon, node, path| {
-            let Some(map) = canon.mapping(node, path) else { return };
+            let Some(map) = canon.mapping(node, path) else {
+                return;
+            };
             for (name, entry) in &mut map.0 {
                 let path = path.key(name);
                 match section {
@@ -28,7 +32,9 @@ fn resource(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
         return;
     }
     let at = node.at;
-    let Some(map) = canon.mapping(node, path) else { return };
+    let Some(map) = canon.mapping(node, path) else {
+        return;
+    };
     for key in ["labels", "driver_opts"] {
         canon.with(map, key, path, Canon::pairs);
     }

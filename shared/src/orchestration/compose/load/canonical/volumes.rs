@@ -5,7 +5,9 @@ use crate::source::{KeyPath, Node, Position, Value};
 
 /// `volumes` of a service: every item as one long mapping.
 pub(super) fn volumes(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(items) = canon.items(node, path) else { return };
+    let Some(items) = canon.items(node, path) else {
+        return;
+    };
     for (index, item) in items.iter_mut().enumerate() {
         let path = path.index(index);
         match &item.value {
@@ -13,7 +15,12 @@ pub(super) fn volumes(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
                 Ok(long) => {
                     item.value = long.value;
                 }
-                Err(message) => canon.error("bad-volume", &item.clone(), &path, format!("`{path}`: {message}")),
+                Err(message) => canon.error(
+                    "bad-volume",
+                    &item.clone(),
+                    &path,
+                    format!("`{path}`: {message}"),
+                ),
             },
             Value::Mapping(_) => long(canon, item, &path),
             Value::Sequence(_) => canon.wrong_type(&item.clone(), &path, "a volume"),
@@ -23,10 +30,20 @@ pub(super) fn volumes(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
 
 fn long(canon: &mut Canon<'_>, item: &mut Node, path: &KeyPath) {
     let at = item.at;
-    let Value::Mapping(map) = &mut item.value else { return };
-    let kind = map.get("type").and_then(Node::as_text).unwrap_or("volume").to_owned();
-    if !matches!(kind.as_str(), "bind" | "volume" | "tmpfs" | "npipe" | "cluster" | "image") {
-        let message = format!("`{path}.type`: `{kind}` is not bind, volume, tmpfs, npipe, cluster or image");
+    let Value::Mapping(map) = &mut item.value else {
+        return;
+    };
+    let kind = map
+        .get("type")
+        .and_then(Node::as_text)
+        .unwrap_or("volume")
+        .to_owned();
+    if !matches!(
+        kind.as_str(),
+        "bind" | "volume" | "tmpfs" | "npipe" | "cluster" | "image"
+    ) {
+        let message =
+            format!("`{path}.type`: `{kind}` is not bind, volume, tmpfs, npipe, cluster or image");
         canon.error("bad-volume", &Node::plain("", at), path, message);
     }
     if kind == "bind" {
@@ -54,7 +71,11 @@ fn long(canon: &mut Canon<'_>, item: &mut Node, path: &KeyPath) {
             canon.with(map, "labels", path, Canon::pairs);
         }
     });
-    if map.get("target").and_then(Node::as_text).is_none_or(str::is_empty) {
+    if map
+        .get("target")
+        .and_then(Node::as_text)
+        .is_none_or(str::is_empty)
+    {
         let message = format!("`{path}` has no `target`");
         canon.error("bad-volume", &Node::plain("", at), path, message);
     }
@@ -69,10 +90,16 @@ fn short(canon: &Canon<'_>, text: &str, at: Position) -> Result<Node, String> {
         // An anonymous volume with options.
         [target, options] => (None, *target, Some(*options)),
         [source, target, options] => (Some(*source), *target, Some(*options)),
-        _ => return Err(format!("`{text}` has too many parts; it is SOURCE:TARGET:OPTIONS")),
+        _ => {
+            return Err(format!(
+                "`{text}` has too many parts; it is SOURCE:TARGET:OPTIONS"
+            ));
+        }
     };
     if target.is_empty() || source.is_some_and(str::is_empty) {
-        return Err(format!("`{text}` has an empty part; it is SOURCE:TARGET:OPTIONS"));
+        return Err(format!(
+            "`{text}` has an empty part; it is SOURCE:TARGET:OPTIONS"
+        ));
     }
     let string = |text: &str| Node::string(text, at);
     let boolean = |value: bool| Node::plain(value.to_string(), at);
@@ -92,7 +119,9 @@ fn short(canon: &Canon<'_>, text: &str, at: Position) -> Result<Node, String> {
             "rw" => read_only = Some(false),
             "nocopy" => nocopy = Some(true),
             "z" | "Z" => selinux = Some(option),
-            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => propagation = Some(option),
+            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
+                propagation = Some(option)
+            }
             "" | "cached" | "delegated" | "consistent" => {}
             other => unknown.push(other),
         }
@@ -112,7 +141,13 @@ fn short(canon: &Canon<'_>, text: &str, at: Position) -> Result<Node, String> {
         )
     });
     let volume = nocopy.map(|on| mapping_of(at, vec![("nocopy", Some(boolean(on)))]));
-    let source = source.map(|s| if kind == "bind" { canon.path(s) } else { s.to_owned() });
+    let source = source.map(|s| {
+        if kind == "bind" {
+            canon.path(s)
+        } else {
+            s.to_owned()
+        }
+    });
     Ok(mapping_of(
         at,
         vec![
@@ -124,7 +159,10 @@ fn short(canon: &Canon<'_>, text: &str, at: Position) -> Result<Node, String> {
             ("bind", bind),
             ("volume", volume),
             // Docker ignores options that it does not know; they stay visible as a key of their own.
-            ("x-options", (!unknown.is_empty()).then(|| string(&unknown.join(",")))),
+            (
+                "x-options",
+                (!unknown.is_empty()).then(|| string(&unknown.join(","))),
+            ),
         ],
     ))
 }
@@ -149,7 +187,9 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 fn is_target(text: &str) -> bool {
-    text.starts_with(['/', '\\', '.', '~']) || (text.len() > 2 && text.as_bytes()[1] == b':') || !is_options(text)
+    text.starts_with(['/', '\\', '.', '~'])
+        || (text.len() > 2 && text.as_bytes()[1] == b':')
+        || !is_options(text)
 }
 
 fn is_options(text: &str) -> bool {
@@ -176,12 +216,16 @@ fn is_options(text: &str) -> bool {
 /// Whether a source is a path of the host and not the name of a volume.
 fn is_path(source: &str) -> bool {
     source.starts_with(['.', '/', '~', '\\'])
-        || (source.len() > 2 && source.as_bytes()[1] == b':' && matches!(source.as_bytes()[2], b'\\' | b'/'))
+        || (source.len() > 2
+            && source.as_bytes()[1] == b':'
+            && matches!(source.as_bytes()[2], b'\\' | b'/'))
 }
 
 /// `configs` and `secrets` of a service: a name becomes `{source: name}`.
 pub(super) fn file_references(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
-    let Some(items) = canon.items(node, path) else { return };
+    let Some(items) = canon.items(node, path) else {
+        return;
+    };
     for (index, item) in items.iter_mut().enumerate() {
         let path = path.index(index);
         match &mut item.value {
@@ -224,15 +268,42 @@ mod tests {
     fn short_forms() {
         for (text, expected) in [
             ("/data", r#"{"type":"volume","target":"/data"}"#),
-            ("v:/data", r#"{"type":"volume","source":"v","target":"/data"}"#),
-            ("v:/data:ro,nocopy", r#"{"type":"volume","source":"v","target":"/data","read_only":true,"volume":{"nocopy":true}}"#),
-            ("./a:/b:rw", r#"{"type":"bind","source":"./sub/a","target":"/b","read_only":false,"bind":{"create_host_path":true}}"#),
-            ("../a:/b", r#"{"type":"bind","source":"./a","target":"/b","bind":{"create_host_path":true}}"#),
-            ("~/a:/b:z", r#"{"type":"bind","source":"/home/u/a","target":"/b","bind":{"create_host_path":true,"selinux":"z"}}"#),
-            ("C:\\x:/b", r#"{"type":"bind","source":"C:\\x","target":"/b","bind":{"create_host_path":true}}"#),
-            ("\\\\.\\pipe\\docker:\\\\.\\pipe\\docker", r#"{"type":"npipe","source":"\\\\.\\pipe\\docker","target":"\\\\.\\pipe\\docker"}"#),
-            ("/data:ro", r#"{"type":"volume","target":"/data","read_only":true}"#),
-            ("v:/d:weird", r#"{"type":"volume","source":"v","target":"/d","x-options":"weird"}"#),
+            (
+                "v:/data",
+                r#"{"type":"volume","source":"v","target":"/data"}"#,
+            ),
+            (
+                "v:/data:ro,nocopy",
+                r#"{"type":"volume","source":"v","target":"/data","read_only":true,"volume":{"nocopy":true}}"#,
+            ),
+            (
+                "./a:/b:rw",
+                r#"{"type":"bind","source":"./sub/a","target":"/b","read_only":false,"bind":{"create_host_path":true}}"#,
+            ),
+            (
+                "../a:/b",
+                r#"{"type":"bind","source":"./a","target":"/b","bind":{"create_host_path":true}}"#,
+            ),
+            (
+                "~/a:/b:z",
+                r#"{"type":"bind","source":"/home/u/a","target":"/b","bind":{"create_host_path":true,"selinux":"z"}}"#,
+            ),
+            (
+                "C:\\x:/b",
+                r#"{"type":"bind","source":"C:\\x","target":"/b","bind":{"create_host_path":true}}"#,
+            ),
+            (
+                "\\\\.\\pipe\\docker:\\\\.\\pipe\\docker",
+                r#"{"type":"npipe","source":"\\\\.\\pipe\\docker","target":"\\\\.\\pipe\\docker"}"#,
+            ),
+            (
+                "/data:ro",
+                r#"{"type":"volume","target":"/data","read_only":true}"#,
+            ),
+            (
+                "v:/d:weird",
+                r#"{"type":"volume","source":"v","target":"/d","x-options":"weird"}"#,
+            ),
         ] {
             assert_eq!(run(text).as_deref(), Ok(expected), "{text}");
         }

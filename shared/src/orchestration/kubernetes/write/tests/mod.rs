@@ -50,7 +50,11 @@ impl Written {
     }
 
     fn names(&self) -> Vec<&str> {
-        self.output.documents.iter().map(|d| d.name.as_str()).collect()
+        self.output
+            .documents
+            .iter()
+            .map(|d| d.name.as_str())
+            .collect()
     }
 
     fn codes(&self) -> BTreeSet<&'static str> {
@@ -73,15 +77,30 @@ fn application(text: &str, dialect: Dialect, files: &Memory) -> (Application, st
         .unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
     let mut ledger = Ledger::new();
     let application = compose::read::read(&project, &files, &mut ledger);
-    assert!(!ledger.findings.has_errors(), "{:?}\n{text}", ledger.findings);
+    assert!(
+        !ledger.findings.has_errors(),
+        "{:?}\n{text}",
+        ledger.findings
+    );
     (application, project.directory)
 }
 
-fn with_files(text: &str, dialect: Dialect, options: &KubernetesOptions, files: &Memory) -> Written {
+fn with_files(
+    text: &str,
+    dialect: Dialect,
+    options: &KubernetesOptions,
+    files: &Memory,
+) -> Written {
     let (application, directory) = application(text, dialect, files);
     let mut findings = Findings::default();
     let output = write(&application, options, files, &directory, &mut findings);
-    let again = write(&application, options, files, &directory, &mut Findings::default());
+    let again = write(
+        &application,
+        options,
+        files,
+        &directory,
+        &mut Findings::default(),
+    );
     assert_eq!(output, again, "the same input gives the same output");
     check(&output, &findings);
     Written { output, findings }
@@ -97,7 +116,12 @@ fn compose(text: &str) -> Written {
 }
 
 fn swarm(text: &str) -> Written {
-    with_files(text, Dialect::Swarm, &KubernetesOptions::default(), &Memory::default())
+    with_files(
+        text,
+        Dialect::Swarm,
+        &KubernetesOptions::default(),
+        &Memory::default(),
+    )
 }
 
 /// A file with one service `web` that has these lines, besides an image.
@@ -164,7 +188,9 @@ fn no_leftovers(value: &Value, path: &str) {
     match value {
         Value::Null => panic!("null at {path}"),
         Value::Object(map) => {
-            let said = path.ends_with("emptyDir") || path.ends_with("podSelector") || path.ends_with("egress/0");
+            let said = path.ends_with("emptyDir")
+                || path.ends_with("podSelector")
+                || path.ends_with("egress/0");
             assert!(!map.is_empty() || said, "empty map at {path}");
             for (key, value) in map {
                 no_leftovers(value, &format!("{path}/{key}"));
@@ -198,7 +224,11 @@ fn finds(written: impl Fn(&str) -> Written, table: &[(&str, &str)]) {
     for (lines, code) in table {
         assert!(!plain.contains(code), "{code} is found without reason");
         let found = written(&service(lines));
-        assert!(found.codes().contains(code), "{code} for\n{lines}\n{:?}", found.codes());
+        assert!(
+            found.codes().contains(code),
+            "{code} for\n{lines}\n{:?}",
+            found.codes()
+        );
     }
 }
 
@@ -247,7 +277,10 @@ fn order_of_objects() {
         .iter()
         .flat_map(|d| d.subjects.clone())
         .collect();
-    assert_eq!(subjects, ["configs.c", "volumes.data", "networks.n", "services.web"]);
+    assert_eq!(
+        subjects,
+        ["configs.c", "volumes.data", "networks.n", "services.web"]
+    );
     assert!(
         written.names().contains(&"web-published-service"),
         "{:?}",
@@ -274,8 +307,9 @@ fn secrets_never_show() {
 
 #[test]
 fn same_kind_of_names_stay_apart() {
-    let written =
-        compose("services:\n  my_db: {image: a}\n  my.db: {image: a}\n  my-db: {image: a}\n  2048: {image: a}\n");
+    let written = compose(
+        "services:\n  my_db: {image: a}\n  my.db: {image: a}\n  my-db: {image: a}\n  2048: {image: a}\n",
+    );
     let names: BTreeSet<_> = written.names().into_iter().map(str::to_owned).collect();
     assert!(
         names.contains("my-db-deployment") && names.contains("x-2048-deployment"),
@@ -288,7 +322,9 @@ fn same_kind_of_names_stay_apart() {
         .filter(|d| d.value["kind"] == "Deployment")
         .map(|d| {
             let name = d.value["metadata"]["name"].as_str().unwrap_or_default();
-            let original = d.value.pointer("/metadata/annotations/migrate.tmhcc.io~1name");
+            let original = d
+                .value
+                .pointer("/metadata/annotations/migrate.tmhcc.io~1name");
             original.and_then(Value::as_str).unwrap_or(name).to_owned()
         })
         .collect();
@@ -306,7 +342,11 @@ fn same_kind_of_names_stay_apart() {
 fn nothing_is_said_of_a_plain_service() {
     let written = swarm(&service("ports: ['80:80']\nexpose: [9000]"));
     let worst = written.findings.worst();
-    assert!(worst.is_none_or(|s| s <= Severity::Info), "{:?}", written.findings);
+    assert!(
+        worst.is_none_or(|s| s <= Severity::Info),
+        "{:?}",
+        written.findings
+    );
 }
 
 /// What Kubernetes says and the model holds comes back as it was.
@@ -355,10 +395,22 @@ spec:
         "/spec/template/spec/containers/0",
         "/spec/template/spec/volumes",
     ] {
-        assert_eq!(deployment.pointer(pointer), source.pointer(pointer), "{pointer}");
+        assert_eq!(
+            deployment.pointer(pointer),
+            source.pointer(pointer),
+            "{pointer}"
+        );
     }
-    for absent in ["automountServiceAccountToken", "enableServiceLinks", "securityContext"] {
-        assert_eq!(deployment["spec"]["template"]["spec"].get(absent), None, "{absent}");
+    for absent in [
+        "automountServiceAccountToken",
+        "enableServiceLinks",
+        "securityContext",
+    ] {
+        assert_eq!(
+            deployment["spec"]["template"]["spec"].get(absent),
+            None,
+            "{absent}"
+        );
     }
 }
 

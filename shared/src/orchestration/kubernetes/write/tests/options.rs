@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{service, with_files};
-use crate::orchestration::kubernetes::{BindPolicy, ControllerChoice, KubernetesOptions, ProbePolicy, StartOrder};
+use crate::orchestration::kubernetes::{
+    BindPolicy, ControllerChoice, KubernetesOptions, ProbePolicy, StartOrder,
+};
 use crate::orchestration::model::{Controller, Dialect};
 use crate::source::Memory;
 
@@ -43,7 +45,11 @@ fn controllers() {
             replicas.map(|n| json!(n)).as_ref(),
             "{kind}"
         );
-        assert_eq!(written.codes().contains("replicas-lost"), replicas.is_none(), "{kind}");
+        assert_eq!(
+            written.codes().contains("replicas-lost"),
+            replicas.is_none(),
+            "{kind}"
+        );
     }
 }
 
@@ -77,7 +83,10 @@ fn starting_in_order() {
     let template = &wait.object("Deployment", "web")["spec"]["template"];
     let init = &template["spec"]["initContainers"];
     assert_eq!(init[0]["name"], "wait-db");
-    assert_eq!(init[0]["command"][2], "until nc -z -w 2 db 5432; do sleep 2; done");
+    assert_eq!(
+        init[0]["command"][2],
+        "until nc -z -w 2 db 5432; do sleep 2; done"
+    );
     assert_eq!(
         template["metadata"]["annotations"]["migrate.tmhcc.io/wait"],
         "db:healthy"
@@ -115,7 +124,8 @@ fn filling_volumes() {
     assert_eq!(names, ["copy-v", "copy-anonymous-cache", "image-0"]);
     let line = &template["spec"]["initContainers"][0]["command"][2];
     assert!(
-        line.as_str().is_some_and(|l| l.contains("\"$$(ls -A /migrate)\"")),
+        line.as_str()
+            .is_some_and(|l| l.contains("\"$$(ls -A /migrate)\"")),
         "{line}"
     );
     assert_eq!(template["spec"]["initContainers"][2]["image"], "i");
@@ -124,7 +134,10 @@ fn filling_volumes() {
 
 #[test]
 fn checks_by_choice() {
-    for (probes, lives) in [(ProbePolicy::Ready, false), (ProbePolicy::ReadyAndLive, true)] {
+    for (probes, lives) in [
+        (ProbePolicy::Ready, false),
+        (ProbePolicy::ReadyAndLive, true),
+    ] {
         let written = with(
             &service("healthcheck: {test: x}"),
             &KubernetesOptions {
@@ -133,7 +146,11 @@ fn checks_by_choice() {
             },
         );
         let container = &written.only("Deployment")["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container.get("livenessProbe").is_some(), lives, "{probes:?}");
+        assert_eq!(
+            container.get("livenessProbe").is_some(),
+            lives,
+            "{probes:?}"
+        );
     }
 }
 
@@ -161,10 +178,13 @@ fn binds_by_choice() {
 
 #[test]
 fn storage_and_users() {
-    let text =
-        "services:\n  web: {image: a, user: app, volumes: ['a:/a', 'b:/b']}\nvolumes: {a: {driver: rexray}, b: {}}\n";
+    let text = "services:\n  web: {image: a, user: app, volumes: ['a:/a', 'b:/b']}\nvolumes: {a: {driver: rexray}, b: {}}\n";
     let plain = with(text, &KubernetesOptions::default());
-    assert!(plain.codes().is_superset(&["driver-without-class", "user-name"].into()));
+    assert!(
+        plain
+            .codes()
+            .is_superset(&["driver-without-class", "user-name"].into())
+    );
     let written = with(
         text,
         &KubernetesOptions {

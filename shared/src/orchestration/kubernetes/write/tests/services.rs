@@ -9,7 +9,10 @@ use crate::source::Memory;
 
 /// The ports of a Service as `port:targetPort/protocol`.
 fn ports(service: &Value) -> Vec<String> {
-    let ports = service["spec"]["ports"].as_array().cloned().unwrap_or_default();
+    let ports = service["spec"]["ports"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     ports
         .iter()
         .map(|p| {
@@ -25,9 +28,14 @@ fn ports(service: &Value) -> Vec<String> {
 
 #[test]
 fn the_own_name_is_on_container_ports() {
-    let written = compose(&service("ports: ['8080:80', '53:53/udp', '53:53/tcp']\nexpose: [9000]"));
+    let written = compose(&service(
+        "ports: ['8080:80', '53:53/udp', '53:53/tcp']\nexpose: [9000]",
+    ));
     let base = written.object("Service", "web");
-    assert_eq!(ports(base), ["80:80/TCP", "53:53/UDP", "53:53/TCP", "9000:9000/TCP"]);
+    assert_eq!(
+        ports(base),
+        ["80:80/TCP", "53:53/UDP", "53:53/TCP", "9000:9000/TCP"]
+    );
     assert_eq!(base["spec"].get("type"), None);
     let published = written.object("Service", "web-published");
     assert_eq!(ports(published), ["8080:80/TCP", "53:53/UDP", "53:53/TCP"]);
@@ -80,12 +88,18 @@ fn ports_of_the_node() {
         container["ports"],
         json!([{"containerPort": 80, "hostPort": 8080}, {"containerPort": 81, "hostPort": 81}])
     );
-    assert!(written.codes().is_superset(&["host-port", "host-port-any"].into()));
+    assert!(
+        written
+            .codes()
+            .is_superset(&["host-port", "host-port-any"].into())
+    );
 }
 
 #[test]
 fn published_by_choice() {
-    let text = service("ports: ['8080:80', '30080:81', '40000:82', {target: 83, published: '83', app_protocol: http}]");
+    let text = service(
+        "ports: ['8080:80', '30080:81', '40000:82', {target: 83, published: '83', app_protocol: http}]",
+    );
     let by = |publish| {
         let options = KubernetesOptions {
             publish,
@@ -133,12 +147,20 @@ fn names_of_ports() {
     ));
     let container = &written.only("Deployment")["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["ports"][0]["name"], "a-very-long-nam");
-    assert_eq!(container["ports"][1].get("name"), None, "the same fifteen letters");
+    assert_eq!(
+        container["ports"][1].get("name"),
+        None,
+        "the same fifteen letters"
+    );
     assert_eq!(
         written.object("Service", "web")["spec"]["ports"][0]["name"],
         "a-very-long-name-of-a-port"
     );
-    assert!(written.codes().is_superset(&["port-renamed", "port-protocol"].into()));
+    assert!(
+        written
+            .codes()
+            .is_superset(&["port-renamed", "port-protocol"].into())
+    );
 }
 
 const SHARED: &str = "services:
@@ -164,7 +186,10 @@ fn other_names() {
     }
     // An alias that is another unit's name: both answer to it.
     let two = written.object("Service", "two");
-    assert_eq!(two["spec"]["selector"]["migrate.tmhcc.io/alias-two"], "true");
+    assert_eq!(
+        two["spec"]["selector"]["migrate.tmhcc.io/alias-two"],
+        "true"
+    );
     for (name, role) in [
         ("both", "alias"),
         ("first", "container-name"),
@@ -177,7 +202,11 @@ fn other_names() {
             "{name}"
         );
     }
-    assert!(written.codes().is_superset(&["alias-impossible", "alias-wider"].into()));
+    assert!(
+        written
+            .codes()
+            .is_superset(&["alias-impossible", "alias-wider"].into())
+    );
 }
 
 #[test]
@@ -207,7 +236,10 @@ fn networks_are_flat_unless_enforced() {
             .codes()
             .is_superset(&["networks-flat", "network-internal", "network-none"].into())
     );
-    assert!(written.find("Service", "three").is_none(), "no network, no name");
+    assert!(
+        written.find("Service", "three").is_none(),
+        "no network, no name"
+    );
     let none = written.only("NetworkPolicy");
     assert_eq!(none["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(
@@ -223,7 +255,9 @@ fn policies() {
         ..Default::default()
     };
     let written = with_files(NETWORKS, Dialect::Compose, &options, &Memory::default());
-    assert!(!written.codes().contains("networks-flat") && !written.codes().contains("network-internal"));
+    assert!(
+        !written.codes().contains("networks-flat") && !written.codes().contains("network-internal")
+    );
     let label = |network: &str| json!({format!("migrate.tmhcc.io/network-{network}"): "true", "app.kubernetes.io/instance": "app"});
     let back = &written.object("NetworkPolicy", "network-back")["spec"];
     assert_eq!(back["podSelector"]["matchLabels"], label("back"));
@@ -261,6 +295,9 @@ fn one_pod_for_several_services() {
     let template = &document.value["spec"]["template"];
     assert_eq!(template["spec"]["containers"][1]["name"], "side-car");
     let annotations = &template["metadata"]["annotations"];
-    assert_eq!(annotations["migrate.tmhcc.io/containers"], "side-car=side_car");
+    assert_eq!(
+        annotations["migrate.tmhcc.io/containers"],
+        "side-car=side_car"
+    );
     assert_eq!(annotations["migrate.tmhcc.io/services"], "main,side_car");
 }

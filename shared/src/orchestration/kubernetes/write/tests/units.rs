@@ -29,7 +29,10 @@ fn what_docker_leaves_out_is_said() {
         ("terminationGracePeriodSeconds", json!(10)),
         ("automountServiceAccountToken", json!(false)),
         ("enableServiceLinks", json!(false)),
-        ("securityContext", json!({"seccompProfile": {"type": "RuntimeDefault"}})),
+        (
+            "securityContext",
+            json!({"seccompProfile": {"type": "RuntimeDefault"}}),
+        ),
     ] {
         assert_eq!(pod[field], value, "{field}");
     }
@@ -43,7 +46,11 @@ fn container_fields() {
             "args",
             json!(["echo", "$$$", "$$(date)"]),
         ),
-        ("entrypoint: [a, b]\ncommand: [c]", "command", json!(["a", "b"])),
+        (
+            "entrypoint: [a, b]\ncommand: [c]",
+            "command",
+            json!(["a", "b"]),
+        ),
         ("entrypoint: []\ncommand: [c]", "command", json!(["c"])),
         ("command: []", "args", Value::Null),
         (
@@ -60,7 +67,11 @@ fn container_fields() {
         ("user: root", "securityContext", json!({"runAsUser": 0})),
         ("user: nobody", "securityContext", Value::Null),
         ("tty: false\nstdin_open: true", "tty", json!(false)),
-        ("pull_policy: missing", "imagePullPolicy", json!("IfNotPresent")),
+        (
+            "pull_policy: missing",
+            "imagePullPolicy",
+            json!("IfNotPresent"),
+        ),
         ("pull_policy: daily", "imagePullPolicy", json!("Always")),
         (
             "privileged: true\nsecurity_opt: ['no-new-privileges:true']",
@@ -87,7 +98,11 @@ fn container_fields() {
             "securityContext/capabilities",
             json!({"add": ["NET_ADMIN"], "drop": ["ALL"]}),
         ),
-        ("read_only: true", "securityContext/readOnlyRootFilesystem", json!(true)),
+        (
+            "read_only: true",
+            "securityContext/readOnlyRootFilesystem",
+            json!(true),
+        ),
         (
             "mem_limit: 64m\ncpus: 0.5",
             "resources",
@@ -111,7 +126,11 @@ fn container_fields() {
         (
             "post_start:\n- {command: [a, 'b c']}\n- {command: d, working_dir: /w, environment: {X: \"it's\"}}",
             "lifecycle/postStart/exec/command",
-            json!(["/bin/sh", "-c", r"(a 'b c') && (export X='it'\''s'; cd /w && d)"]),
+            json!([
+                "/bin/sh",
+                "-c",
+                r"(a 'b c') && (export X='it'\''s'; cd /w && d)"
+            ]),
         ),
         (
             "shm_size: 1g",
@@ -141,8 +160,16 @@ fn pod_fields() {
     let table: [(&str, &str, Value); 20] = [
         ("hostname: a.b", "hostname", json!("a")),
         ("hostname: A_b", "hostname", json!("a-b")),
-        ("network_mode: host", "dnsPolicy", json!("ClusterFirstWithHostNet")),
-        ("pid: host\ninit: true", "shareProcessNamespace", Value::Null),
+        (
+            "network_mode: host",
+            "dnsPolicy",
+            json!("ClusterFirstWithHostNet"),
+        ),
+        (
+            "pid: host\ninit: true",
+            "shareProcessNamespace",
+            Value::Null,
+        ),
         ("init: true", "shareProcessNamespace", json!(true)),
         ("userns_mode: host", "hostUsers", json!(true)),
         (
@@ -160,8 +187,16 @@ fn pod_fields() {
             "hostAliases",
             json!([{"ip": "1.2.3.4", "hostnames": ["a", "b"]}]),
         ),
-        ("stop_grace_period: 1m0.5s", "terminationGracePeriodSeconds", json!(61)),
-        ("stop_grace_period: 0s", "terminationGracePeriodSeconds", json!(0)),
+        (
+            "stop_grace_period: 1m0.5s",
+            "terminationGracePeriodSeconds",
+            json!(61),
+        ),
+        (
+            "stop_grace_period: 0s",
+            "terminationGracePeriodSeconds",
+            json!(0),
+        ),
         (
             "sysctls: {net.core.somaxconn: 1024, vm.max_map_count: 1}",
             "securityContext/sysctls",
@@ -226,10 +261,16 @@ fn what_kubernetes_cannot_say() {
             ("volumes: ['/data']", "copy-up"),
             ("volumes: ['/etc/x:/etc/x']", "bind-node-path"),
             ("tmpfs: ['/t:mode=700']", "tmpfs-options"),
-            ("volumes: [{type: image, source: a, target: /a}]", "image-volume"),
+            (
+                "volumes: [{type: image, source: a, target: /a}]",
+                "image-volume",
+            ),
             ("platform: linux/arm/v7", "platform"),
             ("build: {context: ./x, target: t}", "image-must-be-built"),
-            ("healthcheck: {test: x, start_period: 5s}", "start-period-restart"),
+            (
+                "healthcheck: {test: x, start_period: 5s}",
+                "start-period-restart",
+            ),
             ("pre_stop: [{command: a, user: root}]", "hook-user"),
             ("storage_opt: {size: 1g}", "storage-limit"),
             ("labels: {a b: c}", "metadata-key"),
@@ -243,8 +284,14 @@ fn what_kubernetes_cannot_say() {
                 "deploy: {placement: {constraints: ['node.labels.disk == ssd']}}",
                 "node-label",
             ),
-            ("deploy: {placement: {max_replicas_per_node: 2}}", "max-per-node"),
-            ("deploy: {update_config: {failure_action: rollback}}", "rollout-failure"),
+            (
+                "deploy: {placement: {max_replicas_per_node: 2}}",
+                "max-per-node",
+            ),
+            (
+                "deploy: {update_config: {failure_action: rollback}}",
+                "rollout-failure",
+            ),
             ("deploy: {update_config: {monitor: 5s}}", "rollout-monitor"),
             (
                 "deploy: {restart_policy: {condition: any, max_attempts: 3}}",
@@ -267,7 +314,12 @@ fn kinds_by_restart() {
         (false, "restart: always", "Deployment", None),
         (false, "restart: 'no'", "Job", Some("Never")),
         (false, "restart: 'no'\nports: ['80:80']", "Deployment", None),
-        (false, "restart: 'no'\nhealthcheck: {test: x}", "Deployment", None),
+        (
+            false,
+            "restart: 'no'\nhealthcheck: {test: x}",
+            "Deployment",
+            None,
+        ),
         (false, "restart: on-failure:3", "Job", Some("OnFailure")),
         (true, "", "Deployment", None),
         (
@@ -310,10 +362,16 @@ fn kinds_by_restart() {
     let waited = compose(
         "services:\n  web: {image: a, depends_on: {job: {condition: service_completed_successfully}}}\n  job: {image: b}\n",
     );
-    assert!(waited.find("Job", "job").is_some(), "another service waits for its end");
+    assert!(
+        waited.find("Job", "job").is_some(),
+        "another service waits for its end"
+    );
     let job = swarm(&service("deploy: {mode: replicated-job, replicas: 3}"));
     let spec = &job.only("Job")["spec"];
-    assert_eq!((&spec["completions"], &spec["parallelism"]), (&json!(3), &json!(3)));
+    assert_eq!(
+        (&spec["completions"], &spec["parallelism"]),
+        (&json!(3), &json!(3))
+    );
 }
 
 #[test]
@@ -343,11 +401,15 @@ fn rollouts() {
             &json!({"type": "RollingUpdate", "rollingUpdate": expected}),
             "{lines}"
         );
-        let daemon = swarm(&service(&lines.replace("deploy: {", "deploy: {mode: global, ")));
+        let daemon = swarm(&service(
+            &lines.replace("deploy: {", "deploy: {mode: global, "),
+        ));
         let strategy = &daemon.only("DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"];
         assert_eq!(strategy, &expected, "{lines}");
     }
-    let written = swarm(&service("deploy: {update_config: {delay: 10s, monitor: 5s}}"));
+    let written = swarm(&service(
+        "deploy: {update_config: {delay: 10s, monitor: 5s}}",
+    ));
     let spec = &written.only("Deployment")["spec"];
     assert_eq!(
         (&spec["minReadySeconds"], &spec["progressDeadlineSeconds"]),
@@ -359,8 +421,10 @@ fn rollouts() {
 fn health() {
     let lines = "healthcheck: {test: curl x, interval: 1500ms, start_period: 12s, retries: 2}";
     let check = json!({"command": ["/bin/sh", "-c", "curl x"]});
-    let steady = json!({"exec": check, "periodSeconds": 2, "timeoutSeconds": 30, "failureThreshold": 2});
-    let start = json!({"exec": check, "periodSeconds": 5, "timeoutSeconds": 30, "failureThreshold": 5});
+    let steady =
+        json!({"exec": check, "periodSeconds": 2, "timeoutSeconds": 30, "failureThreshold": 2});
+    let start =
+        json!({"exec": check, "periodSeconds": 5, "timeoutSeconds": 30, "failureThreshold": 5});
     for (is_swarm, lives) in [(false, false), (true, true)] {
         let written = if is_swarm {
             swarm(&service(lines))
@@ -374,7 +438,10 @@ fn health() {
     }
     for (lines, expected) in [
         ("healthcheck: {test: [CMD, a, b]}", json!(["a", "b"])),
-        ("healthcheck: {test: [CMD-SHELL, a b]}", json!(["/bin/sh", "-c", "a b"])),
+        (
+            "healthcheck: {test: [CMD-SHELL, a b]}",
+            json!(["/bin/sh", "-c", "a b"]),
+        ),
         ("healthcheck: {test: [NONE]}", Value::Null),
         ("healthcheck: {disable: true}", Value::Null),
     ] {
@@ -398,11 +465,19 @@ fn placement() {
     for (constraint_text, expected) in [
         (
             "node.role == manager",
-            constraint("node-role.kubernetes.io/control-plane", "Exists", Value::Null),
+            constraint(
+                "node-role.kubernetes.io/control-plane",
+                "Exists",
+                Value::Null,
+            ),
         ),
         (
             "node.role != manager",
-            constraint("node-role.kubernetes.io/control-plane", "DoesNotExist", Value::Null),
+            constraint(
+                "node-role.kubernetes.io/control-plane",
+                "DoesNotExist",
+                Value::Null,
+            ),
         ),
         (
             "node.hostname != a",
@@ -412,7 +487,10 @@ fn placement() {
             "node.platform.arch == x86_64",
             constraint("kubernetes.io/arch", "In", json!(["amd64"])),
         ),
-        ("node.labels.disk == ssd", constraint("disk", "In", json!(["ssd"]))),
+        (
+            "node.labels.disk == ssd",
+            constraint("disk", "In", json!(["ssd"])),
+        ),
     ] {
         let written = swarm(&service(&format!(
             "deploy: {{placement: {{constraints: ['{constraint_text}']}}}}"
@@ -434,7 +512,8 @@ fn placement() {
         "deploy: {placement: {max_replicas_per_node: 1, preferences: [{spread: node.labels.zone}]}}",
     ));
     let spec = &one.only("Deployment")["spec"]["template"]["spec"];
-    let path = "/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution/0/topologyKey";
+    let path =
+        "/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution/0/topologyKey";
     assert_eq!(spec.pointer(path), Some(&json!("kubernetes.io/hostname")));
     assert_eq!(spec["topologySpreadConstraints"][0]["topologyKey"], "zone");
     assert_eq!(
@@ -469,7 +548,8 @@ volumes:
         assert_eq!(spec["accessModes"], json!([mode]), "{claim}");
         assert_eq!(spec["resources"]["requests"]["storage"], "1Gi");
     }
-    let annotations = &written.object("PersistentVolumeClaim", "real-own")["metadata"]["annotations"];
+    let annotations =
+        &written.object("PersistentVolumeClaim", "real-own")["metadata"]["annotations"];
     assert_eq!(annotations["migrate.tmhcc.io/name"], "own");
     assert_eq!(annotations["migrate.tmhcc.io/real-name"], "real_own");
     assert!(written.find("PersistentVolumeClaim", "there").is_none());
@@ -483,7 +563,11 @@ volumes:
     let three = &written.object("Deployment", "three")["spec"]["template"]["spec"]["volumes"];
     assert_eq!(three[0]["persistentVolumeClaim"]["claimName"], "there");
     assert_eq!(three[2]["emptyDir"]["medium"], "Memory");
-    let copied = written.findings.as_slice().iter().filter(|f| f.code.0 == "copy-up");
+    let copied = written
+        .findings
+        .as_slice()
+        .iter()
+        .filter(|f| f.code.0 == "copy-up");
     let copied: Vec<_> = copied.map(|f| f.message.as_str()).collect();
     assert!(!copied.iter().any(|m| m.contains("/d")), "{copied:?}");
     assert!(copied.iter().any(|m| m.contains("/b")), "{copied:?}");
@@ -552,9 +636,14 @@ fn bind_mounts() {
     files.add("/project/large", vec![b'x'; 1024 * 1024 + 1]);
     let text = service(
         "volumes:\n- ./conf:/conf:ro\n- ./start.sh:/start.sh:ro\n- ./blob:/blob:ro\n- ./large:/large\n- ./data:/data\n- \
-         /srv:/srv\n- /var/run/docker.sock:/var/run/docker.sock",
+         /srv:/srv\n- /var/run/docker.sock:/var/run/docker.sock\n- /etc/localtime:/etc/localtime:ro",
     );
-    let written = with_files(&text, Dialect::Compose, &KubernetesOptions::default(), &files);
+    let written = with_files(
+        &text,
+        Dialect::Compose,
+        &KubernetesOptions::default(),
+        &files,
+    );
     let spec = &written.only("Deployment")["spec"]["template"]["spec"];
     let mounts: Vec<_> = spec["containers"][0]["volumeMounts"]
         .as_array()
@@ -574,7 +663,10 @@ fn bind_mounts() {
         (*mount, volume)
     };
     let (_, conf) = find("/conf");
-    let map = written.object("ConfigMap", conf["configMap"]["name"].as_str().expect("a name"));
+    let map = written.object(
+        "ConfigMap",
+        conf["configMap"]["name"].as_str().expect("a name"),
+    );
     assert_eq!(map["data"].as_object().map(serde_json::Map::len), Some(2));
     let paths: Vec<_> = conf["configMap"]["items"]
         .as_array()
@@ -583,35 +675,60 @@ fn bind_mounts() {
         .map(|i| &i["path"])
         .collect();
     assert_eq!(paths, ["a.conf", "deep/b.conf"]);
-    assert_eq!(map["metadata"]["annotations"]["migrate.tmhcc.io/bind"], "./conf");
+    assert_eq!(
+        map["metadata"]["annotations"]["migrate.tmhcc.io/bind"],
+        "./conf"
+    );
     let (start, volume) = find("/start.sh");
     assert_eq!(
         (&start["subPath"], &volume["configMap"]["defaultMode"]),
         (&json!("start.sh"), &json!(0o755))
     );
     let (_, blob) = find("/blob");
-    let map = written.object("ConfigMap", blob["configMap"]["name"].as_str().expect("a name"));
+    let map = written.object(
+        "ConfigMap",
+        blob["configMap"]["name"].as_str().expect("a name"),
+    );
     assert_eq!(map["binaryData"]["blob"], "AJ+Slg==");
     for path in ["/large", "/data"] {
-        assert!(find(path).1["persistentVolumeClaim"]["claimName"].is_string(), "{path}");
+        assert!(
+            find(path).1["persistentVolumeClaim"]["claimName"].is_string(),
+            "{path}"
+        );
     }
     assert_eq!(find("/large").0["subPath"], "large", "a file stays a file");
     assert_eq!(find("/srv").1["hostPath"]["path"], "/srv");
     assert_eq!(find("/var/run/docker.sock").1["hostPath"]["type"], "Socket");
+    assert_eq!(find("/srv").1["hostPath"]["type"], "DirectoryOrCreate");
+    let localtime = find("/etc/localtime").1;
+    assert_eq!(
+        localtime["hostPath"].get("type"),
+        None,
+        "it is a file wherever it is"
+    );
     let lost: Vec<_> = written
         .findings
         .as_slice()
         .iter()
         .filter(|f| f.code.0 == "bind-content")
         .collect();
-    assert_eq!(lost.len(), 1, "only the large file holds something: {lost:?}");
+    assert_eq!(
+        lost.len(),
+        1,
+        "only the large file holds something: {lost:?}"
+    );
 }
 
 #[test]
 fn mounts_that_collide() {
     let written = compose(&service("volumes: ['/a']\ntmpfs: ['/a/']\nshm_size: 1m"));
     let spec = &written.only("Deployment")["spec"]["template"]["spec"];
-    assert_eq!(spec["containers"][0]["volumeMounts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        spec["containers"][0]["volumeMounts"]
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
     assert!(written.codes().contains("mount-target"));
 }
 
