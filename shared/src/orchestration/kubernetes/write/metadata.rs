@@ -81,6 +81,11 @@ pub(super) fn add_user(meta: &mut ObjectMeta, user: &Metadata, findings: &mut Fi
         if ours(key) {
             continue;
         }
+        if of_job(key) {
+            let message = format!("`{key}` is set by the cluster itself");
+            findings.add(Code("server-label"), &value.origin, message);
+            continue;
+        }
         let set = meta.labels.get_or_insert_default();
         match set.get(key) {
             Some(present) if *present == value.value => continue,
@@ -144,6 +149,12 @@ fn add_annotation(
     *room -= size;
     annotations.insert(key.to_owned(), value.value.clone());
     true
+}
+
+/// Labels by which a Job knows its Pods; the API server refuses any others.
+fn of_job(key: &str) -> bool {
+    let name = key.strip_prefix("batch.kubernetes.io/").unwrap_or(key);
+    matches!(name, "controller-uid" | "job-name")
 }
 
 /// Marks of an earlier conversion are made anew.

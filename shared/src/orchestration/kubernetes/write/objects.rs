@@ -12,7 +12,7 @@ use super::plan::{ObjectPlan, Plan};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{FileObject, ObjectData, ObjectKind, WholeObject};
 use crate::orchestration::names::{ORIGINAL_NAME, REAL_NAME, short_hash};
-use crate::source::Origin;
+use crate::source::{Origin, Sourced};
 
 /// The most that the data of one ConfigMap or Secret may have (Kubernetes API, `MaxSecretSize`).
 pub(super) const DATA_MAX: u64 = 1024 * 1024;
@@ -123,17 +123,54 @@ pub(super) fn write(
                 let data: BTreeMap<_, _> = content
                     .map(|(key, bytes)| (self::key(key), ByteString(bytes.to_vec())))
                     .collect();
+                let kind = secret_type
+                    .as_ref()
+                    .filter(|kind| fits_type(kind, &data, &meta, findings));
                 let secret = Secret {
                     data: Some(data).filter(|data| !data.is_empty()),
                     immutable,
                     metadata: meta,
                     string_data: None,
-                    type_: secret_type.as_ref().map(|t| t.value.clone()),
+                    type_: kind.map(|kind| kind.value.clone()),
                 };
                 documents.add(Rank::Data, &secret, vec![subject("secrets", &name.value)]);
             }
         }
     }
+}
+
+/// Whether a Secret has what its type asks for; the API server refuses one that has not.
+fn fits_type(
+    kind: &Sourced<String>,
+    data: &BTreeMap<String, ByteString>,
+    meta: &ObjectMeta,
+    findings: &mut Findings,
+) -> bool {
+    let is_json = |key: &str| {
+        let json =
+            |bytes: &ByteString| serde_json::from_slice::<serde_json::Value>(&bytes.0).is_ok();
+        data.get(key).is_some_and(json)
+    };
+    let has = |key: &str| data.contains_key(key);
+    let fits = match kind.value.as_str() {
+        "kubernetes.io/dockerconfigjson" => is_json(".dockerconfigjson"),
+        "kubernetes.io/dockercfg" => is_json(".dockercfg"),
+        "kubernetes.io/tls" => has("tls.crt") && has("tls.key"),
+        "kubernetes.io/basic-auth" => has("username") || has("password"),
+        "kubernetes.io/ssh-auth" => data
+            .get("ssh-privatekey")
+            .is_some_and(|key| !key.0.is_empty()),
+        "kubernetes.io/service-account-token" => meta
+            .annotations
+            .as_ref()
+            .is_some_and(|a| a.contains_key("kubernetes.io/service-account.name")),
+        _ => true,
+    };
+    if !fits {
+        let message = format!("its content is not what the type `{}` asks for", kind.value);
+        findings.add(Code("secret-type"), &kind.origin, message);
+    }
+    fits
 }
 
 /// Whether content of this size has room in one object.

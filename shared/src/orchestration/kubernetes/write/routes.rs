@@ -86,7 +86,7 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
         if *secure || tls_secret.is_some() {
             add_tls(&mut tls, host.as_deref(), tls_secret.as_deref());
         }
-        let path_type = path_type.clone().unwrap_or_else(|| "Prefix".to_owned());
+        let path_type = self::path_type(path_type.as_deref(), origin, findings);
         let path = match path {
             Some(path) if path.starts_with('/') || path_type == "ImplementationSpecific" => {
                 Some(path.clone())
@@ -97,7 +97,7 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
         let entry = HTTPIngressPath {
             backend,
             path,
-            path_type,
+            path_type: path_type.to_owned(),
         };
         match rules.iter_mut().find(|rule| rule.host == *host) {
             Some(IngressRule {
@@ -124,6 +124,22 @@ fn ingress(routes: &[&Route], plan: &Plan<'_>, documents: &mut Documents, findin
         status: None,
     };
     documents.add(Rank::Route, &object, Vec::new());
+}
+
+/// One of the words that the API server knows, in its spelling.
+fn path_type(written: Option<&str>, origin: &Origin, findings: &mut Findings) -> &'static str {
+    let Some(written) = written else {
+        return "Prefix";
+    };
+    for known in ["Prefix", "Exact", "ImplementationSpecific"] {
+        if written.eq_ignore_ascii_case(known) {
+            return known;
+        }
+    }
+    let message =
+        format!("`{written}` is not a way of comparing paths, so each controller has its own");
+    findings.add(Code("route-path"), origin, message);
+    "ImplementationSpecific"
 }
 
 /// Hosts with one certificate stand together.

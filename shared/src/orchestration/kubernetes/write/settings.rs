@@ -178,7 +178,10 @@ pub(super) fn settings(
         }
     }
     let mut secrets: Vec<LocalObjectReference> = Vec::new();
-    let given = pull_secrets.iter().map(|secret| &secret.value);
+    let given = pull_secrets
+        .iter()
+        .filter(|secret| referable(secret, findings))
+        .map(|secret| &secret.value);
     for name in given.chain(&plan.options.pull_secrets) {
         if !secrets.iter().any(|secret| secret.name == *name) {
             secrets.push(LocalObjectReference { name: name.clone() });
@@ -187,6 +190,7 @@ pub(super) fn settings(
     spec.image_pull_secrets = Some(secrets).filter(|secrets| !secrets.is_empty());
     spec.service_account_name = service_account
         .as_ref()
+        .filter(|account| referable(account, findings))
         .map(|account| account.value.clone());
     // Containers of Docker know nothing of a cluster.
     let silent = plan.docker.then_some(false);
@@ -254,6 +258,16 @@ pub(super) fn domain(
         let message = format!("`{}` cannot be the domain of a Pod", domain.value);
         findings.add(Code("domain-impossible"), &domain.origin, message);
     }
+}
+
+/// Whether an object can have this name.
+fn referable(name: &Sourced<String>, findings: &mut Findings) -> bool {
+    let ok = is_subdomain(&name.value);
+    if !ok {
+        let message = format!("no object can have the name `{}`", name.value);
+        findings.add(Code("reference-impossible"), &name.origin, message);
+    }
+    ok
 }
 
 /// Bounds of the resolver's configuration (Kubernetes API, `PodDNSConfig`).

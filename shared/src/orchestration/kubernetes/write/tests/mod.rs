@@ -447,3 +447,48 @@ fn many_services() {
     // A quadratic writer takes minutes; ten seconds leave room for a slow machine.
     assert!(time.elapsed().as_secs() < 10, "{:?}", time.elapsed());
 }
+
+/// What the API server would refuse is mended or left out, and said.
+#[test]
+fn objects_that_would_be_refused() {
+    let written = kubernetes(
+        r#"
+apiVersion: v1
+kind: Secret
+metadata: {name: pull}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: "<paste here>"}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: job}
+spec:
+  template:
+    metadata: {labels: {job-name: job, controller-uid: x, own: y}}
+    spec:
+      serviceAccountName: $ACCOUNT
+      restartPolicy: Never
+      containers: [{name: main, image: a}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: way}
+spec:
+  rules:
+  - http: {paths: [{path: /, pathType: exact, backend: {service: {name: web, port: {number: 80}}}}]}
+"#,
+    );
+    assert_eq!(written.only("Secret").get("type"), None);
+    let template = &written.only("Job")["spec"]["template"];
+    let labels = template["metadata"]["labels"].as_object();
+    assert!(labels.is_some_and(|l| l.contains_key("own") && !l.contains_key("job-name")));
+    assert_eq!(template["spec"].get("serviceAccountName"), None);
+    let path = &written.only("Ingress")["spec"]["rules"][0]["http"]["paths"][0]["pathType"];
+    assert_eq!(path, "Exact");
+    let codes = ["secret-type", "server-label", "reference-impossible"];
+    assert!(
+        written.codes().is_superset(&codes.into()),
+        "{:?}",
+        written.codes()
+    );
+}
