@@ -4,9 +4,12 @@ mod commands;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
-use migrate::cli::{Exit, ExplainArgs, Printer, explain};
-use migrate::host::docker;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use migrate::cli::{
+    CompletionArgs, DoctorArgs, Exit, ExplainArgs, InstallArgs, completion, doctor, explain,
+    install, start, uninstall,
+};
+use migrate::host::Host;
 
 use commands::convert::{ConvertArgs, convert};
 
@@ -29,38 +32,31 @@ enum Command {
     Convert(Box<ConvertArgs>),
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
+    /// Look at the installation, and at what can be reached
+    Doctor(DoctorArgs),
+    /// Get completion in a shell
+    Completion(CompletionArgs),
+    /// Copy this program to where docker looks for plugins
+    Install(InstallArgs),
+    /// Remove what `install` copied
+    Uninstall,
 }
 
 /// Runs the program with all arguments, its own name first.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> Exit {
-    if arguments
-        .get(1)
-        .is_some_and(|first| first == docker::METADATA_ARGUMENT)
-    {
-        let metadata = docker::metadata(
-            env!("CARGO_PKG_VERSION"),
-            "Move Compose applications and Swarm stacks to Kubernetes",
-            env!("CARGO_PKG_REPOSITORY"),
-        );
-        return print(&metadata);
-    }
-    match Args::try_parse_from(docker::without_plugin_name(arguments, "migrate")) {
-        Ok(args) => match args.command {
-            Command::Convert(args) => convert(&args),
-            Command::Explain(args) => explain(&args),
-        },
-        Err(error) => migrate::cli::usage(&error),
-    }
+    start(Host::Docker, arguments, |args: Args| match args.command {
+        Command::Convert(args) => convert(&args),
+        Command::Explain(args) => explain(&args),
+        Command::Doctor(args) => doctor(Host::Docker, &args),
+        Command::Completion(args) => completion(Host::Docker, &args),
+        Command::Install(args) => install(&args),
+        Command::Uninstall => uninstall(),
+    })
 }
 
-fn print(text: &str) -> Exit {
-    let printer = Printer {
-        quiet: false,
-        verbose: false,
-    };
-    match printer.data(text) {
-        Ok(()) => Exit::Done,
-        Err(_) => Exit::Failed,
-    }
+/// The command line, for man pages and documentation.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
 }

@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
-use migrate::cli::{Exit, ExplainArgs, explain};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use migrate::cli::{
+    CompletionArgs, DoctorArgs, Exit, ExplainArgs, completion, doctor, explain, start,
+};
+use migrate::host::Host;
 
 /// Turns a chart for one cloud provider into a chart for another
 #[derive(Debug, Parser)]
@@ -22,15 +25,24 @@ struct Args {
 enum Command {
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
+    /// Look at the installation, and at what can be reached
+    Doctor(DoctorArgs),
+    /// Get completion in a shell
+    Completion(CompletionArgs),
 }
 
 /// Runs the program with all arguments, its own name first.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> Exit {
-    match Args::try_parse_from(arguments) {
-        Ok(args) => match args.command {
-            Command::Explain(args) => explain(&args),
-        },
-        Err(error) => migrate::cli::usage(&error),
-    }
+    start(Host::Helm, arguments, |args: Args| match args.command {
+        Command::Explain(args) => explain(&args),
+        Command::Doctor(args) => doctor(Host::Helm, &args),
+        Command::Completion(args) => completion(Host::Helm, &args),
+    })
+}
+
+/// The command line, for man pages and documentation.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
 }

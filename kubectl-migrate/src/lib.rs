@@ -4,8 +4,11 @@ mod commands;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
-use migrate::cli::{Exit, ExplainArgs, explain};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use migrate::cli::{
+    CompletionArgs, DoctorArgs, Exit, ExplainArgs, completion, doctor, explain, start,
+};
+use migrate::host::Host;
 
 use commands::convert::{ConvertArgs, convert};
 
@@ -28,16 +31,25 @@ enum Command {
     Convert(Box<ConvertArgs>),
     /// Say what happens to a field, or what a finding means
     Explain(ExplainArgs),
+    /// Look at the installation, and at what can be reached
+    Doctor(DoctorArgs),
+    /// Get completion in a shell
+    Completion(CompletionArgs),
 }
 
 /// Runs the program with all arguments, its own name first.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> Exit {
-    match Args::try_parse_from(arguments) {
-        Ok(args) => match args.command {
-            Command::Convert(args) => convert(&args),
-            Command::Explain(args) => explain(&args),
-        },
-        Err(error) => migrate::cli::usage(&error),
-    }
+    start(Host::Kubectl, arguments, |args: Args| match args.command {
+        Command::Convert(args) => convert(&args),
+        Command::Explain(args) => explain(&args),
+        Command::Doctor(args) => doctor(Host::Kubectl, &args),
+        Command::Completion(args) => completion(Host::Kubectl, &args),
+    })
+}
+
+/// The command line, for man pages and documentation.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
 }

@@ -1,15 +1,23 @@
 //! What the three programs share of their command line.
 
+mod completion;
 mod convert;
+mod doctor;
 mod exit;
 mod explain;
+mod install;
 mod printer;
+mod start;
 mod write;
 
+pub use completion::{CompletionArgs, completion};
 pub use convert::{ReportOptions, finish};
+pub use doctor::{DoctorArgs, doctor};
 pub use exit::Exit;
 pub use explain::{ExplainArgs, explain};
+pub use install::{InstallArgs, install, uninstall};
 pub use printer::Printer;
+pub use start::start;
 pub use write::{DocumentFormat, OutputOptions, WriteError};
 
 /// Reads all of standard input as text.

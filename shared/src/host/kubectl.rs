@@ -56,9 +56,15 @@ pub fn kustomize(folder: &Path) -> Result<String, KubectlError> {
     })
 }
 
-fn program() -> Result<PathBuf, KubectlError> {
-    let name = std::env::var_os("KUBECTL")
-        .filter(|name| !name.is_empty())
+/// The kubectl that called us (`KUBECTL_PATH`, set by kubectl 1.37 and later), the one that the user names (`KUBECTL`),
+/// else the one on `PATH`.
+///
+/// # Errors
+/// There is none.
+pub fn program() -> Result<PathBuf, KubectlError> {
+    let name = ["KUBECTL_PATH", "KUBECTL"]
+        .into_iter()
+        .find_map(|name| std::env::var_os(name).filter(|value| !value.is_empty()))
         .unwrap_or_else(|| OsString::from("kubectl"));
     which::which(name).map_err(|_| KubectlError::Missing)
 }

@@ -1,0 +1,120 @@
+//! The verb `completion`: how to get completion in a shell.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Exit, Printer};
+use crate::host::{Host, complete};
+
+/// What to do about completion.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionArgs {
+    #[command(subcommand)]
+    command: CompletionCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum CompletionCommand {
+    /// Print the script that completes the program when it is called by its own name
+    Script {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Put the script that the host asks for completion where the host finds it
+    Install {
+        /// Folder for the script [default: that of the program]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Elvish,
+    Powershell,
+}
+
+/// Runs the verb.
+#[must_use]
+pub fn completion(host: Host, args: &CompletionArgs) -> Exit {
+    let printer = Printer {
+        quiet: false,
+        verbose: false,
+    };
+    match &args.command {
+        CompletionCommand::Script { shell } => {
+            let name = shell
+                .to_possible_value()
+                .map_or(String::new(), |value| value.get_name().to_owned());
+            let printed = complete::registration(&name, host.program())
+                .and_then(|script| printer.data(&script));
+            match printed {
+                Ok(()) => Exit::Done,
+                Err(error) => {
+                    printer.complain(&format!("error: {error}"));
+                    Exit::Failed
+                }
+            }
+        }
+        CompletionCommand::Install { dir } => install(host, dir.clone(), printer),
+    }
+}
+
+fn install(host: Host, folder: Option<PathBuf>, printer: Printer) -> Exit {
+    let Some((name, script)) = host.completion_script() else {
+        printer.say(&format!(
+            "{} asks the plugin itself: nothing has to be installed.\nCompletion works once docker's own does: `docker completion --help`.",
+            host.name()
+        ));
+        return Exit::Done;
+    };
+    let folder = folder.map_or_else(
+        || {
+            // kubectl calls a plugin by its full path on PATH; behind it can be a link into krew's store.
+            let program = match std::env::args_os().next().map(PathBuf::from) {
+                Some(called) if called.is_absolute() => called,
+                _ => std::env::current_exe()?,
+            };
+            Ok(program.parent().map(PathBuf::from).unwrap_or_default())
+        },
+        Ok,
+    );
+    let written = folder.and_then(|folder| {
+        // helm keeps its script beside plugin.yaml, the program lies in bin/.
+        let folder = match host {
+            Host::Helm => std::env::var_os("HELM_PLUGIN_DIR").map_or(folder, PathBuf::from),
+            Host::Kubectl | Host::Docker => folder,
+        };
+        let file = folder.join(name);
+        fs_err::write(&file, script)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+        }
+        Ok::<_, std::io::Error>(file)
+    });
+    match written {
+        Ok(file) => {
+            printer.say(&format!("{} is there now.", file.display()));
+            if host == Host::Kubectl {
+                printer.say(
+                    "kubectl finds it if the folder is on PATH; kubectl's own completion has to be set up: `kubectl completion --help`.",
+                );
+            }
+            Exit::Done
+        }
+        Err(error) => {
+            printer.complain(&format!(
+                "error: {error}\nName a folder that you may write to and that is on PATH: `{} completion install --dir DIR`",
+                host.command()
+            ));
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The user, or the host, wants us to stop.
+//!
+//! Ctrl-C and `SIGTERM` reach a plugin directly, except below docker off a terminal: there the CLI closes the socket
+//! that it named in `DOCKER_CLI_PLUGIN_SOCKET`, and sends no signal (docker/cli, `cli-plugins/socket`). Both end in
+//! one [`CancellationToken`].
+
+use tokio_util::sync::CancellationToken;
+
+/// Name of the variable with the docker CLI's socket.
+#[cfg(unix)]
+const DOCKER_SOCKET: &str = "DOCKER_CLI_PLUGIN_SOCKET";
+
+/// A token that is cancelled when the user or the host wants us to stop. The first request asks for an orderly end, so
+/// that what was begun stays resumable; a second one ends the process at once, with the exit code of an interruption.
+///
+/// Has to be called inside of a tokio runtime.
+#[must_use]
+pub fn cancellation() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        stop_request().await;
+        cancelled.cancel();
+        signal().await;
+        end_now();
+    });
+    token
+}
+
+#[expect(
+    clippy::exit,
+    reason = "the user asked twice: nothing more is waited for"
+)]
+fn end_now() {
+    std::process::exit(i32::from(crate::cli::Exit::Interrupted.code()));
+}
+
+/// Waits for the first request to stop.
+async fn stop_request() {
+    tokio::select! {
+        () = signal() => {}
+        () = docker_hangs_up() => {}
+    }
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Without a handler the signals keep their default: the process ends.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until docker closes its socket; for ever, if there is none.
+#[cfg(unix)]
+async fn docker_hangs_up() {
+    use tokio::io::AsyncReadExt as _;
+    let stream = std::env::var(DOCKER_SOCKET)
+        .ok()
+        .filter(|name| !name.is_empty())
+        .and_then(|name| connect(&name).ok())
+        .and_then(|stream| tokio::net::UnixStream::from_std(stream).ok());
+    let Some(mut stream) = stream else {
+        return std::future::pending().await;
+    };
+    let mut ignored = [0; 64];
+    while stream.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+}
+
+#[cfg(not(unix))]
+async fn docker_hangs_up() {
+    std::future::pending().await
+}
+
+/// A name that begins with `@` is abstract: it has no file (unix(7)).
+#[cfg(unix)]
+fn connect(name: &str) -> std::io::Result<std::os::unix::net::UnixStream> {
+    use std::os::unix::net::UnixStream;
+    #[cfg(target_os = "linux")]
+    let stream = match name.strip_prefix('@') {
+        Some(name) => {
+            use std::os::linux::net::SocketAddrExt as _;
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+            UnixStream::connect_addr(&address)?
+        }
+        None => UnixStream::connect(name)?,
+    };
+    #[cfg(not(target_os = "linux"))]
+    let stream = UnixStream::connect(name)?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
