@@ -175,11 +175,11 @@ impl Host {
         match self {
             Self::Kubectl => Some((
                 "kubectl_complete-migrate",
-                "#!/bin/sh\n# kubectl runs this for completion behind `kubectl migrate`.\nexec \"$(dirname \"$0\")/kubectl-migrate\" __complete \"$@\"\n",
+                include_str!("../../../../krew/kubectl_complete-migrate"),
             )),
             Self::Helm => Some((
                 "plugin.complete",
-                "#!/bin/sh\n# helm runs this for completion behind `helm convert`.\nexec \"$HELM_PLUGIN_DIR/bin/helm-convert\" __complete \"$@\"\n",
+                include_str!("../../../../helm-convert/plugin.complete"),
             )),
             Self::Docker => None,
         }

@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools holds the version of crane that the lab runs. It is never
+// compiled: the imports keep the programs, and all that they need, in go.mod
+// and go.sum.
+package tools
+
+import _ "github.com/google/go-containerregistry/cmd/crane"

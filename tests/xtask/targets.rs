@@ -1,0 +1,79 @@
+//! The platforms of a release, and which of them can be built here.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// One platform.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    /// Rust's name.
+    pub(crate) triple: &'static str,
+    /// Go's name of the system, as krew and helm use it.
+    pub(crate) os: &'static str,
+    /// Go's name of the processor.
+    pub(crate) arch: &'static str,
+}
+
+/// All platforms. Linux is linked statically with musl, so that one archive serves every distribution.
+pub(crate) const TARGETS: [Target; 6] = [
+    Target {
+        triple: "x86_64-unknown-linux-musl",
+        os: "linux",
+        arch: "amd64",
+    },
+    Target {
+        triple: "aarch64-unknown-linux-musl",
+        os: "linux",
+        arch: "arm64",
+    },
+    Target {
+        triple: "x86_64-apple-darwin",
+        os: "darwin",
+        arch: "amd64",
+    },
+    Target {
+        triple: "aarch64-apple-darwin",
+        os: "darwin",
+        arch: "arm64",
+    },
+    Target {
+        triple: "x86_64-pc-windows-msvc",
+        os: "windows",
+        arch: "amd64",
+    },
+    Target {
+        triple: "aarch64-pc-windows-msvc",
+        os: "windows",
+        arch: "arm64",
+    },
+];
+
+/// The platform of this machine's own toolchain, for trying a release where no musl target is installed.
+pub(crate) const NATIVE: Target = Target {
+    triple: "x86_64-unknown-linux-gnu",
+    os: "linux",
+    arch: "amd64",
+};
+
+impl Target {
+    /// What programs of this platform end with.
+    pub(crate) fn suffix(self) -> &'static str {
+        if self.os == "windows" { ".exe" } else { "" }
+    }
+
+    /// Whether the toolchain has this platform's standard library.
+    pub(crate) fn is_installed(self) -> bool {
+        let output = Command::new("rustc")
+            .args(["--print", "target-libdir", "--target", self.triple])
+            .output();
+        output.is_ok_and(|output| {
+            let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+            output.status.success()
+                && folder.read_dir().is_ok_and(|mut entries| {
+                    entries.any(|entry| {
+                        entry.is_ok_and(|e| e.file_name().to_string_lossy().starts_with("libstd"))
+                    })
+                })
+        })
+    }
+}
