@@ -1,6 +1,6 @@
 //! What `kubectl migrate`, `docker migrate` and `helm convert` have in common.
 //!
-//! The modules mirror the three layers of a migration: the image layer (`images`), the orchestration
+//! The modules mirror the three layers of a migration: the image layer ([`images`]), the orchestration
 //! layer ([`orchestration`]) and the application layer (`application`). Around them stand what every layer
 //! needs: text with positions ([`source`]), the account of what could not be carried over ([`finding`]), the
 //! report of one migration ([`report`]), the contracts of the host tools and the command line that
@@ -9,6 +9,7 @@
 pub mod cli;
 pub mod finding;
 pub mod host;
+pub mod images;
 pub mod orchestration;
 pub mod report;
 pub mod source;

@@ -1,0 +1,20 @@
+//! The image layer: the images of an application arrive in the target's registry with the digests they had.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`digest`], [`descriptor`] | names of content, and the manifests that refer to it; kept byte for byte |
+//! | [`store`] | where an image can lie, as two traits: a source and a target |
+//! | [`sync`] | which bytes are missing at a target, and the engine that moves them |
+
+pub mod descriptor;
+pub mod digest;
+pub mod error;
+pub mod store;
+pub mod sync;
+
+pub use descriptor::{Content, Descriptor, Manifest, Platform};
+pub use digest::Digest;
+pub use error::ImageError;
+/// A reference to an image: registry, repository, tag and digest (docker/distribution, `reference`). Docker Hub's short
+/// names are completed.
+pub use oci_distribution::Reference;
