@@ -1,5 +1,7 @@
 //! `helm convert`: turns a chart for one cloud provider into a chart for another.
 
+mod commands;
+
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -7,6 +9,9 @@ use migrate::cli::{
     CompletionArgs, DoctorArgs, Exit, ExplainArgs, completion, doctor, explain, start,
 };
 use migrate::host::Host;
+
+use commands::chart::{ChartArgs, chart};
+use commands::post_render::{PostRenderArgs, post_render};
 
 /// Turns a chart for one cloud provider into a chart for another
 #[derive(Debug, Parser)]
@@ -23,6 +28,10 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Turn a chart for one provider into a chart for another
+    Chart(Box<ChartArgs>),
+    /// Convert manifests between helm's rendering and installing: standard input to standard output
+    PostRender(Box<PostRenderArgs>),
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached
@@ -35,6 +44,8 @@ enum Command {
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> Exit {
     start(Host::Helm, arguments, |args: Args| match args.command {
+        Command::Chart(args) => chart(&args),
+        Command::PostRender(args) => post_render(&args),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(Host::Helm, &args),
         Command::Completion(args) => completion(Host::Helm, &args),

@@ -81,7 +81,7 @@ impl Marked {
         path: &mut Vec<Step>,
         found: &mut BTreeMap<Vec<Step>, Place>,
     ) {
-        let mut add = |path: &[Step], line: usize| {
+        let add = |path: &[Step], line: usize, found: &mut BTreeMap<Vec<Step>, Place>| {
             if let Some(place) = lines.get(line).and_then(|line| self.place(line)) {
                 found.insert(path.to_vec(), place.clone());
             }
@@ -91,7 +91,7 @@ impl Marked {
             Item::Sequence { items, .. } => {
                 for (index, item) in items.iter().enumerate() {
                     path.push(Step::Index(index));
-                    add(path, item.line);
+                    add(path, item.line, found);
                     self.walk(item, lines, path, found);
                     path.pop();
                 }
@@ -99,7 +99,7 @@ impl Marked {
             Item::Mapping { entries, .. } => {
                 for entry in entries.iter().filter(|e| !e.merged && !e.value.aliased) {
                     path.push(Step::Key(entry.key.clone()));
-                    add(path, entry.key_line);
+                    add(path, entry.key_line, found);
                     self.walk(&entry.value, lines, path, found);
                     path.pop();
                 }

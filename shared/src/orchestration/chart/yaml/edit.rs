@@ -14,6 +14,8 @@ pub(crate) enum YamlEdit {
     Set(Vec<Step>, Json),
     /// A key, or an item of a list, goes.
     Remove(Vec<Step>),
+    /// A key gets another name and another value, at the same place.
+    Rename(Vec<Step>, String, Json),
 }
 
 /// Why a file could not be changed.
@@ -34,6 +36,7 @@ fn one(text: &str, edit: &YamlEdit) -> Result<String, EditError> {
     let (path, wanted) = match edit {
         YamlEdit::Set(path, value) => (path, Some(value)),
         YamlEdit::Remove(path) => (path, None),
+        YamlEdit::Rename(path, key, value) => return rename(text, tree.as_ref(), path, key, value),
     };
     let Some(tree) = tree else {
         let Some(value) = wanted else {
@@ -66,6 +69,44 @@ fn one(text: &str, edit: &YamlEdit) -> Result<String, EditError> {
             "`{}` cannot be changed in place",
             path_text(path)
         )))
+    }
+}
+
+fn rename(
+    text: &str,
+    tree: Option<&Tree>,
+    path: &[Step],
+    key: &str,
+    value: &Json,
+) -> Result<String, EditError> {
+    let mut new = path.to_vec();
+    new.pop();
+    new.push(Step::Key(key.to_owned()));
+    let there = tree.and_then(|tree| tree.get(&new)).is_some();
+    match tree.and_then(|tree| tree.entry_at(path)) {
+        Some(entry) if !there && !entry.merged => {
+            let quoted = render_key(&text[entry.key_span.clone()], key);
+            let renamed = splice(text, entry.key_span.clone(), &quoted);
+            one(&renamed, &YamlEdit::Set(new, value.clone()))
+        }
+        Some(_) => {
+            let text = one(text, &YamlEdit::Remove(path.to_vec()))?;
+            one(&text, &YamlEdit::Set(new, value.clone()))
+        }
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// A key in the quotes of the one that it replaces.
+fn render_key(old: &str, key: &str) -> String {
+    match old.chars().next() {
+        Some('"') => format!("\"{key}\""),
+        Some('\'') => format!("'{key}'"),
+        _ => {
+            let text = emit(&serde_json::json!({ key: 0 }));
+            text.rsplit_once(':')
+                .map_or_else(|| key.to_owned(), |(key, _)| key.to_owned())
+        }
     }
 }
 

@@ -7,5 +7,5 @@
 mod edit;
 mod tree;
 
-pub(crate) use edit::{EditError, YamlEdit, edit_yaml, render_value};
-pub(crate) use tree::{Entry, Item, Step, Style, Tree, parse_documents, parse_tree, path_text};
+pub(crate) use edit::{YamlEdit, edit_yaml, render_value};
+pub(crate) use tree::{Item, Step, Style, Tree, parse_documents, parse_tree, path_text};
