@@ -19,6 +19,8 @@ mod render;
 mod session;
 mod summary;
 mod target;
+#[cfg(test)]
+mod tests;
 mod variants;
 mod work;
 mod yaml;

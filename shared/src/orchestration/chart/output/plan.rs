@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::super::compare::{Change, Difference};
+use super::super::helm::RELEASE;
 use super::super::identify::{Leaf, Place, Source, TextRef};
 use super::super::render::{Document, Identity};
 use super::super::target::Wanted;
@@ -64,6 +65,8 @@ pub(crate) struct Planner<'p> {
     pub target: &'p str,
     users: BTreeMap<&'p Place, Vec<(usize, usize, &'p [Step])>>,
     leaves: BTreeMap<&'p Leaf, Vec<(usize, usize, &'p [Step])>>,
+    /// What was asked of [`Planner::attempt`] in this round: the same for all variants.
+    levels: Attempts,
     ops: Vec<Op>,
 }
 
@@ -100,6 +103,7 @@ impl<'p> Planner<'p> {
             target,
             users,
             leaves,
+            levels: Attempts::new(),
             ops: Vec::new(),
         }
     }
@@ -115,14 +119,27 @@ impl<'p> Planner<'p> {
         self.ops
     }
 
-    /// Counts one more attempt, and says how many there were before.
+    /// Counts one more round in which something was tried, and says how many there were before.
     fn attempt(&mut self, identity: &Identity, path: &[Step]) -> usize {
-        let count = self
-            .attempts
-            .entry((identity.clone(), path.to_vec()))
-            .or_default();
+        let key = (identity.clone(), path.to_vec());
+        if let Some(level) = self.levels.get(&key) {
+            return *level;
+        }
+        let count = self.attempts.entry(key.clone()).or_default();
+        let level = *count;
         *count += 1;
-        *count - 1
+        self.levels.insert(key, level);
+        level
+    }
+
+    /// How often something was tried before this round.
+    fn tried(&self, identity: &Identity, path: &[Step]) -> usize {
+        let key = (identity.clone(), path.to_vec());
+        self.levels
+            .get(&key)
+            .or_else(|| self.attempts.get(&key))
+            .copied()
+            .unwrap_or(0)
     }
 
     fn push(&mut self, op: Op) {
@@ -168,7 +185,7 @@ impl<'p> Planner<'p> {
                 .find(|(_, have)| text_of(have).is_some() && text_of(have) == text_of(want))
                 .or_else(|| gone.first());
             if let Some((other, have)) = best
-                && self.attempts.get(&(identity.clone(), difference.path.clone())).is_none_or(|n| *n < 2)
+                && self.tried(&identity, &difference.path) < 2
                 && self.rename(state, document, &other.path, have, key, want)
             {
                 self.attempt(&identity, &difference.path);
@@ -211,6 +228,14 @@ impl<'p> Planner<'p> {
     /// What a path of a document is now.
     fn now(&self, state: usize, document: usize, path: &[Step]) -> Option<&'p Json> {
         at(&self.states[state].documents[document].value, path)
+    }
+
+    /// Whether two variants want the same, apart from the name of the release.
+    fn same(&self, here: usize, want: &Json, other: usize, value: &Json) -> bool {
+        want == value
+            || (here != other
+                && neutral(want, &self.states[here].variant.release)
+                    == neutral(value, &self.states[other].variant.release))
     }
 
     /// Whether everything that a value feeds shall be `text`, or is gone then.
@@ -326,6 +351,11 @@ impl<'p> Planner<'p> {
         {
             return None;
         }
+        if let Some(Step::Index(_)) = path.last()
+            && let Some(item) = self.value_item(state, document, path)
+        {
+            return Some(item);
+        }
         let leaf = self.value_path(state, document, path)?;
         let same = match (leaf.last(), path.last()) {
             (Some(Step::Key(a)), Some(Step::Key(b))) => a == b,
@@ -333,6 +363,26 @@ impl<'p> Planner<'p> {
             _ => false,
         };
         same.then_some(leaf)
+    }
+
+    /// The item of a list of values that everything in an item of a document comes from.
+    fn value_item(&self, state: usize, document: usize, path: &[Step]) -> Option<Leaf> {
+        let mut found: Option<&[Step]> = None;
+        for (below, parts) in self.states[state].sources[document].range(path.to_vec()..) {
+            if !below.starts_with(path) {
+                break;
+            }
+            for part in parts {
+                let Source::Value(leaf) = part else { continue };
+                let end = leaf.iter().rposition(|step| matches!(step, Step::Index(_)))?;
+                let item = &leaf[..=end];
+                if found.is_some_and(|other| other != item) {
+                    return None;
+                }
+                found = Some(item);
+            }
+        }
+        found.map(<[Step]>::to_vec)
     }
 
     fn set_value(&mut self, state: usize, leaf: &[Step], value: Json) -> bool {
@@ -383,6 +433,10 @@ impl<'p> Planner<'p> {
         let Some(want_text) = text_of(want) else {
             return false;
         };
+        // A value cannot hold the name of the release.
+        if want_text.contains(here.variant.release.as_str()) {
+            return false;
+        }
         for part in parts {
             let Source::Value(leaf) = part else { continue };
             let Some(text) = self.new_value(state, parts, leaf, &want_text) else {
@@ -434,7 +488,10 @@ impl<'p> Planner<'p> {
             return self.replace_around(state, document, path, have, want);
         };
         if !self.line_fits(place, |p, s, d, other| {
-            p.wanted(s, d, other) == Some(Some(want)) && p.now(s, d, other).is_some()
+            // The line of an item is that of its first key as well.
+            other.len() != path.len()
+                || (p.now(s, d, other).is_some()
+                    && matches!(p.wanted(s, d, other), Some(Some(value)) if p.same(state, want, s, value)))
         }) {
             return false;
         }
@@ -685,7 +742,7 @@ impl<'p> Planner<'p> {
             let mut new = other.to_vec();
             new.pop();
             new.push(Step::Key(key.to_owned()));
-            p.wanted(s, d, &new) == Some(Some(want))
+            matches!(p.wanted(s, d, &new), Some(Some(value)) if p.same(state, want, s, value))
         });
         if same && let Some(new) = with_value(&renamed, have, want, &release) {
             self.lines(place, place.line..place.line + 1, new);
@@ -727,11 +784,10 @@ impl<'p> Planner<'p> {
         };
         let fits = self.line_fits(place, |p, s, d, other| {
             matches!(p.wanted(s, d, other), Some(None))
-                || (matches!(other.last(), Some(Step::Index(_)))
-                    && p.states[s].differences[d].iter().any(|difference| {
-                        difference.path == other
-                            && matches!(difference.change, Change::Remove { .. })
-                    }))
+                || p.states[s].differences[d].iter().any(|difference| {
+                    other.starts_with(&difference.path)
+                        && matches!(difference.change, Change::Remove { .. })
+                })
         });
         if !fits {
             return;
@@ -835,7 +891,8 @@ impl<'p> Planner<'p> {
                     other[..other.len().saturating_sub(1)].to_vec()
                 };
                 new.push(Step::Key(key.clone()));
-                p.wanted(s, d, &new) == Some(Some(want)) && p.now(s, d, &new).is_none()
+                p.now(s, d, &new).is_none()
+                    && matches!(p.wanted(s, d, &new), Some(Some(value)) if p.same(state, want, s, value))
             });
             if !fits {
                 continue;
@@ -1247,6 +1304,19 @@ impl<'p> Planner<'p> {
         for (place, range) in ranges {
             self.lines(&place, range, String::new());
         }
+    }
+}
+
+/// The value with one name for the release, whichever it was rendered with.
+fn neutral(value: &Json, release: &str) -> Json {
+    match value {
+        Json::String(text) => Json::from(text.replace(release, RELEASE)),
+        Json::Array(items) => items.iter().map(|item| neutral(item, release)).collect(),
+        Json::Object(map) => map
+            .iter()
+            .map(|(key, inner)| (key.clone(), neutral(inner, release)))
+            .collect(),
+        other => other.clone(),
     }
 }
 

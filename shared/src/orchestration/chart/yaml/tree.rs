@@ -289,6 +289,14 @@ pub(crate) fn parse_documents(text: &str) -> Result<Vec<Tree>, String> {
                     text: text.into_owned(),
                     style,
                 };
+                // The parser counts spaces and comments behind quotes as part of the text.
+                let base = builder.offsets.base;
+                let mut range = range;
+                if style != Style::Block
+                    && let Some(written) = body.get(range.start - base..range.end - base)
+                {
+                    range.end = range.start + written_len(written);
+                }
                 Some((node(item, range, line), anchor))
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
@@ -335,6 +343,30 @@ pub(crate) fn parse_documents(text: &str) -> Result<Vec<Tree>, String> {
         }
     }
     Ok(documents)
+}
+
+/// How much of a text a scalar takes: up to its closing quote, or without the spaces behind it.
+fn written_len(written: &str) -> usize {
+    let bytes = written.as_bytes();
+    let Some(quote @ (b'"' | b'\'')) = bytes.first().copied() else {
+        return written.trim_end().len();
+    };
+    let mut at = 1;
+    while at < bytes.len() {
+        if quote == b'"' && bytes[at] == b'\\' {
+            at += 2;
+            continue;
+        }
+        if bytes[at] == quote {
+            if quote == b'\'' && bytes.get(at + 1) == Some(&b'\'') {
+                at += 2;
+                continue;
+            }
+            return at + 1;
+        }
+        at += 1;
+    }
+    written.trim_end().len()
 }
 
 fn node(item: Item, span: Range<usize>, line: usize) -> Tree {
