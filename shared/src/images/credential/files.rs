@@ -225,7 +225,7 @@ mod tests {
         fs_err::write(&path, text).unwrap();
         (
             folder,
-            CredentialFiles::new(vec!["/nonexistent".into(), path]),
+            CredentialFiles::new(vec![folder.path().join("missing"), path]),
         )
     }
 
