@@ -40,14 +40,14 @@ pub struct Kubernetes {
 
 /// An object as kubectl names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
+struct ObjectName {
     /// `deployments.apps`, as far as it is known: `Deployment.v1.apps`.
     kind: String,
     name: String,
     namespace: Option<String>,
 }
 
-impl Name {
+impl ObjectName {
     fn of(object: &Value) -> Option<Self> {
         let api = object["apiVersion"].as_str()?;
         let kind = object["kind"].as_str()?;
@@ -128,7 +128,7 @@ impl Kubernetes {
     }
 
     /// An object, or `None` if it is not there.
-    fn get(&self, name: &Name) -> Result<Option<Value>, Failure> {
+    fn get(&self, name: &ObjectName) -> Result<Option<Value>, Failure> {
         let mut arguments = vec![
             "get",
             &name.kind,
@@ -164,7 +164,7 @@ impl Kubernetes {
         format!("migrate-lock-{}", self.application)
     }
 
-    fn live(&self, output: &Output) -> Result<Vec<(Name, Option<Value>)>, Failure> {
+    fn live(&self, output: &Output) -> Result<Vec<(ObjectName, Option<Value>)>, Failure> {
         let mut found = Vec::new();
         for name in names(output) {
             let live = self.get(&name)?;
@@ -174,11 +174,11 @@ impl Kubernetes {
     }
 }
 
-fn names(output: &Output) -> Vec<Name> {
+fn names(output: &Output) -> Vec<ObjectName> {
     output
         .documents
         .iter()
-        .filter_map(|document| Name::of(&document.value))
+        .filter_map(|document| ObjectName::of(&document.value))
         .collect()
 }
 
@@ -340,7 +340,7 @@ impl Target for Kubernetes {
         if there.is_ok_and(|value| value.is_null()) {
             self.call(&["create", "namespace", &namespace])?;
         }
-        let existing: BTreeSet<Name> = self
+        let existing: BTreeSet<ObjectName> = self
             .live(output)?
             .into_iter()
             .filter_map(|(name, live)| live.map(|_| name))
@@ -351,7 +351,7 @@ impl Target for Kubernetes {
             .map(|document| &document.value)
             .filter(|object| {
                 conflict != OnConflict::Skip
-                    || Name::of(object).is_none_or(|name| !existing.contains(&name))
+                    || ObjectName::of(object).is_none_or(|name| !existing.contains(&name))
             })
             .collect();
         let text = to_yaml(wanted.iter().copied());
@@ -395,7 +395,7 @@ impl Target for Kubernetes {
         say: &mut dyn FnMut(&str),
     ) -> Result<Readiness, Failure> {
         let deadline = Instant::now() + limit;
-        let watched: Vec<Name> = names(output)
+        let watched: Vec<ObjectName> = names(output)
             .into_iter()
             .filter(ready::is_watched)
             .collect();
@@ -452,16 +452,16 @@ impl Target for Kubernetes {
         let mut done = Vec::new();
         let objects = |value: &Value| value["objects"].as_array().cloned().unwrap_or_default();
         let old: Vec<Value> = objects(before);
-        let was_there = |name: &Name| {
+        let was_there = |name: &ObjectName| {
             old.iter().any(|object| {
-                Name::of(object)
+                ObjectName::of(object)
                     .is_some_and(|other| other.kind == name.kind && other.name == name.name)
             })
         };
         let touched = objects(changed);
         let mut foreign = Vec::new();
         for object in &touched {
-            let Some(name) = Name::of(object) else {
+            let Some(name) = ObjectName::of(object) else {
                 continue;
             };
             let live = self.get(&name)?;
@@ -481,7 +481,7 @@ impl Target for Kubernetes {
             )));
         }
         for object in touched.iter().rev() {
-            let Some(name) = Name::of(object) else {
+            let Some(name) = ObjectName::of(object) else {
                 continue;
             };
             if was_there(&name) {
@@ -501,7 +501,7 @@ impl Target for Kubernetes {
             done.push(format!("removed {}", name.short()));
         }
         for object in &old {
-            let Some(name) = Name::of(object) else {
+            let Some(name) = ObjectName::of(object) else {
                 continue;
             };
             if object["secret"] == true {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Kubernetes, Name};
+use super::{Kubernetes, ObjectName};
 use crate::application::target::{Check, OnConflict};
 use crate::orchestration::convert::to_yaml;
 use crate::orchestration::output::Output;
@@ -97,7 +97,7 @@ fn namespace(cluster: &Kubernetes, checks: &mut Vec<Check>) -> bool {
 fn permissions(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
     let kinds: BTreeSet<String> = objects
         .iter()
-        .filter_map(|object| Some(Name::of(object)?.kind))
+        .filter_map(|object| Some(ObjectName::of(object)?.kind))
         .collect();
     let mut missing = Vec::new();
     for kind in &kinds {

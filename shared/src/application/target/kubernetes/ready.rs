@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Kubernetes, Name};
+use super::{Kubernetes, ObjectName};
 
 /// Last lines of a log that are shown.
 const LOG_LINES: &str = "--tail=8";
@@ -21,7 +21,7 @@ pub(super) enum State {
 }
 
 /// Whether an object becomes ready at all; others are done when they exist.
-pub(super) fn is_watched(name: &Name) -> bool {
+pub(super) fn is_watched(name: &ObjectName) -> bool {
     let kind = name.kind.split('.').next().unwrap_or_default();
     matches!(
         kind,
@@ -109,7 +109,7 @@ pub(super) fn state(object: &Value) -> State {
 }
 
 /// Why an object is not ready: what its containers wait for, its events, the last lines of its logs.
-pub(super) fn reasons(cluster: &Kubernetes, name: &Name) -> Vec<String> {
+pub(super) fn reasons(cluster: &Kubernetes, name: &ObjectName) -> Vec<String> {
     let mut out = Vec::new();
     out.extend(events(cluster, &name.name));
     let object = cluster.get(name).ok().flatten().unwrap_or_default();
