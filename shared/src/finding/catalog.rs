@@ -21,11 +21,7 @@ pub struct Explanation {
 }
 
 /// One file for each part of the program that makes findings.
-<<<<<<< HEAD
-const TABLES: [&str; 13] = [
-=======
-const TABLES: [&str; 12] = [
->>>>>>> main
+const TABLES: [&str; 14] = [
     include_str!("catalog/source.tsv"),
     include_str!("catalog/compose-load.tsv"),
     include_str!("catalog/compose-read.tsv"),
@@ -37,12 +33,9 @@ const TABLES: [&str; 12] = [
     include_str!("catalog/kubernetes-fields.tsv"),
     include_str!("catalog/carry.tsv"),
     include_str!("catalog/host.tsv"),
-<<<<<<< HEAD
     include_str!("catalog/chart.tsv"),
     include_str!("catalog/provider.tsv"),
-=======
     include_str!("catalog/images.tsv"),
->>>>>>> main
 ];
 
 static CATALOG: LazyLock<BTreeMap<&'static str, Explanation>> = LazyLock::new(|| {

@@ -30,6 +30,10 @@ pub struct Components {
     pub docker_config: Option<PathBuf>,
     /// The converter that ours is measured against.
     pub kompose: Option<PathBuf>,
+    /// Helm 3.
+    pub helm3: Option<PathBuf>,
+    /// Helm 4.
+    pub helm4: Option<PathBuf>,
 }
 
 impl Components {
@@ -59,6 +63,8 @@ impl Components {
                     is_program(&cached.join("cli-plugins/docker-compose")).then_some(cached)
                 }),
             kompose: find("MIGRATE_LAB_KOMPOSE", "kompose"),
+            helm3: find("MIGRATE_LAB_HELM3", "helm3"),
+            helm4: find("MIGRATE_LAB_HELM4", "helm4"),
         }
     }
 }
