@@ -154,6 +154,7 @@ pub(crate) fn resolve(
                 IngressArg::Nginx => IngressChoice::Nginx,
             },
             node_port_backends: !choices.keep_service_types,
+            ..Options::default()
         },
     })
 }

@@ -10,6 +10,7 @@ use super::helm::RELEASE;
 use super::input::{self, ChartFiles, ChartSource};
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
+use super::output::plan::neutral;
 use super::output::{flat, schema};
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
@@ -125,7 +126,8 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
     };
     let lenient =
         |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &lenient_options);
-    let targets = solve::targets(&bases, &strict, &lenient);
+    let mut targets = solve::targets(&bases, &strict, &lenient);
+    without_odd_releases(&mut bases, &mut targets);
     let mut missing: Vec<Missing> = Vec::new();
     for (base, target) in bases.iter().zip(&targets) {
         if base.variant.release == RELEASE {
@@ -388,6 +390,31 @@ fn add_optional(
         }
     }
     Ok(())
+}
+
+/// Leaves out the rendering with another name of the release where the conversion makes more of that name than a
+/// template could say, such as a digest of it in the name of a class.
+fn without_odd_releases(bases: &mut Vec<Base>, targets: &mut Vec<Target>) {
+    let values = |base: &Base, target: &Target| -> Vec<Json> {
+        target
+            .wanted
+            .iter()
+            .map(|wanted| neutral(&wanted.value, &base.variant.release))
+            .collect()
+    };
+    let Some(usual) = bases.first().zip(targets.first()).map(|(b, t)| values(b, t)) else {
+        return;
+    };
+    for index in (0..bases.len()).rev() {
+        let base = &bases[index];
+        if base.variant.release != RELEASE
+            && let odd = values(base, &targets[index])
+            && (odd.len() != usual.len() || odd.iter().zip(&usual).any(|(a, b)| a != b))
+        {
+            bases.remove(index);
+            targets.remove(index);
+        }
+    }
 }
 
 /// The templates that render objects.

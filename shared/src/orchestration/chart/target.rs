@@ -103,10 +103,17 @@ struct Positions<'p> {
 
 impl Positions<'_> {
     fn of(&mut self, path: &[Step], line: usize, parent: Option<Position>) -> Position {
+        // A whole object stands where its first key does.
+        let place = self.known.get(path).or_else(|| {
+            let keys = self.known.iter().filter(|(key, _)| key.len() == 1);
+            path.is_empty()
+                .then(|| keys.map(|(_, place)| place).min_by_key(|p| p.line))
+                .flatten()
+        });
         if let Some(Place {
             text: TextRef::File(file),
             line,
-        }) = self.known.get(path)
+        }) = place
             && let Some((name, text)) = (self.text_of)(file)
         {
             let column = text

@@ -414,8 +414,32 @@ pub(crate) fn replace_part(template: &str, have: &str, want: &str) -> Option<Str
     None
 }
 
-/// The line with its one action passed through `replace`: what else comes out of it stays alive.
-pub(crate) fn with_filter(line: &str, have: &Json, want: &Json) -> Option<String> {
+/// The line with its one action passed through `quote`, where its text is right and its type is not.
+pub(crate) fn with_quotes(line: &str) -> Option<String> {
+    let parts = Line::of(line);
+    let inner = parts.value.strip_prefix("{{")?.strip_suffix("}}")?;
+    if inner.contains("}}") || inner.contains("indent") || inner.contains("toYaml") {
+        return None;
+    }
+    let expression = inner.trim_matches(['-', ' ']);
+    if expression.ends_with("quote") {
+        return None;
+    }
+    let end = &line[line.trim_end_matches(['\n', '\r']).len()..];
+    Some(format!(
+        "{}{}{}{{{{ {expression} | quote }}}}{}{end}",
+        parts.prefix, parts.key, parts.separator, parts.tail
+    ))
+}
+
+/// The line with its one action passed through `replace`: what else comes out of it stays alive. `names` are texts of
+/// the new value that an expression gives, such as the name of the release.
+pub(crate) fn with_filter(
+    line: &str,
+    have: &Json,
+    want: &Json,
+    names: &[(String, String)],
+) -> Option<String> {
     let parts = Line::of(line);
     let (have, want) = (text_of(have)?, text_of(want)?);
     if have.is_empty() || [&have, &want].iter().any(|t| t.contains(['"', '\\', '\n', '{', '}'])) {
@@ -452,10 +476,67 @@ pub(crate) fn with_filter(line: &str, have: &Json, want: &Json) -> Option<String
         return None;
     }
     let end = &line[line.trim_end_matches(['\n', '\r']).len()..];
+    let want = argument(&want, names);
     Some(format!(
-        "{}{}{}{before}{{{{ {expression} | toString | replace \"{have}\" \"{want}\"{quote} }}}}{after}{}{end}",
+        "{}{}{}{before}{{{{ {expression} | toString | replace \"{have}\" {want}{quote} }}}}{after}{}{end}",
         parts.prefix, parts.key, parts.separator, parts.tail
     ))
+}
+
+/// A text as an argument of a template function: what an expression gives is put in by `printf`.
+fn argument(text: &str, names: &[(String, String)]) -> String {
+    let found = names
+        .iter()
+        .find(|(name, _)| !name.is_empty() && text.contains(name.as_str()));
+    match found {
+        Some((name, expression)) if !text.contains('%') => {
+            let count = text.matches(name.as_str()).count();
+            let arguments = vec![format!("({expression})"); count].join(" ");
+            format!("(printf \"{}\" {arguments})", text.replace(name.as_str(), "%s"))
+        }
+        _ => format!("\"{text}\""),
+    }
+}
+
+/// The expression of an action with every name seen from the root, so that it means the same inside of `with` and
+/// `range`. Nothing, if it uses what is not seen from there.
+pub(crate) fn from_root(expression: &str) -> Option<String> {
+    const KNOWN: [&str; 6] = [
+        "Values",
+        "Release",
+        "Chart",
+        "Template",
+        "Capabilities",
+        "Files",
+    ];
+    let mut out = String::new();
+    let mut quoted = false;
+    let mut before = ' ';
+    for (at, c) in expression.char_indices() {
+        if c == '"' {
+            quoted = !quoted;
+        }
+        if c == '.' && !quoted && (before.is_whitespace() || before == '(') {
+            let rest = &expression[at + 1..];
+            let alone = rest.is_empty() || rest.starts_with([' ', ')']);
+            if alone {
+                out.push('$');
+            } else if KNOWN.iter().any(|name| rest.starts_with(name)) {
+                out.push_str("$.");
+            } else {
+                return None;
+            }
+        } else {
+            if c == '$' && !quoted && expression[at + 1..].starts_with(|c: char| c.is_alphabetic())
+            {
+                // A variable of the template.
+                return None;
+            }
+            out.push(c);
+        }
+        before = c;
+    }
+    Some(out)
 }
 
 /// The line with another key.
@@ -583,10 +664,23 @@ mod tests {
         );
         assert_eq!(new("c: {{ .v }}\n", "csi-disk", "essd"), "");
         assert_eq!(
-            with_filter("c: {{ .v | quote }} # d\n", &json!("a"), &json!("b")).unwrap(),
+            with_filter("c: {{ .v | quote }} # d\n", &json!("a"), &json!("b"), &[]).unwrap(),
             "c: {{ .v | toString | replace \"a\" \"b\" | quote }} # d\n"
         );
         assert_eq!(with_key("  a/b: {{ .c }}\n", "d/e").unwrap(), "  d/e: {{ .c }}\n");
+    }
+
+    #[test]
+    fn expressions_are_seen_from_the_root() {
+        assert_eq!(
+            from_root("include \"a.b\" . | trunc (.Values.n)").as_deref(),
+            Some("include \"a.b\" $ | trunc ($.Values.n)")
+        );
+        assert_eq!(from_root(".name"), None);
+        assert_eq!(from_root("$name"), None);
+        let names = [("r-x".to_owned(), "include \"n\" $".to_owned())];
+        assert_eq!(argument("alb-r-x", &names), "(printf \"alb-%s\" (include \"n\" $))");
+        assert_eq!(with_quotes("a: {{ .b }}\n").as_deref(), Some("a: {{ .b | quote }}\n"));
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::super::compare::{Change, Difference};
-use super::super::helm::RELEASE;
+use super::super::helm::{NAMESPACE, RELEASE};
 use super::super::identify::{Leaf, Place, Source, TextRef};
 use super::super::render::{Document, Identity};
 use super::super::target::Wanted;
 use super::super::work::{ValuesRef, Variant, Work};
 use super::super::yaml::{Step, YamlEdit};
 use super::lines::{
-    Line, LineEdit, balance, block, entry_lines, item_block, text_of, with_filter, with_key,
-    with_value,
+    Line, LineEdit, balance, block, entry_lines, from_root, item_block, text_of, with_filter,
+    with_key, with_quotes, with_value,
 };
 
 /// One variant as it is now, beside what it shall be.
@@ -346,8 +346,16 @@ impl<'p> Planner<'p> {
 
     /// The values path of a key or item that comes from the values with its name: `service.annotations["a/b"]`.
     fn value_entry(&self, state: usize, document: usize, path: &[Step]) -> Option<Leaf> {
-        // A key with a line of its own stands in a template.
-        if self.place(state, document, path).is_some() && matches!(path.last(), Some(Step::Key(_)))
+        // A key that is written in a template stands there, and not in the values.
+        if let (Some(place), Some(Step::Key(key))) =
+            (self.place(state, document, path), path.last())
+            && self
+                .text(state, place)
+                .and_then(|text| {
+                    let line = text.split_inclusive('\n').nth(place.line)?.to_owned();
+                    Line::of(&line).key_text().map(|written| written == key)
+                })
+                .unwrap_or(false)
         {
             return None;
         }
@@ -383,6 +391,20 @@ impl<'p> Planner<'p> {
             }
         }
         found.map(<[Step]>::to_vec)
+    }
+
+    /// The map or list of values that a mapping or list of a document comes from, to the last of its scalars.
+    fn value_whole(&self, state: usize, document: usize, path: &[Step]) -> Option<Leaf> {
+        let now = self.now(state, document, path)?;
+        if !now.is_object() && !now.is_array() {
+            return None;
+        }
+        let known = self.states[state].sources[document]
+            .range(path.to_vec()..)
+            .take_while(|(below, _)| below.starts_with(path))
+            .count();
+        (known == scalars(now)).then_some(())?;
+        self.value_path(state, document, path)
     }
 
     fn set_value(&mut self, state: usize, leaf: &[Step], value: Json) -> bool {
@@ -503,7 +525,16 @@ impl<'p> Planner<'p> {
             return false;
         };
         let release = self.states[state].variant.release.clone();
+        let right = text_of(have).or_else(|| have.is_null().then(String::new));
+        if right.is_some()
+            && right == want.as_str().map(str::to_owned)
+            && let Some(new) = with_quotes(line)
+        {
+            self.lines(place, place.line..place.line + 1, new);
+            return true;
+        }
         if let Some(new) = with_value(line, have, want, &release) {
+            let new = self.named_like(state, document, &new);
             self.lines(place, place.line..place.line + 1, new);
             return true;
         }
@@ -522,7 +553,7 @@ impl<'p> Planner<'p> {
         if !balanced(&lines[range.clone()]) {
             return false;
         }
-        let new = entry_lines(key, want, parts.column(), &release);
+        let new = self.named_like(state, document, &entry_lines(key, want, parts.column(), &release));
         self.lines(place, range, new);
         true
     }
@@ -586,7 +617,7 @@ impl<'p> Planner<'p> {
         let Some(line) = text.split_inclusive('\n').nth(place.line) else {
             return false;
         };
-        match with_filter(line, have, want) {
+        match with_filter(line, have, want, &self.names(state, document)) {
             Some(new) => {
                 self.lines(place, place.line..place.line + 1, new);
                 true
@@ -745,10 +776,11 @@ impl<'p> Planner<'p> {
             matches!(p.wanted(s, d, &new), Some(Some(value)) if p.same(state, want, s, value))
         });
         if same && let Some(new) = with_value(&renamed, have, want, &release) {
+            let new = self.named_like(state, document, &new);
             self.lines(place, place.line..place.line + 1, new);
             return true;
         }
-        let filtered = with_filter(&renamed, have, want);
+        let filtered = with_filter(&renamed, have, want, &self.names(state, document));
         if let Some(new) = filtered {
             self.lines(place, place.line..place.line + 1, new);
             return true;
@@ -757,6 +789,27 @@ impl<'p> Planner<'p> {
     }
 
     fn remove(&mut self, state: usize, document: usize, path: &[Step], level: usize) {
+        if level == 0
+            && let Some(leaf) = self.value_whole(state, document, path)
+        {
+            // The template leaves out what is empty, as a rule; if not, its lines go in the next round.
+            let empty = match self.now(state, document, path) {
+                Some(Json::Array(_)) => Json::Array(Vec::new()),
+                _ => Json::Object(serde_json::Map::new()),
+            };
+            let has = self.work.definer(&self.states[state].variant, &leaf);
+            let in_place = has.is_some_and(|(file, local)| {
+                self.work.values_text(&file).is_some_and(|text| {
+                    super::super::yaml::parse_tree(&text)
+                        .ok()
+                        .flatten()
+                        .is_some_and(|tree| tree.get(&local).is_some())
+                })
+            });
+            if in_place && self.alone(state, &leaf) && self.set_value(state, &leaf, empty) {
+                return;
+            }
+        }
         if level == 0
             && let Some(leaf) = self.value_entry(state, document, path)
             && let Some((file, local)) = self.work.definer(&self.states[state].variant, &leaf)
@@ -915,7 +968,7 @@ impl<'p> Planner<'p> {
                 // Behind the first key of an item.
                 let range = block(&lines, place.line);
                 if range.len() == 1 {
-                    let new = entry_lines(key, want, parts.column(), &release);
+                    let new = self.named_like(state, document, &entry_lines(key, want, parts.column(), &release));
                     self.lines(place, range.end..range.end, new);
                     return;
                 }
@@ -924,7 +977,7 @@ impl<'p> Planner<'p> {
             if parts.key.is_empty() {
                 continue;
             }
-            let new = entry_lines(key, want, parts.column(), &release);
+            let new = self.named_like(state, document, &entry_lines(key, want, parts.column(), &release));
             self.lines(place, place.line..place.line, new);
             return;
         }
@@ -971,6 +1024,7 @@ impl<'p> Planner<'p> {
             .filter(|step| *step > 0)
             .unwrap_or(2);
         let new = entry_lines(key, want, parts.column() + step, &release);
+        let new = self.named_like(state, document, &new);
         match parts.value {
             "" => self.lines(place, place.line + 1..place.line + 1, new),
             "{}" | "null" | "~" => {
@@ -1059,6 +1113,16 @@ impl<'p> Planner<'p> {
                 YamlEdit::Set(leaf, value),
             )),
         }
+    }
+
+    /// Whether all that comes from a part of the values is to be removed.
+    fn alone(&self, state: usize, part: &[Step]) -> bool {
+        self.leaves
+            .iter()
+            .filter(|(leaf, _)| leaf.starts_with(part))
+            .flat_map(|(_, users)| users)
+            .filter(|(other, ..)| *other == state)
+            .all(|(s, d, path)| matches!(self.wanted(*s, *d, path), None | Some(None)))
     }
 
     /// Whether a map of values fills one mapping only, in each variant.
@@ -1183,8 +1247,8 @@ impl<'p> Planner<'p> {
                 .and_then(|w| here.wanted[w].base)
                 .is_some_and(|base| wanted.because.contains(&base))
         });
-        if let Some((document, found)) = cause {
-            text = self.named_like(state, document, found, &text);
+        if let Some((document, _)) = cause {
+            text = self.named_like(state, document, &text);
             if level == 0
                 && let Some(place) = self.first_line(state, document)
             {
@@ -1225,23 +1289,44 @@ impl<'p> Planner<'p> {
         ));
     }
 
-    /// The text with the name of an object as its template writes it, where it begins with that name.
-    fn named_like(&self, state: usize, document: usize, found: &Document, text: &str) -> String {
-        let name = found.identity().name;
+    /// The name of an object, if it follows from the release, and the expression that gives it.
+    fn name_of(&self, state: usize, document: usize) -> Option<(String, String)> {
+        let here = &self.states[state];
+        let name = here.documents[document].identity().name;
+        if !name.contains(here.variant.release.as_str()) {
+            return None;
+        }
         let path = [Step::Key("metadata".into()), Step::Key("name".into())];
-        let expression = self.place(state, document, &path).and_then(|place| {
-            let source = self.text(state, place)?;
-            let line = source.split_inclusive('\n').nth(place.line)?.to_owned();
-            let value = Line::of(&line).value.to_owned();
-            (value.contains("{{") && !value.contains(['"', '\'', '|']) || value.contains("include"))
-                .then_some(value)
-        });
-        match expression {
-            Some(expression) if !name.is_empty() && !expression.starts_with(['"', '\'']) => {
+        let place = self.place(state, document, &path)?;
+        let source = self.text(state, place)?;
+        let line = source.split_inclusive('\n').nth(place.line)?;
+        let value = Line::of(line).value;
+        let inner = value.strip_prefix("{{")?.strip_suffix("}}")?;
+        if inner.contains("}}") {
+            return None;
+        }
+        let expression = inner.trim_matches(['-', ' ']);
+        let expression = expression.trim_end_matches("| quote").trim_end();
+        Some((name, from_root(expression)?))
+    }
+
+    /// The names that new text of a document may hold, and the expressions that give them; longest first.
+    fn names(&self, state: usize, document: usize) -> Vec<(String, String)> {
+        let release = self.states[state].variant.release.clone();
+        let mut names: Vec<_> = self.name_of(state, document).into_iter().collect();
+        names.push((release, "$.Release.Name".into()));
+        names.push((NAMESPACE.into(), "$.Release.Namespace".into()));
+        names
+    }
+
+    /// New text of a document with its name as the template gives it.
+    fn named_like(&self, state: usize, document: usize, text: &str) -> String {
+        match self.name_of(state, document) {
+            Some((name, expression)) => {
                 let name = super::lines::as_template(&name, &self.states[state].variant.release);
-                text.replace(&name, &expression)
+                text.replace(&name, &format!("{{{{ {expression} }}}}"))
             }
-            _ => text.to_owned(),
+            None => text.to_owned(),
         }
     }
 
@@ -1308,7 +1393,7 @@ impl<'p> Planner<'p> {
 }
 
 /// The value with one name for the release, whichever it was rendered with.
-fn neutral(value: &Json, release: &str) -> Json {
+pub(crate) fn neutral(value: &Json, release: &str) -> Json {
     match value {
         Json::String(text) => Json::from(text.replace(release, RELEASE)),
         Json::Array(items) => items.iter().map(|item| neutral(item, release)).collect(),
@@ -1317,6 +1402,15 @@ fn neutral(value: &Json, release: &str) -> Json {
             .map(|(key, inner)| (key.clone(), neutral(inner, release)))
             .collect(),
         other => other.clone(),
+    }
+}
+
+/// How many scalars a value has.
+fn scalars(value: &Json) -> usize {
+    match value {
+        Json::Object(map) => map.values().map(scalars).sum(),
+        Json::Array(items) => items.iter().map(scalars).sum(),
+        _ => 1,
     }
 }
 
