@@ -2,6 +2,7 @@
 //! reaches becomes a rendered file.
 
 pub(crate) mod flat;
+mod instances;
 pub(crate) mod lines;
 pub(crate) mod plan;
 pub(crate) mod schema;

@@ -67,7 +67,10 @@ pub(crate) struct Planner<'p> {
     leaves: BTreeMap<&'p Leaf, Vec<(usize, usize, &'p [Step])>>,
     /// What was asked of [`Planner::attempt`] in this round: the same for all variants.
     levels: Attempts,
-    ops: Vec<Op>,
+    /// The changes, each with the template that it is for.
+    ops: Vec<(String, Op)>,
+    /// The template that is looked at.
+    source: String,
 }
 
 impl<'p> Planner<'p> {
@@ -105,11 +108,12 @@ impl<'p> Planner<'p> {
             leaves,
             levels: Attempts::new(),
             ops: Vec::new(),
+            source: String::new(),
         }
     }
 
     /// The changes of this round.
-    pub(crate) fn plan(mut self) -> Vec<Op> {
+    pub(crate) fn plan(mut self) -> Vec<(String, Op)> {
         for state in 0..self.states.len() {
             for document in 0..self.states[state].documents.len() {
                 self.document(state, document);
@@ -143,6 +147,7 @@ impl<'p> Planner<'p> {
     }
 
     fn push(&mut self, op: Op) {
+        let op = (self.source.clone(), op);
         if !self.ops.contains(&op) {
             self.ops.push(op);
         }
@@ -154,6 +159,7 @@ impl<'p> Planner<'p> {
             return;
         };
         let identity = here.documents[document].identity();
+        self.source.clone_from(&here.documents[document].source);
         let differences = &here.differences[document];
         let mut done: BTreeSet<&[Step]> = BTreeSet::new();
         // A key that comes from one that goes takes its place.
@@ -219,14 +225,14 @@ impl<'p> Planner<'p> {
     // ---- what things mean elsewhere -------------------------------------------------------------------------------
 
     /// What a path of a document shall be; `None` if the document is paired with nothing.
-    fn wanted(&self, state: usize, document: usize, path: &[Step]) -> Option<Option<&'p Json>> {
+    pub(super) fn wanted(&self, state: usize, document: usize, path: &[Step]) -> Option<Option<&'p Json>> {
         let here = &self.states[state];
         let wanted = &here.wanted[here.pairs[document]?];
         Some(at(&wanted.value, path))
     }
 
     /// What a path of a document is now.
-    fn now(&self, state: usize, document: usize, path: &[Step]) -> Option<&'p Json> {
+    pub(super) fn now(&self, state: usize, document: usize, path: &[Step]) -> Option<&'p Json> {
         at(&self.states[state].documents[document].value, path)
     }
 
@@ -236,6 +242,13 @@ impl<'p> Planner<'p> {
             || (here != other
                 && neutral(want, &self.states[here].variant.release)
                     == neutral(value, &self.states[other].variant.release))
+    }
+
+    /// Whether a text follows from the name of the release, which no value can hold.
+    pub(super) fn holds_release(&self, state: usize, value: &Json) -> bool {
+        value
+            .to_string()
+            .contains(self.states[state].variant.release.as_str())
     }
 
     /// Whether everything that a value feeds shall be `text`, or is gone then.
@@ -314,12 +327,12 @@ impl<'p> Planner<'p> {
             })
     }
 
-    fn place(&self, state: usize, document: usize, path: &[Step]) -> Option<&'p Place> {
+    pub(super) fn place(&self, state: usize, document: usize, path: &[Step]) -> Option<&'p Place> {
         self.states[state].places[document].get(path)
     }
 
     /// The lines of the text of a place.
-    fn text(&self, state: usize, place: &Place) -> Option<String> {
+    pub(super) fn text(&self, state: usize, place: &Place) -> Option<String> {
         self.work.text(&place.text, &self.states[state].variant)
     }
 
@@ -666,7 +679,7 @@ impl<'p> Planner<'p> {
         }
     }
 
-    fn lines(&mut self, place: &Place, range: std::ops::Range<usize>, new: String) {
+    pub(super) fn lines(&mut self, place: &Place, range: std::ops::Range<usize>, new: String) {
         self.push(Op::Lines(
             place.text.clone(),
             LineEdit {
@@ -691,6 +704,9 @@ impl<'p> Planner<'p> {
             return false;
         };
         if let Some(leaf) = self.value_entry(state, document, old) {
+            if self.holds_release(state, want) {
+                return false;
+            }
             let Some((file, local)) = self.work.definer(&self.states[state].variant, &leaf) else {
                 return false;
             };
@@ -744,7 +760,9 @@ impl<'p> Planner<'p> {
         let release = self.states[state].variant.release.clone();
         // The value behind it changes as well, if it feeds nothing else.
         let parts_of = self.states[state].sources[document].get(old).cloned();
-        if let Some(parts) = parts_of {
+        // A setting of its own does not become part of another that holds several.
+        let alike = !want_text.contains(['{', '[']) || have_text.contains(['{', '[']);
+        if let Some(parts) = parts_of.filter(|_| alike) {
             for part in &parts {
                 let Source::Value(leaf) = part else { continue };
                 let Some(new) = self.new_value(state, &parts, leaf, &want_text) else {
@@ -981,6 +999,17 @@ impl<'p> Planner<'p> {
             self.lines(place, place.line..place.line, new);
             return;
         }
+        let beside: Vec<Vec<Step>> = below.iter().map(|path| path.to_vec()).collect();
+        if self.add_for_some((state, document), &beside, key) || parent.is_empty() {
+            return;
+        }
+        let parent = parent.to_vec();
+        self.add_chosen((state, document), &parent, key, true);
+    }
+
+    /// All that comes from a line: variant, document and path.
+    pub(super) fn users_of(&self, place: &Place) -> Vec<(usize, usize, &'p [Step])> {
+        self.users.get(place).cloned().unwrap_or_default()
     }
 
     /// Puts a key directly below the key of its mapping.
@@ -1048,6 +1077,9 @@ impl<'p> Planner<'p> {
         key: &str,
         want: &Json,
     ) -> bool {
+        if self.holds_release(state, want) {
+            return false;
+        }
         let here = &self.states[state];
         // A sibling that comes from a map of values.
         let sibling = here.sources[document].keys().find_map(|path| {
@@ -1223,6 +1255,7 @@ impl<'p> Planner<'p> {
         let paired: BTreeSet<usize> = here.pairs.iter().flatten().copied().collect();
         for (index, wanted) in here.wanted.iter().enumerate() {
             if !paired.contains(&index) && wanted.base.is_none() {
+                self.source.clone_from(&wanted.source);
                 let level = self.attempt(&wanted.identity, &[]);
                 self.add_object(state, wanted, level);
             }
@@ -1230,6 +1263,7 @@ impl<'p> Planner<'p> {
         for document in 0..here.documents.len() {
             if here.pairs[document].is_none() {
                 let identity = here.documents[document].identity();
+                self.source.clone_from(&here.documents[document].source);
                 if self.attempt(&identity, &[]) == 0 {
                     self.remove_object(state, document);
                 }
@@ -1237,46 +1271,22 @@ impl<'p> Planner<'p> {
         }
     }
 
-    /// An object that the target needs stands before the one that needs it, under the same conditions.
+    /// Puts an object that the target needs into the chart.
     fn add_object(&mut self, state: usize, wanted: &Wanted, level: usize) {
-        let here = &self.states[state];
-        let release = here.variant.release.clone();
-        let mut text = super::lines::as_template(&crate::source::emit(&wanted.value), &release);
-        let cause = here.documents.iter().enumerate().find(|(index, _)| {
-            here.pairs[*index]
-                .and_then(|w| here.wanted[w].base)
-                .is_some_and(|base| wanted.because.contains(&base))
-        });
-        if let Some((document, _)) = cause {
-            text = self.named_like(state, document, &text);
-            if level == 0
-                && let Some(place) = self.first_line(state, document)
-            {
-                let alone = self.users.get(place).is_none_or(|users| {
-                    users.iter().filter(|(s, ..)| *s == state).count() == 1
-                });
-                if alone {
-                    self.lines(place, place.line..place.line, format!("{text}---\n"));
-                    return;
-                }
-            }
+        let release = self.states[state].variant.release.clone();
+        let text = super::lines::as_template(&crate::source::emit(&wanted.value), &release);
+        if level == 0 && self.add_before_cause(state, wanted, &text) {
+            return;
         }
         if level > 1 {
             return;
         }
-        let folder = wanted
-            .source
-            .rsplit_once("/templates/")
-            .map_or("", |(folder, _)| folder);
         let folder = self
             .work
             .chart
             .file_of_source(&wanted.source)
             .and_then(|file| file.rsplit_once("templates/").map(|(f, _)| f.to_owned()))
-            .unwrap_or_else(|| {
-                let _ = folder;
-                String::new()
-            });
+            .unwrap_or_default();
         let folder = if self.work.chart.archive_of(&format!("{folder}x")).is_some() {
             String::new()
         } else {
@@ -1320,7 +1330,7 @@ impl<'p> Planner<'p> {
     }
 
     /// New text of a document with its name as the template gives it.
-    fn named_like(&self, state: usize, document: usize, text: &str) -> String {
+    pub(super) fn named_like(&self, state: usize, document: usize, text: &str) -> String {
         match self.name_of(state, document) {
             Some((name, expression)) => {
                 let name = super::lines::as_template(&name, &self.states[state].variant.release);
@@ -1331,7 +1341,7 @@ impl<'p> Planner<'p> {
     }
 
     /// The line of the first key of a document.
-    fn first_line(&self, state: usize, document: usize) -> Option<&'p Place> {
+    pub(super) fn first_line(&self, state: usize, document: usize) -> Option<&'p Place> {
         self.states[state].places[document]
             .iter()
             .filter(|(path, _)| path.len() == 1)

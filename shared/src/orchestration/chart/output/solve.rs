@@ -140,6 +140,7 @@ pub(crate) fn solve(
     let mut attempts = Attempts::new();
     let mut best: Option<(usize, Work)> = None;
     let mut schemas = BTreeSet::new();
+    let mut last = Round::default();
     let mut states = Vec::new();
     for round in 0..=ROUNDS {
         let (next, disk) = look(job, &work, bases, targets, round == 0)?;
@@ -148,22 +149,24 @@ pub(crate) fn solve(
         if open == 0 {
             break;
         }
-        // A step that made it worse is taken back; what was tried is remembered.
+        // A step that made it worse is taken back, and made again template by template; what was tried is remembered.
+        let mut disk = disk;
         if let Some((before, kept)) = &best
             && open > *before
-            && round < ROUNDS
         {
-            work = kept.clone();
-            let (next, disk) = look(job, &work, bases, targets, false)?;
+            work = one_by_one(job, kept, *before, &last, (bases, targets))?;
+            let (next, again) = look(job, &work, bases, targets, false)?;
             states = next;
-            probe(job, &work, &mut states, &disk)?;
-        } else {
-            best = Some((open, work.clone()));
-            if round == ROUNDS {
+            disk = again;
+            if count(&states) == 0 {
                 break;
             }
-            probe(job, &work, &mut states, &disk)?;
         }
+        best = Some((count(&states), work.clone()));
+        if round == ROUNDS {
+            break;
+        }
+        probe(job, &work, &mut states, &disk)?;
         let ops = Planner::new(&work, &states, &mut attempts, job.target).plan();
         if ops.is_empty() {
             // Differences that were tried too often have no step left.
@@ -172,7 +175,12 @@ pub(crate) fn solve(
             }
             continue;
         }
-        apply(&mut work, &ops, &states);
+        let all: Vec<Op> = ops.iter().map(|(_, op)| op.clone()).collect();
+        apply(&mut work, &all, &states);
+        last = Round {
+            ops,
+            variants: states.iter().map(|s| s.variant.clone()).collect(),
+        };
         schemas.extend(super::super::session::widen_schemas(original, &mut work));
     }
     let mut flattened = Vec::new();
@@ -200,6 +208,50 @@ pub(crate) fn solve(
         open,
         schemas: schemas.into_iter().collect(),
     })
+}
+
+/// The changes of one round, each with the template that it is for.
+#[derive(Debug, Default)]
+struct Round {
+    ops: Vec<(String, Op)>,
+    variants: Vec<Variant>,
+}
+
+/// Most templates for which a step that failed as a whole is made again on its own.
+const MOST_PARTS: usize = 16;
+
+/// Makes the changes for one template after the other, and keeps those that help.
+fn one_by_one(
+    job: &Job<'_>,
+    kept: &Work,
+    before: usize,
+    step: &Round,
+    (bases, targets): (&[Base], &[Target]),
+) -> Result<Work, ChartError> {
+    let mut work = kept.clone();
+    let mut open = before;
+    let sources: BTreeSet<&str> = step.ops.iter().map(|(source, _)| source.as_str()).collect();
+    if sources.len() < 2 {
+        return Ok(work);
+    }
+    for source in sources.into_iter().take(MOST_PARTS) {
+        let ops: Vec<Op> = step
+            .ops
+            .iter()
+            .filter(|(of, _)| of == source)
+            .map(|(_, op)| op.clone())
+            .collect();
+        let mut tried = work.clone();
+        apply_for(&mut tried, &ops, &step.variants);
+        super::super::session::widen_schemas(kept, &mut tried);
+        let (states, _) = look(job, &tried, bases, targets, false)?;
+        let now = count(&states);
+        if now < open {
+            open = now;
+            work = tried;
+        }
+    }
+    Ok(work)
 }
 
 /// Renders the work and compares.
@@ -637,6 +689,11 @@ fn law_broken(states: &[State]) -> ChartError {
 
 /// Makes the changes.
 fn apply(work: &mut Work, ops: &[Op], states: &[State]) {
+    let variants: Vec<Variant> = states.iter().map(|state| state.variant.clone()).collect();
+    apply_for(work, ops, &variants);
+}
+
+fn apply_for(work: &mut Work, ops: &[Op], variants: &[Variant]) {
     let mut by_text: BTreeMap<&TextRef, Vec<lines::LineEdit>> = BTreeMap::new();
     for op in ops {
         match op {
@@ -653,9 +710,9 @@ fn apply(work: &mut Work, ops: &[Op], states: &[State]) {
                 }
             }
             TextRef::Value(leaf) => {
-                let found = states
+                let found = variants
                     .iter()
-                    .find_map(|state| work.definer(&state.variant, leaf));
+                    .find_map(|variant| work.definer(variant, leaf));
                 let Some((file, path)) = found else { continue };
                 let Some(values) = work.values_text(&file) else {
                     continue;

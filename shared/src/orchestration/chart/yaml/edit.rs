@@ -180,6 +180,17 @@ fn replace_value(text: &str, entry: Option<&Entry>, there: &Tree, value: &Json) 
             .find(':')
             .map_or(entry.key_span.end, |i| entry.key_span.end + i + 1)
     });
+    if entry.is_none() && matches!(&there.item, Item::Scalar { style: Style::Block, .. }) {
+        // An item of a list; the span may begin behind the `|`.
+        let head = (there.span.start + 1).min(text.len());
+        if let Some(start) = text[..head].rfind(['|', '>']) {
+            let line = line_start(text, start);
+            let dash = text[line..].len() - text[line..].trim_start().len();
+            let end = text[..there.span.end].trim_end().len().max(start);
+            let new = block(value, dash);
+            return splice(text, start..end, new.trim_start());
+        }
+    }
     let mut end = there.span.end.max(start);
     if matches!(&there.item, Item::Scalar { style: Style::Block, .. }) {
         end = text[..end].trim_end().len().max(start);
@@ -549,5 +560,10 @@ mod tests {
         let out = set(text, "a|b", json!("x\ny\n"));
         assert_eq!(out, "a:\n  b: |\n    x\n    y\n  # c\n  c: 1\n");
         assert_eq!(set("", "a|b", json!(1)), "a:\n  b: 1\n");
+        let text = "a:\n- |\n  b: c\n  d: e\n- x\nf: g\n";
+        assert_eq!(
+            set(text, "a|0", json!("b: y\nd: e\n")),
+            text.replace("b: c", "b: y")
+        );
     }
 }
