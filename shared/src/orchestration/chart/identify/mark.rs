@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::input::ChartFiles;
+use super::super::output::lines::Line;
 use super::super::render::Document;
 use super::super::yaml::{Item, Step, Tree};
 
@@ -28,6 +29,8 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Marked {
     places: Vec<Place>,
+    /// For each place, the key that is written there; nothing, if an action writes it.
+    keys: Vec<Option<String>>,
 }
 
 /// Begin and end of a mark. It begins with a space, so that it always is a comment.
@@ -52,16 +55,29 @@ impl Marked {
                 text: owner.clone(),
                 line: number,
             });
+            let parts = Line::of(body);
+            self.keys.push(
+                parts
+                    .key_text()
+                    .filter(|key| !key.is_empty())
+                    .map(str::to_owned),
+            );
         }
         out
     }
 
     /// The place that a line of output comes from.
     pub(crate) fn place(&self, line: &str) -> Option<&Place> {
-        let at = line.rfind(OPEN)?;
-        let rest = &line[at + OPEN.len()..];
-        let number = rest.split(CLOSE).next()?;
-        self.places.get(number.parse::<usize>().ok()?)
+        self.places.get(number(line)?)
+    }
+
+    /// The place that the line of a key comes from. An action at the end of a template line can print many lines, of
+    /// which only the last one has the mark: that is the place of the key that is written there.
+    fn place_of_key(&self, key: &str, line: &str, last: &str) -> Option<&Place> {
+        let written = |number: usize| self.keys.get(number).and_then(Option::as_deref);
+        let own = number(line).filter(|n| written(*n).is_none_or(|written| written == key));
+        let number = own.or_else(|| number(last).filter(|n| written(*n) == Some(key)))?;
+        self.places.get(number)
     }
 
     /// The place of each key and list item of a document that was rendered from marked templates.
@@ -69,7 +85,7 @@ impl Marked {
         let lines: Vec<&str> = document.text.lines().collect();
         let mut found = BTreeMap::new();
         if let Some(tree) = &document.tree {
-            self.walk(tree, &lines, &mut Vec::new(), &mut found);
+            self.walk(tree, &document.text, &lines, &mut Vec::new(), &mut found);
         }
         found
     }
@@ -77,6 +93,7 @@ impl Marked {
     fn walk(
         &self,
         tree: &Tree,
+        text: &str,
         lines: &[&str],
         path: &mut Vec<Step>,
         found: &mut BTreeMap<Vec<Step>, Place>,
@@ -92,20 +109,36 @@ impl Marked {
                 for (index, item) in items.iter().enumerate() {
                     path.push(Step::Index(index));
                     add(path, item.line, found);
-                    self.walk(item, lines, path, found);
+                    self.walk(item, text, lines, path, found);
                     path.pop();
                 }
             }
             Item::Mapping { entries, .. } => {
                 for entry in entries.iter().filter(|e| !e.merged && !e.value.aliased) {
                     path.push(Step::Key(entry.key.clone()));
-                    add(path, entry.key_line, found);
-                    self.walk(&entry.value, lines, path, found);
+                    let own = lines.get(entry.key_line).copied().unwrap_or_default();
+                    let end = entry.value.span.end.min(text.len());
+                    let last = if matches!(entry.value.item, Item::Scalar { .. }) {
+                        own
+                    } else {
+                        let number = text[..end].trim_end().matches('\n').count();
+                        lines.get(number).copied().unwrap_or_default()
+                    };
+                    if let Some(place) = self.place_of_key(&entry.key, own, last) {
+                        found.insert(path.clone(), place.clone());
+                    }
+                    self.walk(&entry.value, text, lines, path, found);
                     path.pop();
                 }
             }
         }
     }
+}
+
+/// The number of the mark at the end of a line.
+fn number(line: &str) -> Option<usize> {
+    let at = line.rfind(OPEN)?;
+    line[at + OPEN.len()..].split(CLOSE).next()?.parse().ok()
 }
 
 /// The chart with marks in all of its templates.
