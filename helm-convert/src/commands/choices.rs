@@ -91,7 +91,10 @@ pub(crate) fn resolve(
         own.iter()
             .find(|provider| {
                 provider.name().eq_ignore_ascii_case(name)
-                    || provider.aliases().iter().any(|a| a.eq_ignore_ascii_case(name))
+                    || provider
+                        .aliases()
+                        .iter()
+                        .any(|a| a.eq_ignore_ascii_case(name))
             })
             .cloned()
             .or_else(|| Provider::named(name))

@@ -47,9 +47,16 @@ fn converted(helm: &Path, chart: &Path, out: &Path, folder: &Path, more: &[&str]
 
 #[test]
 fn helm_is_missing() {
-    let (code, said) = refused(Path::new("/nonexistent/helm"), &[("Chart.yaml", CHART)], &[]);
+    let (code, said) = refused(
+        Path::new("/nonexistent/helm"),
+        &[("Chart.yaml", CHART)],
+        &[],
+    );
     assert_eq!(code, 69, "{said}");
-    assert!(said.contains("https://helm.sh/docs/intro/install/"), "{said}");
+    assert!(
+        said.contains("https://helm.sh/docs/intro/install/"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -130,9 +137,12 @@ fn broken_charts() {
         &["library"],
     );
     say(
-        &[
-            ("Chart.yaml", &format!("{CHART}dependencies:\n- name: x\n  version: 1.0.0\n  repository: file://../nowhere\n")),
-        ],
+        &[(
+            "Chart.yaml",
+            &format!(
+                "{CHART}dependencies:\n- name: x\n  version: 1.0.0\n  repository: file://../nowhere\n"
+            ),
+        )],
         &[],
         65,
         &["dependency `x`", "nowhere"],
@@ -181,7 +191,13 @@ fn archives_that_reach_outside() {
     builder
         .append_link(&mut header, "evil/templates/passwd.yaml", "/etc/passwd")
         .unwrap();
-    builder.into_inner().unwrap().finish().unwrap().flush().unwrap();
+    builder
+        .into_inner()
+        .unwrap()
+        .finish()
+        .unwrap()
+        .flush()
+        .unwrap();
     let out = folder.path().join("out");
     let (code, said) = converted(&helm, &archive, &out, folder.path(), &[]);
     assert_eq!(code, 65, "{said}");

@@ -42,7 +42,10 @@ fn ids_that_are_missing_are_asked_for() {
     assert!(text(&output.stderr).contains("--allow-missing"));
     assert!(!out.exists(), "nothing is written");
     let written = std::fs::read_to_string(&map).unwrap();
-    assert!(written.contains("9d5a1ea2-5ba4-47ef-85a3-1e0b4d8f3c11"), "{written}");
+    assert!(
+        written.contains("9d5a1ea2-5ba4-47ef-85a3-1e0b4d8f3c11"),
+        "{written}"
+    );
     let filled = written
         .replace(": ''", ": target-id")
         .replace(": \"\"", ": target-id");
@@ -121,7 +124,11 @@ fn values_files_and_options_get_twins() {
         .arg(charts_folder().join("nginx1-cce"))
         .assert()
         .success();
-    assert!(std::fs::read_to_string(out.join("prod-ali.yaml")).unwrap().contains("# fast"));
+    assert!(
+        std::fs::read_to_string(out.join("prod-ali.yaml"))
+            .unwrap()
+            .contains("# fast")
+    );
     assert!(out.join("set-ali.yaml").exists());
 }
 
@@ -132,10 +139,21 @@ fn the_plain_form_renders_the_same() {
     };
     let folder = tempfile::tempdir().unwrap();
     for name in ["wordpress", "hooks", "library"] {
-        let (flat, live) = (folder.path().join(name), folder.path().join(format!("{name}-live")));
+        let (flat, live) = (
+            folder.path().join(name),
+            folder.path().join(format!("{name}-live")),
+        );
         for (out, more) in [(&flat, Some("--flat")), (&live, None)] {
             program(&helm)
-                .args(["chart", "--from", "huawei", "--to", "ali", "--allow-missing", "-d"])
+                .args([
+                    "chart",
+                    "--from",
+                    "huawei",
+                    "--to",
+                    "ali",
+                    "--allow-missing",
+                    "-d",
+                ])
                 .arg(out)
                 .arg(charts_folder().join(name))
                 .args(more)
@@ -183,7 +201,16 @@ fn helm_runs_it_as_a_plugin() {
         let out = folder.path().join("out");
         let output = Command::new(&helm)
             .env("HELM_PLUGINS", &plugins)
-            .args(["convert", "chart", "--from", "huawei", "--to", "ali", "--allow-missing", "-d"])
+            .args([
+                "convert",
+                "chart",
+                "--from",
+                "huawei",
+                "--to",
+                "ali",
+                "--allow-missing",
+                "-d",
+            ])
             .arg(&out)
             .arg(charts_folder().join("nginx1-cce"))
             .output()
@@ -202,12 +229,18 @@ fn helm_runs_it_between_rendering_and_installing() {
         let renderer = if fourth {
             "convert-post-render".to_owned()
         } else {
-            plugins.join("helm-convert/bin/helm-convert").display().to_string()
+            plugins
+                .join("helm-convert/bin/helm-convert")
+                .display()
+                .to_string()
         };
         let mut command = Command::new(&helm);
-        command
-            .env("HELM_PLUGINS", &plugins)
-            .args(["template", "shop", "--post-renderer", &renderer]);
+        command.env("HELM_PLUGINS", &plugins).args([
+            "template",
+            "shop",
+            "--post-renderer",
+            &renderer,
+        ]);
         let mut words = vec!["--from=huawei", "--to=ali", "--allow-missing", "--quiet"];
         if !fourth {
             words.insert(0, "post-render");
@@ -222,6 +255,9 @@ fn helm_runs_it_between_rendering_and_installing() {
         assert!(output.status.success(), "{name}: {}", text(&output.stderr));
         let rendered = text(&output.stdout);
         assert!(!rendered.contains("everest.io"), "{name}: {rendered}");
-        assert!(rendered.contains("alibaba-cloud-loadbalancer-address-type: intranet"), "{name}: {rendered}");
+        assert!(
+            rendered.contains("alibaba-cloud-loadbalancer-address-type: intranet"),
+            "{name}: {rendered}"
+        );
     }
 }

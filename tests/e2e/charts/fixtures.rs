@@ -28,7 +28,11 @@ impl ChartFixture {
 
     /// The other provider of the paper.
     pub(super) fn to(&self) -> &'static str {
-        if self.from == "huawei" { "ali" } else { "huawei" }
+        if self.from == "huawei" {
+            "ali"
+        } else {
+            "huawei"
+        }
     }
 }
 

@@ -14,8 +14,14 @@ fn converted(
     to: &str,
     folder: &Path,
 ) -> (migrate::orchestration::chart::ChartConversion, Vec<PathBuf>) {
-    let conversion = convert(helm, &fixture.path(), fixture.from, to, &fixture.values_files())
-        .unwrap_or_else(|error| panic!("{} to {to}: {error}", fixture.name));
+    let conversion = convert(
+        helm,
+        &fixture.path(),
+        fixture.from,
+        to,
+        &fixture.values_files(),
+    )
+    .unwrap_or_else(|error| panic!("{} to {to}: {error}", fixture.name));
     conversion.output.write(folder, false).unwrap();
     let twins = conversion
         .output
@@ -39,7 +45,9 @@ fn sets(values: &[PathBuf]) -> Vec<Vec<PathBuf>> {
 #[test]
 fn it_holds_and_charts_stay_charts() {
     let helms = helms();
-    let Some((_, first)) = helms.first() else { return };
+    let Some((_, first)) = helms.first() else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     let (mut templates, mut live, mut values, mut live_values) = (0, 0, 0, 0);
@@ -82,7 +90,10 @@ fn it_holds_and_charts_stay_charts() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     println!("{live} of {templates} templates and {live_values} of {values} values are live");
-    assert!(live * 100 >= templates * 95, "{live} of {templates} templates are live");
+    assert!(
+        live * 100 >= templates * 95,
+        "{live} of {templates} templates are live"
+    );
     assert_eq!(live_values, values, "values lost their effect");
 }
 
@@ -100,7 +111,9 @@ fn it_holds_for_all_pairs_of_providers() {
             if to.name() == fixture.from {
                 continue;
             }
-            let out = folder.path().join(format!("{}-{}", fixture.name, to.name()));
+            let out = folder
+                .path()
+                .join(format!("{}-{}", fixture.name, to.name()));
             let conversion = match convert(&helm, &fixture.path(), fixture.from, to.name(), &[]) {
                 Ok(conversion) => conversion,
                 Err(error) => {
@@ -158,7 +171,12 @@ fn what_is_not_touched_stays_byte_for_byte() {
             }
         }
         assert!(untouched > 0, "{}", fixture.name);
-        for kept in ["templates/NOTES.txt", "README.md", ".helmignore", "Chart.yaml"] {
+        for kept in [
+            "templates/NOTES.txt",
+            "README.md",
+            ".helmignore",
+            "Chart.yaml",
+        ] {
             assert_eq!(
                 fixture.path().join(kept).exists(),
                 out.join(kept).exists(),

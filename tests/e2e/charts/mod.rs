@@ -34,7 +34,10 @@ fn helms() -> Vec<(&'static str, PathBuf)> {
         match path {
             Some(path) => found.push((name, path)),
             None => {
-                assert!(!required, "{name} is required here; run tests/lab/components {name}");
+                assert!(
+                    !required,
+                    "{name} is required here; run tests/lab/components {name}"
+                );
                 println!("NOT TESTED with {name}: run tests/lab/components {name}");
             }
         }
@@ -91,7 +94,13 @@ fn convert(
 /// What helm renders, in its own words when it refuses.
 fn render(helm: &Path, chart: &Path, values: &[PathBuf]) -> Result<String, String> {
     let mut command = Command::new(helm);
-    command.args(["template", "shop", "--namespace", "market", "--include-crds"]);
+    command.args([
+        "template",
+        "shop",
+        "--namespace",
+        "market",
+        "--include-crds",
+    ]);
     for file in values {
         command.arg("-f").arg(file);
     }
@@ -119,7 +128,10 @@ fn objects(text: &str) -> BTreeMap<String, Value> {
             text("/metadata/namespace"),
             text("/metadata/name")
         );
-        assert!(all.insert(name.clone(), value).is_none(), "{name} stands twice");
+        assert!(
+            all.insert(name.clone(), value).is_none(),
+            "{name} stands twice"
+        );
     }
     all
 }

@@ -10,7 +10,9 @@ use super::{COMPONENTS, charts_folder, convert, helms, run};
 #[test]
 fn api_server_takes_what_helm_installs() {
     let helms = helms();
-    let Some((_, first)) = helms.first() else { return };
+    let Some((_, first)) = helms.first() else {
+        return;
+    };
     let plane = match ControlPlane::start(&COMPONENTS) {
         Ok(plane) => plane,
         Err(error) => {
@@ -36,7 +38,13 @@ fn api_server_takes_what_helm_installs() {
     );
     let waited = plane
         .kubectl()
-        .args(["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
+        .args([
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "crd",
+            "--all",
+        ])
         .output()
         .unwrap();
     assert!(
@@ -49,8 +57,7 @@ fn api_server_takes_what_helm_installs() {
     let mut installed = 0;
     for fixture in all() {
         let out = folder.path().join(fixture.name);
-        let conversion =
-            convert(first, &fixture.path(), fixture.from, fixture.to(), &[]).unwrap();
+        let conversion = convert(first, &fixture.path(), fixture.from, fixture.to(), &[]).unwrap();
         conversion.output.write(&out, false).unwrap();
         for (name, helm) in &helms {
             // Charts of 2018 hold kinds that today's server no longer knows; they are asked for as far as it does.

@@ -43,11 +43,7 @@ const LONGEST_LIST: usize = 400;
 /// All differences, in the order of `have`; removed items of lists from the last to the first. Paths in `ignored` are
 /// not looked at. A key without a value counts as absent, as it does for the API server, and so do empty annotations
 /// and labels.
-pub(crate) fn compare(
-    have: &Json,
-    want: &Json,
-    ignored: &BTreeSet<Vec<Step>>,
-) -> Vec<Difference> {
+pub(crate) fn compare(have: &Json, want: &Json, ignored: &BTreeSet<Vec<Step>>) -> Vec<Difference> {
     let mut found = Vec::new();
     walk(have, want, ignored, &mut Vec::new(), &mut found);
     found

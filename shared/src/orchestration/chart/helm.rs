@@ -135,12 +135,7 @@ impl Helm {
         command
     }
 
-    fn run(
-        &self,
-        mut command: Command,
-        name: &str,
-        limit: Duration,
-    ) -> Result<String, ChartError> {
+    fn run(&self, mut command: Command, name: &str, limit: Duration) -> Result<String, ChartError> {
         self.runs.fetch_add(1, Ordering::Relaxed);
         let mut child = command.spawn().map_err(|error| ChartError::HelmStart {
             program: self.program.clone(),

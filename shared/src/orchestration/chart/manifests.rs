@@ -2,8 +2,8 @@
 
 use super::ChartError;
 use super::render::split;
-use super::target::{FileTable, nodes};
 use super::session::{Choice, source_provider};
+use super::target::{FileTable, nodes};
 use crate::orchestration::provider::{Converted, Mapping, Options, Provider, convert};
 use crate::source::{Sources, emit};
 

@@ -75,7 +75,11 @@ pub(crate) fn split(output: &str) -> Vec<Document> {
             .ok()
             .and_then(|trees| trees.into_iter().next());
         let value = tree.as_ref().map_or(Json::Null, Tree::to_json);
-        if tree.is_none() && body.lines().all(|l| l.trim().is_empty() || l.starts_with('#')) {
+        if tree.is_none()
+            && body
+                .lines()
+                .all(|l| l.trim().is_empty() || l.starts_with('#'))
+        {
             return;
         }
         documents.push(Document {

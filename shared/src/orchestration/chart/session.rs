@@ -8,9 +8,9 @@ use serde_json::Value as Json;
 
 use super::helm::RELEASE;
 use super::input::{self, ChartFiles, ChartSource};
+use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
-use super::output::plan::neutral;
 use super::output::{flat, schema};
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
@@ -114,12 +114,15 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
     let nodes: Vec<Node> = bases.iter().flat_map(|base| base.nodes.clone()).collect();
     let (from, seen) = source_provider(&options.from, &nodes)?;
     let Some(from) = from else {
-        return Ok(nothing_to_do(original, options, findings, files, helm, &bases));
+        return Ok(nothing_to_do(
+            original, options, findings, files, helm, &bases,
+        ));
     };
     if !options.flat {
         add_optional(&job, &original, &mut bases, &mut files, &from, options)?;
     }
-    let strict = |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &options.options);
+    let strict =
+        |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &options.options);
     let lenient_options = Options {
         allow_missing: true,
         ..options.options.clone()
@@ -402,7 +405,11 @@ fn without_odd_releases(bases: &mut Vec<Base>, targets: &mut Vec<Target>) {
             .map(|wanted| neutral(&wanted.value, &base.variant.release))
             .collect()
     };
-    let Some(usual) = bases.first().zip(targets.first()).map(|(b, t)| values(b, t)) else {
+    let Some(usual) = bases
+        .first()
+        .zip(targets.first())
+        .map(|(b, t)| values(b, t))
+    else {
         return;
     };
     for index in (0..bases.len()).rev() {
@@ -483,7 +490,11 @@ fn file_of_options(
     }
     with.extend(options.capabilities.iter().cloned());
     let results = solve::parallel(2, |index| {
-        let more: &[OsString] = if index == 0 { &options.capabilities } else { &with };
+        let more: &[OsString] = if index == 0 {
+            &options.capabilities
+        } else {
+            &with
+        };
         disk.render(job.helm, &all, more)
     });
     let mut values = Vec::new();

@@ -40,9 +40,8 @@ pub(crate) fn count_values(before: &Work, after: &Work) -> (usize, usize) {
         } else {
             format!("{folder}/values.yaml")
         };
-        let tree = |work: &Work| -> Option<Tree> {
-            parse_tree(work.chart.text(&file)?).ok().flatten()
-        };
+        let tree =
+            |work: &Work| -> Option<Tree> { parse_tree(work.chart.text(&file)?).ok().flatten() };
         let Some(old) = tree(before) else { continue };
         let new = tree(after);
         let old_templates = template_text(&before.chart, &folder);

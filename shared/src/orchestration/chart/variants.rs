@@ -41,10 +41,7 @@ pub(crate) fn optional(values: &Json) -> Vec<Variant> {
         required: false,
     }];
     let mut seen = BTreeSet::new();
-    for (name, any) in [
-        ("every switch on", true),
-        ("every `enabled` on", false),
-    ] {
+    for (name, any) in [("every switch on", true), ("every `enabled` on", false)] {
         let overlay = switched_on(values, any);
         if let Some(overlay) = overlay
             && seen.insert(overlay.to_string())

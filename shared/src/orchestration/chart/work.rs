@@ -167,11 +167,19 @@ impl OnDisk {
         let mut documents = split(&text);
         let mut values = Json::Null;
         documents.retain(|document| {
-            if document.value.pointer("/metadata/name").and_then(Json::as_str) != Some(VALUES_NAME)
+            if document
+                .value
+                .pointer("/metadata/name")
+                .and_then(Json::as_str)
+                != Some(VALUES_NAME)
             {
                 return true;
             }
-            if let Some(text) = document.value.pointer("/data/values").and_then(Json::as_str) {
+            if let Some(text) = document
+                .value
+                .pointer("/data/values")
+                .and_then(Json::as_str)
+            {
                 values = serde_json::from_str(text).unwrap_or_default();
             }
             false

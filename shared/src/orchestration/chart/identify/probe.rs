@@ -36,11 +36,7 @@ const KEY: &str = "hc.migrate/map";
 impl Probe {
     /// Marks the values for which `wanted` says so, and every map of annotations. `values` are all values of the root
     /// chart, as helm put them together.
-    pub(crate) fn mark(
-        &mut self,
-        values: &Json,
-        wanted: &dyn Fn(&[Step], &Json) -> bool,
-    ) -> Json {
+    pub(crate) fn mark(&mut self, values: &Json, wanted: &dyn Fn(&[Step], &Json) -> bool) -> Json {
         let mut path = Vec::new();
         self.walk(values, &mut path, wanted)
     }

@@ -78,7 +78,9 @@ fn download(
     dependencies: &[&Dependency],
     helm: &Helm,
 ) -> Result<(), ChartError> {
-    let lock = chart.text("Chart.lock").or_else(|| chart.text("requirements.lock"));
+    let lock = chart
+        .text("Chart.lock")
+        .or_else(|| chart.text("requirements.lock"));
     let locked = lock
         .and_then(|text| parse_tree(text).ok().flatten())
         .map(|tree| locked_versions(&tree))

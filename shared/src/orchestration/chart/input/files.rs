@@ -166,8 +166,7 @@ impl ChartFiles {
                 Some(folder) => {
                     let folder = folder.strip_suffix('/')?;
                     let parent = folder.rsplit_once('/').map_or("", |(p, _)| p);
-                    (parent == "charts" || parent.ends_with("/charts"))
-                        .then(|| folder.to_owned())
+                    (parent == "charts" || parent.ends_with("/charts")).then(|| folder.to_owned())
                 }
                 None => None,
             })

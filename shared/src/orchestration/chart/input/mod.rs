@@ -6,6 +6,6 @@ mod fetch;
 mod files;
 
 pub(crate) use dependencies::complete;
-pub(crate) use fetch::{Scratch, load};
 pub use fetch::ChartSource;
+pub(crate) use fetch::{Scratch, load};
 pub(crate) use files::{ChartFile, ChartFiles, join, write_file};

@@ -36,7 +36,10 @@ pub(crate) fn flatten_open(
         for (index, wanted) in state.wanted.iter().enumerate() {
             if !paired.contains(&index) {
                 open.entry(wanted.source.clone()).or_insert_with(|| {
-                    format!("{}/{} has no place", wanted.identity.kind, wanted.identity.name)
+                    format!(
+                        "{}/{} has no place",
+                        wanted.identity.kind, wanted.identity.name
+                    )
                 });
             }
         }
@@ -139,7 +142,10 @@ pub(crate) fn flat_chart(original: &ChartFiles, wanted: &[Wanted]) -> ChartFiles
         let name = if name.ends_with(".yaml") {
             name
         } else {
-            format!("{}.yaml", name.rsplit_once('.').map_or(name.as_str(), |(n, _)| n))
+            format!(
+                "{}.yaml",
+                name.rsplit_once('.').map_or(name.as_str(), |(n, _)| n)
+            )
         };
         // A file whose name begins with `_` is not rendered.
         let name = name.trim_start_matches('_').to_owned();
@@ -152,7 +158,10 @@ pub(crate) fn flat_chart(original: &ChartFiles, wanted: &[Wanted]) -> ChartFiles
             }
             chart.set_text(&format!("crds/{name}"), text);
         } else {
-            chart.set_text(&format!("templates/{name}"), documents_text(&documents, RELEASE));
+            chart.set_text(
+                &format!("templates/{name}"),
+                documents_text(&documents, RELEASE),
+            );
         }
     }
     chart

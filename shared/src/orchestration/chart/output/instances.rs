@@ -31,7 +31,10 @@ impl Planner<'_> {
         let Some(line) = lines.get(place.line).map(|line| Line::of(line)) else {
             return false;
         };
-        if line.is_item() || line.key.is_empty() || (inside && line.value.starts_with(['{', '|']) && !line.value.contains("indent")) {
+        if line.is_item()
+            || line.key.is_empty()
+            || (inside && line.value.starts_with(['{', '|']) && !line.value.contains("indent"))
+        {
             return false;
         }
         let users = self.users_of(&place);
@@ -335,7 +338,10 @@ mod tests {
 
     #[test]
     fn values_are_expressions() {
-        assert_eq!(value_expression("{{ $name }}").as_deref(), Some("(toString ($name))"));
+        assert_eq!(
+            value_expression("{{ $name }}").as_deref(),
+            Some("(toString ($name))")
+        );
         assert_eq!(
             value_expression("\"{{ .a }}-{{ .b | quote }}\"").as_deref(),
             Some("(print (toString (.a)) \"-\" (toString (.b)))")

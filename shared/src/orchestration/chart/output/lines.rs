@@ -442,7 +442,11 @@ pub(crate) fn with_filter(
 ) -> Option<String> {
     let parts = Line::of(line);
     let (have, want) = (text_of(have)?, text_of(want)?);
-    if have.is_empty() || [&have, &want].iter().any(|t| t.contains(['"', '\\', '\n', '{', '}'])) {
+    if have.is_empty()
+        || [&have, &want]
+            .iter()
+            .any(|t| t.contains(['"', '\\', '\n', '{', '}']))
+    {
         return None;
     }
     let value = parts.value;
@@ -470,8 +474,14 @@ pub(crate) fn with_filter(
     // Text around the action is part of what was rendered.
     let (before, after) = (&value[..open], &value[close + 2..]);
     let bare = |text: &str| text.trim_matches(['"', '\'']).to_owned();
-    let have = have.strip_prefix(&bare(before))?.strip_suffix(&bare(after))?.to_owned();
-    let want = want.strip_prefix(&bare(before))?.strip_suffix(&bare(after))?.to_owned();
+    let have = have
+        .strip_prefix(&bare(before))?
+        .strip_suffix(&bare(after))?
+        .to_owned();
+    let want = want
+        .strip_prefix(&bare(before))?
+        .strip_suffix(&bare(after))?
+        .to_owned();
     if have.is_empty() {
         return None;
     }
@@ -492,7 +502,10 @@ fn argument(text: &str, names: &[(String, String)]) -> String {
         Some((name, expression)) if !text.contains('%') => {
             let count = text.matches(name.as_str()).count();
             let arguments = vec![format!("({expression})"); count].join(" ");
-            format!("(printf \"{}\" {arguments})", text.replace(name.as_str(), "%s"))
+            format!(
+                "(printf \"{}\" {arguments})",
+                text.replace(name.as_str(), "%s")
+            )
         }
         _ => format!("\"{text}\""),
     }
@@ -552,7 +565,8 @@ pub(crate) fn with_key(line: &str, key: &str) -> Option<String> {
         Some('\'') => format!("'{key}'"),
         _ => {
             let text = emit(&serde_json::json!({ key: 0 }));
-            text.rsplit_once(':').map_or_else(String::new, |(k, _)| k.to_owned())
+            text.rsplit_once(':')
+                .map_or_else(String::new, |(k, _)| k.to_owned())
         }
     };
     Some(format!(
@@ -616,7 +630,10 @@ mod tests {
         assert_eq!(line.value, "{{ .x | default \"y: z\" }}");
         assert_eq!(line.tail, "  # why");
         let bare = Line::of("  metadata:\n");
-        assert_eq!((bare.key, bare.separator, bare.value), ("metadata", ":", ""));
+        assert_eq!(
+            (bare.key, bare.separator, bare.value),
+            ("metadata", ":", "")
+        );
         assert_eq!(Line::of("- x").value, "x");
         assert_eq!(Line::of("image: host:5000/a").value, "host:5000/a");
     }
@@ -636,7 +653,10 @@ mod tests {
         assert_eq!(owned_text(text, 2), "    a: b\n");
         assert_eq!(owned_text(text, 4), "    c: d\n");
         let text = "  annotations:\n{{ toYaml .a | indent 4 }}\n  name: e\n";
-        assert_eq!(owned_text(text, 0), "  annotations:\n{{ toYaml .a | indent 4 }}\n");
+        assert_eq!(
+            owned_text(text, 0),
+            "  annotations:\n{{ toYaml .a | indent 4 }}\n"
+        );
         let text = "a:\n- b\n- c: d\n  e: f\n{{- with .x }}\ng: h\n{{- end }}\n";
         assert_eq!(owned_text(text, 0), "a:\n- b\n- c: d\n  e: f\n");
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -655,7 +675,11 @@ mod tests {
         assert_eq!(new("  a: \"b\" # c\n", "b", "d"), "  a: \"d\" # c\n");
         assert_eq!(new("a: b", "b", "yes"), "a: 'yes'");
         assert_eq!(
-            new("image: swr.x.com/{{ .i }}:{{ .t }}\n", "swr.x.com/a:1", "reg.y.com/a:1"),
+            new(
+                "image: swr.x.com/{{ .i }}:{{ .t }}\n",
+                "swr.x.com/a:1",
+                "reg.y.com/a:1"
+            ),
             "image: reg.y.com/{{ .i }}:{{ .t }}\n"
         );
         assert_eq!(
@@ -667,7 +691,10 @@ mod tests {
             with_filter("c: {{ .v | quote }} # d\n", &json!("a"), &json!("b"), &[]).unwrap(),
             "c: {{ .v | toString | replace \"a\" \"b\" | quote }} # d\n"
         );
-        assert_eq!(with_key("  a/b: {{ .c }}\n", "d/e").unwrap(), "  d/e: {{ .c }}\n");
+        assert_eq!(
+            with_key("  a/b: {{ .c }}\n", "d/e").unwrap(),
+            "  d/e: {{ .c }}\n"
+        );
     }
 
     #[test]
@@ -679,8 +706,14 @@ mod tests {
         assert_eq!(from_root(".name"), None);
         assert_eq!(from_root("$name"), None);
         let names = [("r-x".to_owned(), "include \"n\" $".to_owned())];
-        assert_eq!(argument("alb-r-x", &names), "(printf \"alb-%s\" (include \"n\" $))");
-        assert_eq!(with_quotes("a: {{ .b }}\n").as_deref(), Some("a: {{ .b | quote }}\n"));
+        assert_eq!(
+            argument("alb-r-x", &names),
+            "(printf \"alb-%s\" (include \"n\" $))"
+        );
+        assert_eq!(
+            with_quotes("a: {{ .b }}\n").as_deref(),
+            Some("a: {{ .b | quote }}\n")
+        );
     }
 
     #[test]
@@ -690,7 +723,10 @@ mod tests {
             end,
             new: new.into(),
         };
-        let (text, made) = apply("a\nb\nc\n", &[edit(1, 2, "x\n"), edit(1, 1, "i\n"), edit(1, 3, "no\n")]);
+        let (text, made) = apply(
+            "a\nb\nc\n",
+            &[edit(1, 2, "x\n"), edit(1, 1, "i\n"), edit(1, 3, "no\n")],
+        );
         assert_eq!((text.as_str(), made), ("a\ni\nx\nc\n", 2));
     }
 }

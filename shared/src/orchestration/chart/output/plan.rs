@@ -86,14 +86,20 @@ impl<'p> Planner<'p> {
         for (state_index, state) in states.iter().enumerate() {
             for (document, places) in state.places.iter().enumerate() {
                 for (path, place) in places {
-                    users.entry(place).or_default().push((state_index, document, path));
+                    users
+                        .entry(place)
+                        .or_default()
+                        .push((state_index, document, path));
                 }
             }
             for (document, sources) in state.sources.iter().enumerate() {
                 for (path, parts) in sources {
                     for part in parts {
                         if let Source::Value(leaf) = part {
-                            leaves.entry(leaf).or_default().push((state_index, document, path));
+                            leaves
+                                .entry(leaf)
+                                .or_default()
+                                .push((state_index, document, path));
                         }
                     }
                 }
@@ -225,7 +231,12 @@ impl<'p> Planner<'p> {
     // ---- what things mean elsewhere -------------------------------------------------------------------------------
 
     /// What a path of a document shall be; `None` if the document is paired with nothing.
-    pub(super) fn wanted(&self, state: usize, document: usize, path: &[Step]) -> Option<Option<&'p Json>> {
+    pub(super) fn wanted(
+        &self,
+        state: usize,
+        document: usize,
+        path: &[Step],
+    ) -> Option<Option<&'p Json>> {
         let here = &self.states[state];
         let wanted = &here.wanted[here.pairs[document]?];
         Some(at(&wanted.value, path))
@@ -253,39 +264,37 @@ impl<'p> Planner<'p> {
 
     /// Whether everything that a value feeds shall be `text`, or is gone then.
     fn value_fits(&self, state: usize, leaf: &Leaf, text: &str, file: &ValuesRef) -> bool {
-        self.leaves.get(leaf).into_iter().flatten().all(|(other, document, path)| {
-            if *other != state
-                && self
-                    .work
-                    .definer(&self.states[*other].variant, leaf)
-                    .is_none_or(|(f, _)| f != *file)
-            {
-                return true;
-            }
-            match self.wanted(*other, *document, path) {
-                None | Some(None) => true,
-                Some(Some(want)) => {
-                    let parts = &self.states[*other].sources[*document][*path];
-                    match (text_of(want), parts.as_slice()) {
-                        (Some(want), [Source::Value(_)]) => want == text,
-                        (Some(want), parts) => self
-                            .new_value(*other, parts, leaf, &want)
-                            .is_some_and(|new| new == text),
-                        _ => false,
+        self.leaves
+            .get(leaf)
+            .into_iter()
+            .flatten()
+            .all(|(other, document, path)| {
+                if *other != state
+                    && self
+                        .work
+                        .definer(&self.states[*other].variant, leaf)
+                        .is_none_or(|(f, _)| f != *file)
+                {
+                    return true;
+                }
+                match self.wanted(*other, *document, path) {
+                    None | Some(None) => true,
+                    Some(Some(want)) => {
+                        let parts = &self.states[*other].sources[*document][*path];
+                        match (text_of(want), parts.as_slice()) {
+                            (Some(want), [Source::Value(_)]) => want == text,
+                            (Some(want), parts) => self
+                                .new_value(*other, parts, leaf, &want)
+                                .is_some_and(|new| new == text),
+                            _ => false,
+                        }
                     }
                 }
-            }
-        })
+            })
     }
 
     /// What a value has to be so that a text of several parts becomes what is wanted; the other parts stay.
-    fn new_value(
-        &self,
-        state: usize,
-        parts: &[Source],
-        leaf: &Leaf,
-        want: &str,
-    ) -> Option<String> {
+    fn new_value(&self, state: usize, parts: &[Source], leaf: &Leaf, want: &str) -> Option<String> {
         let mut before = String::new();
         let mut after = String::new();
         let mut seen = false;
@@ -349,7 +358,10 @@ impl<'p> Planner<'p> {
             };
             let relative = &below[path.len()..];
             let whole = leaf.strip_suffix(relative)?;
-            if found.as_ref().is_some_and(|other| other.as_slice() != whole) {
+            if found
+                .as_ref()
+                .is_some_and(|other| other.as_slice() != whole)
+            {
                 return None;
             }
             found = Some(whole.to_vec());
@@ -395,7 +407,9 @@ impl<'p> Planner<'p> {
             }
             for part in parts {
                 let Source::Value(leaf) = part else { continue };
-                let end = leaf.iter().rposition(|step| matches!(step, Step::Index(_)))?;
+                let end = leaf
+                    .iter()
+                    .rposition(|step| matches!(step, Step::Index(_)))?;
                 let item = &leaf[..=end];
                 if found.is_some_and(|other| other != item) {
                     return None;
@@ -496,7 +510,8 @@ impl<'p> Planner<'p> {
             .work
             .definer(&self.states[state].variant, leaf)
             .and_then(|(file, path)| {
-                let tree = super::super::yaml::parse_tree(&self.work.values_text(&file)?).ok()??;
+                let tree =
+                    super::super::yaml::parse_tree(&self.work.values_text(&file)?).ok()??;
                 Some(tree.get(&path)?.to_json())
             });
         match old {
@@ -551,7 +566,12 @@ impl<'p> Planner<'p> {
             self.lines(place, place.line..place.line + 1, new);
             return true;
         }
-        if level == 0 && !have.is_object() && !have.is_array() && !line.contains("|\n") && Line::of(line).value.contains("{{") {
+        if level == 0
+            && !have.is_object()
+            && !have.is_array()
+            && !line.contains("|\n")
+            && Line::of(line).value.contains("{{")
+        {
             return false;
         }
         // The whole block becomes text.
@@ -566,7 +586,11 @@ impl<'p> Planner<'p> {
         if !balanced(&lines[range.clone()]) {
             return false;
         }
-        let new = self.named_like(state, document, &entry_lines(key, want, parts.column(), &release));
+        let new = self.named_like(
+            state,
+            document,
+            &entry_lines(key, want, parts.column(), &release),
+        );
         self.lines(place, range, new);
         true
     }
@@ -710,7 +734,8 @@ impl<'p> Planner<'p> {
             let Some((file, local)) = self.work.definer(&self.states[state].variant, &leaf) else {
                 return false;
             };
-            let archived = matches!(&file, ValuesRef::Chart(_)) && local != leaf[leaf.len() - local.len()..];
+            let archived =
+                matches!(&file, ValuesRef::Chart(_)) && local != leaf[leaf.len() - local.len()..];
             if archived {
                 return false;
             }
@@ -883,7 +908,10 @@ impl<'p> Planner<'p> {
                     return;
                 };
                 let next_parts = Line::of(next);
-                if next_parts.column() != line.column() || next_parts.is_item() || next.contains("{{-") {
+                if next_parts.column() != line.column()
+                    || next_parts.is_item()
+                    || next.contains("{{-")
+                {
                     return;
                 }
                 let new = format!("{}{}", line.prefix, &next[next_parts.prefix.len()..]);
@@ -986,7 +1014,11 @@ impl<'p> Planner<'p> {
                 // Behind the first key of an item.
                 let range = block(&lines, place.line);
                 if range.len() == 1 {
-                    let new = self.named_like(state, document, &entry_lines(key, want, parts.column(), &release));
+                    let new = self.named_like(
+                        state,
+                        document,
+                        &entry_lines(key, want, parts.column(), &release),
+                    );
                     self.lines(place, range.end..range.end, new);
                     return;
                 }
@@ -995,7 +1027,11 @@ impl<'p> Planner<'p> {
             if parts.key.is_empty() {
                 continue;
             }
-            let new = self.named_like(state, document, &entry_lines(key, want, parts.column(), &release));
+            let new = self.named_like(
+                state,
+                document,
+                &entry_lines(key, want, parts.column(), &release),
+            );
             self.lines(place, place.line..place.line, new);
             return;
         }
@@ -1112,7 +1148,15 @@ impl<'p> Planner<'p> {
             })
         });
         let Some(map) = map else { return false };
-        if !self.fits_map(state, document, &map, if values.is_null() { &whole } else { parent }, key, want, values.is_null()) {
+        if !self.fits_map(
+            state,
+            document,
+            &map,
+            if values.is_null() { &whole } else { parent },
+            key,
+            want,
+            values.is_null(),
+        ) {
             return false;
         }
         if values.is_null() {
@@ -1181,26 +1225,28 @@ impl<'p> Planner<'p> {
         let here = &self.states[state];
         let _ = document;
         here.maps.iter().enumerate().all(|(other, maps)| {
-            maps.iter().filter(|(_, m)| m.contains(map)).all(|(path, _)| {
-                if here.pairs[other].is_none() {
-                    return true;
-                }
-                let mut at = path.clone();
-                if !whole {
-                    at.push(Step::Key(key.to_owned()));
-                }
-                let _ = parent;
-                match self.wanted(state, other, &at) {
-                    Some(Some(value)) => {
-                        value == want
-                            || (whole
-                                && want.as_object().is_some_and(|w| {
-                                    w.iter().all(|(k, v)| value.get(k) == Some(v))
-                                }))
+            maps.iter()
+                .filter(|(_, m)| m.contains(map))
+                .all(|(path, _)| {
+                    if here.pairs[other].is_none() {
+                        return true;
                     }
-                    _ => false,
-                }
-            })
+                    let mut at = path.clone();
+                    if !whole {
+                        at.push(Step::Key(key.to_owned()));
+                    }
+                    let _ = parent;
+                    match self.wanted(state, other, &at) {
+                        Some(Some(value)) => {
+                            value == want
+                                || (whole
+                                    && want.as_object().is_some_and(|w| {
+                                        w.iter().all(|(k, v)| value.get(k) == Some(v))
+                                    }))
+                        }
+                        _ => false,
+                    }
+                })
         })
     }
 
@@ -1352,7 +1398,11 @@ impl<'p> Planner<'p> {
     /// The lines of an object that the target has no use for go; conditions around them stay.
     fn remove_object(&mut self, state: usize, document: usize) {
         let here = &self.states[state];
-        let Some(file) = self.work.chart.file_of_source(&here.documents[document].source) else {
+        let Some(file) = self
+            .work
+            .chart
+            .file_of_source(&here.documents[document].source)
+        else {
             return;
         };
         let owner = TextRef::File(file.clone());
@@ -1453,5 +1503,9 @@ pub(crate) fn file_name(identity: &Identity, release: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
-    format!("{}-{}", identity.kind.to_ascii_lowercase(), name.trim_matches('-'))
+    format!(
+        "{}-{}",
+        identity.kind.to_ascii_lowercase(),
+        name.trim_matches('-')
+    )
 }

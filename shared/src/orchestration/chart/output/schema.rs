@@ -114,7 +114,11 @@ fn allow_value(schema: &mut Json, value: &Json, changed: &mut bool) {
     if let Some(number) = value.as_f64() {
         for (bound, wrong) in [("maximum", true), ("minimum", false)] {
             let outside = map.get(bound).and_then(Json::as_f64).is_some_and(|limit| {
-                if wrong { number > limit } else { number < limit }
+                if wrong {
+                    number > limit
+                } else {
+                    number < limit
+                }
             });
             if outside {
                 map.insert(bound.into(), value.clone());
@@ -130,9 +134,7 @@ fn allow_value(schema: &mut Json, value: &Json, changed: &mut bool) {
         Json::Array(_) => "array",
         Json::Object(_) => "object",
     };
-    let fits = |allowed: &Json| {
-        allowed == kind || (allowed == "integer" && value.is_i64())
-    };
+    let fits = |allowed: &Json| allowed == kind || (allowed == "integer" && value.is_i64());
     match map.get_mut("type") {
         Some(Json::Array(types)) if !types.iter().any(fits) => {
             types.push(Json::from(kind));
@@ -161,11 +163,18 @@ mod tests {
     fn what_a_value_becomes_is_allowed() {
         let text = "{\n    \"properties\": {\n        \"a\": {\n            \"enum\": [\n                \"x\"\n            ]\n        },\n        \"b\": {\n            \"pattern\": \"^csi-\"\n        },\n        \"c\": {\n            \"additionalProperties\": false\n        }\n    }\n}\n";
         let new = allow(text, &path(&["a"]), &json!("y")).unwrap();
-        assert_eq!(new, text.replace("\"x\"\n", "\"x\",\n                \"y\"\n"));
+        assert_eq!(
+            new,
+            text.replace("\"x\"\n", "\"x\",\n                \"y\"\n")
+        );
         let new = allow(text, &path(&["b"]), &json!("essd")).unwrap();
         assert!(new.contains("(?:^csi-)|(?:^essd$)"));
         assert!(allow(text, &path(&["b"]), &json!("csi-x")).is_none());
-        assert!(allow(text, &path(&["c", "k"]), &json!(1)).unwrap().contains("\"k\": {}"));
+        assert!(
+            allow(text, &path(&["c", "k"]), &json!(1))
+                .unwrap()
+                .contains("\"k\": {}")
+        );
         assert!(allow(text, &path(&["other"]), &json!(1)).is_none());
     }
 }

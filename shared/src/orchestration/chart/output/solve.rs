@@ -123,7 +123,11 @@ pub(crate) fn targets(bases: &[Base], convert: &Convert<'_>, lenient: &Convert<'
     bases
         .iter()
         .map(|base| {
-            let convert = if base.variant.required { convert } else { lenient };
+            let convert = if base.variant.required {
+                convert
+            } else {
+                lenient
+            };
             target(&base.rendering.documents, &base.nodes, convert)
         })
         .collect()
@@ -343,7 +347,10 @@ fn probe(
     let mut marked = Marked::default();
     let chart = mark_chart(&work.chart, &mut marked);
     let disk = OnDisk::write(&chart, &[], false, false)?;
-    let defaults = renderings.first().map(|r| r.values.clone()).unwrap_or_default();
+    let defaults = renderings
+        .first()
+        .map(|r| r.values.clone())
+        .unwrap_or_default();
     let mut marks = Vec::new();
     let mut probes = Vec::new();
     let mut values = Vec::new();
@@ -791,7 +798,9 @@ pub(crate) fn parallel<T: Send>(count: usize, task: impl Fn(usize) -> T + Sync) 
             scope.spawn(|| {
                 loop {
                     let index = {
-                        let mut next = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        let mut next = next
+                            .lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner);
                         let index = *next;
                         *next += 1;
                         index

@@ -36,8 +36,8 @@ impl ChartOutput {
     /// # Errors
     /// The folder has files and `force` is not given, or the file system refuses.
     pub fn write(&self, folder: &Path, force: bool) -> Result<(), ChartError> {
-        let occupied = folder.exists()
-            && (!folder.is_dir() || fs_err::read_dir(folder)?.next().is_some());
+        let occupied =
+            folder.exists() && (!folder.is_dir() || fs_err::read_dir(folder)?.next().is_some());
         if occupied {
             if !force || !folder.is_dir() {
                 return Err(ChartError::Exists(folder.to_owned()));
@@ -108,7 +108,8 @@ pub(crate) fn output(original: &Work, work: &Work, target: &str, from: &str) -> 
     let before = original.chart.text("values.yaml").unwrap_or_default();
     let after = work.chart.text("values.yaml").unwrap_or_default();
     let name = free_name(&out, &format!("values-{target}.yaml"));
-    let header = format!("# What differs at {target} from the values that this chart had at {from}.\n");
+    let header =
+        format!("# What differs at {target} from the values that this chart had at {from}.\n");
     add_text(&mut out, &name, overlay(before, after, &header));
     for (old, new) in original.user.iter().zip(&work.user) {
         let name = free_name(&out, &twin_name(&old.name, target));
@@ -369,9 +370,16 @@ mod tests {
 
     #[test]
     fn the_overlay_has_what_changed() {
-        let text = overlay("a: 1\nb: {c: 1, d: 2}\n", "a: 1\nb: {c: 3}\ne: 4\n", "# h\n");
+        let text = overlay(
+            "a: 1\nb: {c: 1, d: 2}\n",
+            "a: 1\nb: {c: 3}\ne: 4\n",
+            "# h\n",
+        );
         assert_eq!(text, "# h\nb:\n  c: 3\n  d: null\ne: 4\n");
-        assert_eq!(overlay("a: 1", "a: 1", ""), "# No value had to change.\n{}\n");
+        assert_eq!(
+            overlay("a: 1", "a: 1", ""),
+            "# No value had to change.\n{}\n"
+        );
         assert_eq!(twin_name("x/prod.yaml", "ali"), "prod-ali.yaml");
     }
 }

@@ -19,7 +19,10 @@ fn a_value_changes_where_it_stands() {
         return;
     };
     let solution = solution.unwrap();
-    assert_eq!(solution.work.chart.text("templates/pvc.yaml"), Some(template.as_str()));
+    assert_eq!(
+        solution.work.chart.text("templates/pvc.yaml"),
+        Some(template.as_str())
+    );
     assert_eq!(
         solution.work.chart.text("values.yaml").unwrap(),
         values.replace("src-class #", "dst-class #")
@@ -59,10 +62,15 @@ fn a_value_with_two_meanings_is_converted_in_the_template() {
         ("templates/cm.yaml", other),
         ("values.yaml", "class: src-class\n"),
     ];
-    let Some(solution) = convert(&files, &[]) else { return };
+    let Some(solution) = convert(&files, &[]) else {
+        return;
+    };
     let solution = solution.unwrap();
     assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
-    assert_eq!(solution.work.chart.text("values.yaml"), Some("class: src-class\n"));
+    assert_eq!(
+        solution.work.chart.text("values.yaml"),
+        Some("class: src-class\n")
+    );
     let text = solution.work.chart.text("templates/pvc.yaml").unwrap();
     assert!(
         text.contains("{{ .Values.class | toString | replace \"src-class\" \"dst-class\" }}"),
@@ -83,7 +91,10 @@ fn annotations_that_come_from_the_values() {
     };
     let solution = solution.unwrap();
     assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
-    assert_eq!(solution.work.chart.text("templates/svc.yaml"), Some(SERVICE));
+    assert_eq!(
+        solution.work.chart.text("templates/svc.yaml"),
+        Some(SERVICE)
+    );
     assert_eq!(
         solution.work.chart.text("values.yaml").unwrap(),
         "service:\n  type: LoadBalancer\n  annotations:\n    # what kind\n    dst/kind: union\n    dst/seconds: \"1800\" # long\n    own/key: a\n    dst/bandwidth: '5'\n    dst/type: public\n"
@@ -101,7 +112,10 @@ fn new_annotations_go_where_a_user_would_put_them() {
     };
     let solution = solution.unwrap();
     assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
-    assert_eq!(solution.work.chart.text("templates/svc.yaml"), Some(SERVICE));
+    assert_eq!(
+        solution.work.chart.text("templates/svc.yaml"),
+        Some(SERVICE)
+    );
     assert_eq!(
         solution.work.chart.text("values.yaml").unwrap(),
         "service:\n  type: LoadBalancer\n  annotations:\n    dst/internal: 'true'\n"
@@ -139,7 +153,9 @@ fn ranges_and_named_templates() {
         ("templates/lib.yaml", "{{ include \"shop.claim\" . }}\n"),
         ("values.yaml", values),
     ];
-    let Some(solution) = convert(&files, &[]) else { return };
+    let Some(solution) = convert(&files, &[]) else {
+        return;
+    };
     let solution = solution.unwrap();
     assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
     assert_eq!(
@@ -155,18 +171,30 @@ fn ranges_and_named_templates() {
 #[test]
 fn objects_come_and_go() {
     let class = "{{- if .Values.class.create }}\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: mine\nprovisioner: src.csi\nparameters:\n  type: {{ .Values.class.type }}\n{{- end }}\n";
-    let template = format!("{{{{- if .Values.persistence }}}}\n{}{{{{- end }}}}\n", claim("{{ .Values.kind }}"));
+    let template = format!(
+        "{{{{- if .Values.persistence }}}}\n{}{{{{- end }}}}\n",
+        claim("{{ .Values.kind }}")
+    );
     let files = [
         ("templates/class.yaml", class),
         ("templates/pvc.yaml", template.as_str()),
-        ("values.yaml", "class:\n  create: true\n  type: fast\npersistence: true\nkind: src-encrypted\n"),
+        (
+            "values.yaml",
+            "class:\n  create: true\n  type: fast\npersistence: true\nkind: src-encrypted\n",
+        ),
     ];
     let Some(solution) = convert(&files, &[("off.yaml", "persistence: false\n")]) else {
         return;
     };
     let solution = solution.unwrap();
     assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
-    assert!(!solution.work.chart.files.contains_key("templates/class.yaml"));
+    assert!(
+        !solution
+            .work
+            .chart
+            .files
+            .contains_key("templates/class.yaml")
+    );
     let text = solution.work.chart.text("templates/pvc.yaml").unwrap();
     assert!(
         text.contains("{{- if .Values.persistence }}\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: {{ .Release.Name }}-data-dst\n"),
@@ -179,14 +207,25 @@ fn images_and_pull_secrets() {
     let template = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  annotations:\n    checksum/config: {{ include (print $.Template.BasePath \"/cm.yaml\") . | sha256sum }}\nspec:\n  template:\n    spec:\n      imagePullSecrets:\n      - name: src-secret\n      {{- range .Values.pullSecrets }}\n      - name: {{ . }}\n      {{- end }}\n      containers:\n      - name: a\n        image: \"{{ .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}\"\n      - name: b\n        image: src.example.com/b:{{ .Values.image.tag }}\n";
     let files = [
         ("templates/web.yaml", template),
-        ("templates/cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations:\n    src/kind: x\n    password: {{ randAlphaNum 10 | quote }}\n"),
-        ("values.yaml", "image:\n  registry: src.example.com\n  repository: team/web\n  tag: \"1.0\"\npullSecrets: [src-secret, own]\n"),
+        (
+            "templates/cm.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations:\n    src/kind: x\n    password: {{ randAlphaNum 10 | quote }}\n",
+        ),
+        (
+            "values.yaml",
+            "image:\n  registry: src.example.com\n  repository: team/web\n  tag: \"1.0\"\npullSecrets: [src-secret, own]\n",
+        ),
     ];
-    let Some(solution) = convert(&files, &[]) else { return };
+    let Some(solution) = convert(&files, &[]) else {
+        return;
+    };
     let solution = solution.unwrap();
     assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
     let text = solution.work.chart.text("templates/web.yaml").unwrap();
-    assert!(text.contains("image: dst.example.com/b:{{ .Values.image.tag }}"), "{text}");
+    assert!(
+        text.contains("image: dst.example.com/b:{{ .Values.image.tag }}"),
+        "{text}"
+    );
     assert!(!text.contains("- name: src-secret"), "{text}");
     let values = solution.work.chart.text("values.yaml").unwrap();
     assert_eq!(
@@ -197,12 +236,20 @@ fn images_and_pull_secrets() {
 
 #[test]
 fn parts_that_are_off_are_converted_as_well() {
-    let template = format!("{{{{- if .Values.backup.enabled }}}}\n{}{{{{- end }}}}\n", claim("{{ .Values.backup.class }}"));
+    let template = format!(
+        "{{{{- if .Values.backup.enabled }}}}\n{}{{{{- end }}}}\n",
+        claim("{{ .Values.backup.class }}")
+    );
     let files = [
         ("templates/pvc.yaml", template.as_str()),
-        ("values.yaml", "backup:\n  enabled: false\n  class: src-class\n"),
+        (
+            "values.yaml",
+            "backup:\n  enabled: false\n  class: src-class\n",
+        ),
     ];
-    let Some(solution) = convert(&files, &[]) else { return };
+    let Some(solution) = convert(&files, &[]) else {
+        return;
+    };
     assert_eq!(
         live(solution, "values.yaml"),
         "backup:\n  enabled: false\n  class: dst-class\n"
@@ -215,14 +262,16 @@ fn text_that_templates_evaluate() {
     let values = "annotations: |\n  src/kind: {{ .Release.Name }}\n  own: b\nextra:\n- apiVersion: v1\n  kind: PersistentVolumeClaim\n  metadata: {name: e}\n  spec:\n    storageClassName: src-class\n";
     let files = [
         ("templates/svc.yaml", template),
-        ("templates/extra.yaml", "{{- range .Values.extra }}\n---\n{{ tpl (toYaml .) $ }}\n{{- end }}\n"),
+        (
+            "templates/extra.yaml",
+            "{{- range .Values.extra }}\n---\n{{ tpl (toYaml .) $ }}\n{{- end }}\n",
+        ),
         ("values.yaml", values),
     ];
-    let Some(solution) = convert(&files, &[]) else { return };
-    assert_eq!(
-        live(solution, "values.yaml"),
-        values.replace("src", "dst")
-    );
+    let Some(solution) = convert(&files, &[]) else {
+        return;
+    };
+    assert_eq!(live(solution, "values.yaml"), values.replace("src", "dst"));
 }
 
 #[test]
@@ -247,8 +296,13 @@ fn a_schema_allows_what_the_values_become() {
         ("values.yaml", "class: src-class\n"),
         ("values.schema.json", schema),
     ];
-    let Some(solution) = convert(&files, &[]) else { return };
+    let Some(solution) = convert(&files, &[]) else {
+        return;
+    };
     let solution = solution.unwrap();
-    assert_eq!(solution.work.chart.text("values.yaml"), Some("class: dst-class\n"));
+    assert_eq!(
+        solution.work.chart.text("values.yaml"),
+        Some("class: dst-class\n")
+    );
     assert_eq!(solution.schemas, ["values.schema.json"]);
 }

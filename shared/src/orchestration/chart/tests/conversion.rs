@@ -2,9 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::orchestration::provider::{
-    Added, Converted, ObjectRef, Outcome, SourceKey, difference,
-};
+use crate::orchestration::provider::{Added, Converted, ObjectRef, Outcome, SourceKey, difference};
 use crate::source::{KeyPath, Node};
 
 /// Renamed keys, new values, moved parts, added and removed keys, items and objects.
@@ -32,7 +30,11 @@ pub(super) fn convert(objects: &[Node]) -> Converted {
         }
         let now = (!class).then(|| Node::from_json(&after, node.at));
         let mut edits = now.as_ref().map_or_else(Vec::new, |now| {
-            if after == before { Vec::new() } else { difference(node, now) }
+            if after == before {
+                Vec::new()
+            } else {
+                difference(node, now)
+            }
         });
         for edit in &mut edits {
             let key = edit.path.last_key().unwrap_or_default().to_owned();
@@ -92,7 +94,10 @@ fn annotations(object: &mut Json, from: &mut Vec<(String, String)>) {
         match key.as_str() {
             "src/kind" => put("dst/kind", text.to_owned()),
             "src/minutes" => {
-                put("dst/seconds", (text.parse::<u32>().unwrap_or(0) * 60).to_string());
+                put(
+                    "dst/seconds",
+                    (text.parse::<u32>().unwrap_or(0) * 60).to_string(),
+                );
             }
             "src/json" => {
                 let inner: Json = serde_json::from_str(text).unwrap_or_default();

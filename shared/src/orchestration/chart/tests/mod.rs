@@ -34,10 +34,7 @@ fn helm() -> Option<Helm> {
 
 /// A chart of these files, on top of a plain `Chart.yaml`.
 fn chart(files: &[(&str, &str)]) -> ChartFiles {
-    let mut all = BTreeMap::from([(
-        "Chart.yaml",
-        "apiVersion: v2\nname: shop\nversion: 0.1.0\n",
-    )]);
+    let mut all = BTreeMap::from([("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n")]);
     all.extend(files.iter().copied());
     ChartFiles {
         files: all
@@ -96,5 +93,10 @@ fn live(solution: Result<Solution, ChartError>, path: &str) -> String {
     let solution = solution.unwrap();
     assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
     assert!(solution.open.is_empty(), "{:#?}", solution.open);
-    solution.work.chart.text(path).unwrap_or_default().to_owned()
+    solution
+        .work
+        .chart
+        .text(path)
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -112,10 +112,12 @@ fn render_key(old: &str, key: &str) -> String {
 
 /// The value inside of the keys of a path.
 fn nested(path: &[Step], value: &Json) -> Json {
-    path.iter().rev().fold(value.clone(), |inner, step| match step {
-        Step::Key(key) => serde_json::json!({ key: inner }),
-        Step::Index(_) => Json::Array(vec![inner]),
-    })
+    path.iter()
+        .rev()
+        .fold(value.clone(), |inner, step| match step {
+            Step::Key(key) => serde_json::json!({ key: inner }),
+            Step::Index(_) => Json::Array(vec![inner]),
+        })
 }
 
 fn set(text: &str, tree: &Tree, path: &[Step], value: &Json) -> Result<String, EditError> {
@@ -150,7 +152,10 @@ fn replace_value(text: &str, entry: Option<&Entry>, there: &Tree, value: &Json) 
         && !matches!(value, Json::Array(a) if !a.is_empty())
         && !value.as_str().is_some_and(|s| s.contains('\n'));
     let inside_flow = inside_flow(text, there);
-    if scalar_to_scalar || inside_flow || matches!(&there.item, Item::Mapping{flow: true, ..} | Item::Sequence{flow: true, ..} if is_flow_value(value)) {
+    if scalar_to_scalar
+        || inside_flow
+        || matches!(&there.item, Item::Mapping{flow: true, ..} | Item::Sequence{flow: true, ..} if is_flow_value(value))
+    {
         let style = match &there.item {
             Item::Scalar { style, .. } => *style,
             _ => Style::Plain,
@@ -180,7 +185,15 @@ fn replace_value(text: &str, entry: Option<&Entry>, there: &Tree, value: &Json) 
             .find(':')
             .map_or(entry.key_span.end, |i| entry.key_span.end + i + 1)
     });
-    if entry.is_none() && matches!(&there.item, Item::Scalar { style: Style::Block, .. }) {
+    if entry.is_none()
+        && matches!(
+            &there.item,
+            Item::Scalar {
+                style: Style::Block,
+                ..
+            }
+        )
+    {
         // An item of a list; the span may begin behind the `|`.
         let head = (there.span.start + 1).min(text.len());
         if let Some(start) = text[..head].rfind(['|', '>']) {
@@ -192,7 +205,13 @@ fn replace_value(text: &str, entry: Option<&Entry>, there: &Tree, value: &Json) 
         }
     }
     let mut end = there.span.end.max(start);
-    if matches!(&there.item, Item::Scalar { style: Style::Block, .. }) {
+    if matches!(
+        &there.item,
+        Item::Scalar {
+            style: Style::Block,
+            ..
+        }
+    ) {
         end = text[..end].trim_end().len().max(start);
     }
     let body = block(value, indent);
@@ -246,7 +265,10 @@ fn insert(
     };
     let inner = nested(below, value);
     match &parent.item {
-        Item::Mapping { entries, flow: is_flow } if !entries.is_empty() => {
+        Item::Mapping {
+            entries,
+            flow: is_flow,
+        } if !entries.is_empty() => {
             let own: Vec<&Entry> = entries.iter().filter(|e| !e.merged).collect();
             let Some(last) = own.last() else {
                 return Err(EditError("only merged keys".into()));
@@ -258,7 +280,13 @@ fn insert(
             }
             let indent = column(text, last.key_span.start);
             let at = line_end(text, last.value.span.end.max(last.key_span.end));
-            let at = if matches!(&last.value.item, Item::Scalar { style: Style::Block, .. }) {
+            let at = if matches!(
+                &last.value.item,
+                Item::Scalar {
+                    style: Style::Block,
+                    ..
+                }
+            ) {
                 line_end(text, text[..last.value.span.end].trim_end().len())
             } else {
                 at
@@ -303,7 +331,11 @@ fn replace_block(text: &str, entry: Option<&Entry>, there: &Tree, value: &Json) 
     };
     let line = line_end(text, end);
     let body = block(value, indent);
-    let tail = if text[..line].ends_with('\n') { "\n" } else { "" };
+    let tail = if text[..line].ends_with('\n') {
+        "\n"
+    } else {
+        ""
+    };
     splice(text, colon..line, &format!("{comment}{body}{tail}"))
 }
 
@@ -319,7 +351,11 @@ fn remove(text: &str, tree: &Tree, path: &[Step]) -> Result<String, EditError> {
             let parent = tree
                 .get(parent_path)
                 .ok_or_else(|| EditError("nothing is there".into()))?;
-            let Item::Mapping { entries, flow: is_flow } = &parent.item else {
+            let Item::Mapping {
+                entries,
+                flow: is_flow,
+            } = &parent.item
+            else {
                 return Err(EditError("no mapping".into()));
             };
             let range = entry.key_span.start..entry.value.span.end.max(entry.key_span.end);
@@ -349,7 +385,11 @@ fn remove(text: &str, tree: &Tree, path: &[Step]) -> Result<String, EditError> {
             let parent = tree
                 .get(parent_path)
                 .ok_or_else(|| EditError("nothing is there".into()))?;
-            let Item::Sequence { items, flow: is_flow } = &parent.item else {
+            let Item::Sequence {
+                items,
+                flow: is_flow,
+            } = &parent.item
+            else {
                 return Err(EditError("no list".into()));
             };
             let Some(item) = items.get(*index) else {
@@ -372,7 +412,13 @@ fn remove(text: &str, tree: &Tree, path: &[Step]) -> Result<String, EditError> {
 
 /// The end of the last line of a value.
 fn value_end(text: &str, value: &Tree, end: usize) -> usize {
-    if matches!(&value.item, Item::Scalar { style: Style::Block, .. }) {
+    if matches!(
+        &value.item,
+        Item::Scalar {
+            style: Style::Block,
+            ..
+        }
+    ) {
         line_end(text, text[..end].trim_end().len())
     } else {
         line_end(text, end)
@@ -407,7 +453,9 @@ fn inside_flow(text: &str, node: &Tree) -> bool {
 fn is_flow_value(value: &Json) -> bool {
     match value {
         Json::Object(map) => map.is_empty(),
-        Json::Array(items) => items.len() < 4 && items.iter().all(|i| !i.is_object() && !i.is_array()),
+        Json::Array(items) => {
+            items.len() < 4 && items.iter().all(|i| !i.is_object() && !i.is_array())
+        }
         _ => false,
     }
 }
@@ -518,7 +566,11 @@ mod tests {
 
     #[test]
     fn values_change_in_place() {
-        let out = set(VALUES, "persistence|storageClass", json!("alicloud-disk-essd"));
+        let out = set(
+            VALUES,
+            "persistence|storageClass",
+            json!("alicloud-disk-essd"),
+        );
         assert!(out.contains("  storageClass: \"alicloud-disk-essd\"   # EVS\n"));
         assert_eq!(out.replace("alicloud-disk-essd", "csi-disk"), VALUES);
         let out = set(VALUES, "persistence|size", json!("20Gi"));
@@ -537,7 +589,10 @@ mod tests {
         let out = remove(&out, "service|annotations|kubernetes.io/elb.id");
         assert!(out.contains("  annotations: {}\n  ports"), "{out}");
         let out = set(VALUES, "service|annotations|a/b", json!("yes"));
-        assert!(out.contains("elb.id: 'x'\n    a/b: 'yes'\n  ports"), "{out}");
+        assert!(
+            out.contains("elb.id: 'x'\n    a/b: 'yes'\n  ports"),
+            "{out}"
+        );
         let out = set(VALUES, "empty|a|b", json!(1));
         assert!(out.contains("empty:\n  a:\n    b: 1\nnothing:"), "{out}");
         let out = set(VALUES, "nothing|a", json!(1));

@@ -249,25 +249,26 @@ pub(crate) fn parse_documents(text: &str) -> Result<Vec<Tree>, String> {
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|error| {
             let at = error.marker();
-            format!("line {}, column {}: {}", at.line(), at.col() + 1, error.info())
+            format!(
+                "line {}, column {}: {}",
+                at.line(),
+                at.col() + 1,
+                error.info()
+            )
         })?;
         let range = builder.offsets.range(&span);
         let line = span.start.line().saturating_sub(1);
         let done = match event {
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentEnd => None,
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => None,
             Event::DocumentStart(_) => {
                 builder.anchors.clear();
                 None
             }
             Event::Alias(id) => {
-                let mut tree = builder
-                    .anchors
-                    .get(&id)
-                    .cloned()
-                    .ok_or_else(|| format!("line {}: an alias inside of its anchor", line + 1))?;
+                let mut tree =
+                    builder.anchors.get(&id).cloned().ok_or_else(|| {
+                        format!("line {}: an alias inside of its anchor", line + 1)
+                    })?;
                 builder.alias_nodes += size(&tree);
                 if builder.alias_nodes > ALIAS_NODES {
                     return Err(format!("line {}: aliases expand without end", line + 1));
@@ -382,9 +383,7 @@ fn size(tree: &Tree) -> usize {
     match &tree.item {
         Item::Scalar { .. } => 1,
         Item::Sequence { items, .. } => 1 + items.iter().map(size).sum::<usize>(),
-        Item::Mapping { entries, .. } => {
-            1 + entries.iter().map(|e| size(&e.value)).sum::<usize>()
-        }
+        Item::Mapping { entries, .. } => 1 + entries.iter().map(|e| size(&e.value)).sum::<usize>(),
     }
 }
 
