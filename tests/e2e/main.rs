@@ -15,6 +15,7 @@ mod deletion;
 mod fields;
 mod hostile;
 mod paths;
+mod provider;
 mod round_trip;
 mod snapshots;
 mod validators;

@@ -93,6 +93,9 @@ pub enum Place {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Section {
+    /// What `~` at the beginning of a key of annotations stands for.
+    #[serde(default)]
+    pub prefix: String,
     /// Beginnings of the annotation and label keys that belong to the provider.
     #[serde(default)]
     pub owns: Vec<String>,
@@ -137,6 +140,13 @@ impl<T> OneOrMany<T> {
             Self::Many(many) => many.iter(),
         }
     }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        match self {
+            Self::One(one) => std::slice::from_mut(one).iter_mut(),
+            Self::Many(many) => many.iter_mut(),
+        }
+    }
 }
 
 /// Conditions on the neutral attributes: a value, one of several, `*` for any, null for none.
@@ -164,9 +174,9 @@ pub struct Row {
     pub pairs: Option<String>,
     /// Another object that has the key: `service` (behind an Ingress) or a companion.
     pub on: Option<String>,
-    /// Neutral value to the provider's; of several, the first is written. Null: the key is left out.
+    /// Neutral value to the provider's; of several, the first is written. Empty: the key is left out.
     #[serde(default)]
-    pub words: IndexMap<String, Option<OneOrMany<String>>>,
+    pub words: IndexMap<String, OneOrMany<String>>,
     /// The provider's unit, where it is not that of the neutral model (seconds).
     pub unit: Option<Unit>,
     /// Smallest and largest value at this provider, in its own unit.
@@ -183,9 +193,12 @@ pub struct Row {
     /// When this row is written.
     #[serde(default)]
     pub when: When,
-    /// What is written together with it, and means nothing of its own.
+    /// The switches that are written together with it. When reading, the attribute counts if they stand like this.
     #[serde(default)]
     pub along: Vec<Constant>,
+    /// Attributes that have a value because this one is there.
+    #[serde(default)]
+    pub implies: IndexMap<String, String>,
     /// An old place: it is read, but not written.
     #[serde(default)]
     pub read_only: bool,
@@ -229,8 +242,10 @@ pub enum Form {
     ColonPairs,
     /// `{"a":"b"}` for `a=b`.
     JsonPairs,
-    /// The time in text with its unit: `30s`.
-    Duration,
+    /// `{"80":{"protocol":["HTTP"]}}` for `http:80`.
+    SpecifyProtocol,
+    /// A path without captures; the neutral model has one that may have them.
+    Prefix,
 }
 
 /// A key with a fixed value. `{name}` and `{namespace}` are those of the object.
@@ -271,6 +286,8 @@ pub struct ExposureRule {
     /// For which ones.
     #[serde(default)]
     pub when: When,
+    /// For those with this annotation.
+    pub annotation: Option<String>,
     /// `public`, `internal`, `none` (no load balancer is made) or `unknown`.
     pub scope: Scope,
 }
@@ -372,9 +389,16 @@ pub struct Ingress {
     /// Whether regular expressions in paths work.
     #[serde(default)]
     pub regex: bool,
+    /// `pathType` of paths that are regular expressions.
+    #[serde(default = "by_controller")]
+    pub regex_path_type: String,
     /// Attributes.
     #[serde(default)]
     pub settings: Section,
+}
+
+fn by_controller() -> String {
+    "ImplementationSpecific".to_owned()
 }
 
 /// A field in each path that Kubernetes itself does not have.
@@ -396,6 +420,9 @@ pub struct Storage {
     pub owns: Vec<String>,
     /// Node labels with a zone; the first is written into affinities of disks.
     pub zone_keys: Vec<String>,
+    /// Where a volume says its zone.
+    #[serde(default)]
+    pub volume_zone: VolumeZone,
     /// `block`, `file`, `object` and `local`.
     pub kinds: IndexMap<String, StorageKind>,
     /// The classes that each cluster of the provider has.
@@ -441,11 +468,24 @@ pub struct StorageKind {
     pub volume_always: Vec<Constant>,
     /// Access modes.
     pub modes: Vec<String>,
+    /// The class that volumes and claims name which exist already.
+    #[serde(default)]
+    pub static_class: String,
     /// Whether a claim can make a new volume.
     #[serde(default = "yes")]
     pub dynamic: bool,
     /// The kind that takes its place, if the provider does not have this one.
-    pub instead: Option<String>,
+    pub instead: Option<Instead>,
+    /// `fsType` of CSI volumes as a pattern of attributes.
+    #[serde(default)]
+    pub fs_type: String,
+    /// The program that understands the mount options; they are carried between kinds with the same one.
+    #[serde(default)]
+    pub options: String,
+    /// The CSI attribute that has the options as `-o a -o b`, in place of `mountOptions`.
+    pub options_attribute: Option<String>,
+    /// The Secret that opens the volume.
+    pub secret: Option<SecretUse>,
     /// Kinds of disks, from the cheapest on.
     #[serde(default)]
     pub tiers: IndexMap<String, Tier>,
@@ -472,9 +512,6 @@ pub struct StorageKind {
     /// Mount options that a class or volume gets where the source has none.
     #[serde(default)]
     pub mount_options: Vec<String>,
-    /// Whether mount options of this kind mean the same at each provider (NFS, file systems of disks).
-    #[serde(default)]
-    pub common_mount_options: bool,
     /// Whether classes of this kind can be expanded.
     #[serde(default)]
     pub expand: bool,
@@ -516,6 +553,12 @@ pub struct Tier {
     /// Limits on the size.
     #[serde(default)]
     pub size: SizeLimits,
+    /// MB/s that each of the asked IOPS brings besides.
+    #[serde(default)]
+    pub throughput_per_extra_iops: f64,
+    /// It is chosen only for what asks for IOPS or throughput of its own, or if nothing else is fast enough.
+    #[serde(default)]
+    pub on_request: bool,
     /// It is read, but not chosen: an older generation.
     #[serde(default)]
     pub read_only: bool,
@@ -553,6 +596,11 @@ pub struct Provisioned {
     pub per_gib: Option<f64>,
     /// For throughput: the largest for each IOPS.
     pub per_iops: Option<f64>,
+    /// The largest above what the size gives.
+    pub extra: Option<f64>,
+    /// It must be asked for.
+    #[serde(default)]
+    pub always: bool,
 }
 
 /// A class that each cluster of the provider has.
@@ -570,9 +618,46 @@ pub struct ShippedClass {
     /// Attributes that each claim may set besides, by annotations.
     #[serde(default)]
     pub open: Vec<String>,
+    /// Attributes that each claim must have.
+    #[serde(default)]
+    pub needs: Vec<String>,
     /// It is read, but not chosen.
     #[serde(default)]
     pub read_only: bool,
+}
+
+/// The kind of storage that takes the place of another.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Instead {
+    /// The kind.
+    pub kind: String,
+    /// How much that matters.
+    pub effect: Effect,
+    /// What it means, in a sentence.
+    pub what: String,
+}
+
+/// The Secret that opens a volume.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SecretUse {
+    /// `node-publish` or `node-stage`.
+    pub purpose: String,
+    /// A volume without it does not work.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// Where a volume says its zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VolumeZone {
+    /// `nodeAffinity`
+    #[default]
+    Affinity,
+    /// Labels.
+    Labels,
 }
 
 /// When volumes are made.
@@ -608,6 +693,9 @@ pub struct Pods {
     /// Pull secrets that the provider makes by itself in each namespace.
     #[serde(default)]
     pub pull_secrets: Vec<String>,
+    /// Pods name one of them to pull from the provider's registry.
+    #[serde(default)]
+    pub needs_pull_secret: bool,
     /// Registry hosts; `*` is any text.
     #[serde(default)]
     pub registries: Vec<String>,
@@ -680,4 +768,42 @@ pub struct Link {
     /// It is the `parameters` of the Ingress's class.
     #[serde(default)]
     pub class: bool,
+}
+
+impl Catalog {
+    /// Writes out the prefixes that `~` stands for.
+    pub(super) fn expand(&mut self) {
+        self.service.expand();
+        self.ingress.settings.expand();
+    }
+}
+
+impl Section {
+    fn expand(&mut self) {
+        let prefix = self.prefix.clone();
+        let full = |key: &mut String| {
+            if let Some(rest) = key.strip_prefix('~') {
+                *key = format!("{prefix}{rest}");
+            }
+        };
+        for row in self.rows.values_mut().flat_map(OneOrMany::iter_mut) {
+            row.annotation.iter_mut().for_each(full);
+            for along in &mut row.along {
+                along.annotation.iter_mut().for_each(full);
+            }
+        }
+        for constant in &mut self.always {
+            constant.annotation.iter_mut().for_each(full);
+        }
+        for rule in &mut self.exposure {
+            rule.annotation.iter_mut().for_each(full);
+        }
+        self.drop = std::mem::take(&mut self.drop)
+            .into_iter()
+            .map(|(mut key, drop)| {
+                full(&mut key);
+                (key, drop)
+            })
+            .collect();
+    }
 }

@@ -38,7 +38,8 @@ impl PartialEq for Provider {
 }
 
 impl Provider {
-    fn new(catalog: Catalog) -> Self {
+    fn new(mut catalog: Catalog) -> Self {
+        catalog.expand();
         Self {
             catalog: Arc::new(catalog),
         }

@@ -9,14 +9,25 @@
 //! value and the keys that it came from ([`Edit`]), what was added and removed, what could not be known ([`Missing`])
 //! and what is no longer the same (findings).
 
+mod attribute;
 pub mod catalog;
 mod check;
+mod companion;
+mod context;
 mod detect;
 mod edit;
 mod engine;
+mod field;
+mod ingress;
 mod known;
 mod mapping;
 mod pattern;
+mod pod;
+mod row;
+mod secret;
+mod service;
+mod settings;
+mod storage;
 
 use crate::finding::Findings;
 use crate::source::Node;
@@ -77,13 +88,15 @@ pub enum Exposure {
     Public,
 }
 
-/// Which Ingress controller of the target takes over from a provider's own one.
+/// Which Ingress controller of the target takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IngressChoice {
-    /// The target provider's own.
+    /// The target provider's own from the source provider's own; ingress-nginx, which each provider has, stays.
     #[default]
+    Counterpart,
+    /// The target provider's own, from ingress-nginx as well.
     Native,
-    /// ingress-nginx, which each provider has.
+    /// ingress-nginx.
     Nginx,
 }
 
@@ -98,6 +111,8 @@ pub struct Options {
     pub bandwidth: u32,
     /// The controller for the source provider's own Ingresses.
     pub ingress: IngressChoice,
+    /// A disk may have less throughput than asked for if its IOPS suffice.
+    pub less_throughput: bool,
     /// A Service behind an Ingress becomes `NodePort` where the target's own controller reaches no other.
     pub node_port_backends: bool,
 }
@@ -108,7 +123,8 @@ impl Default for Options {
             allow_missing: false,
             unknown_exposure: Exposure::Internal,
             bandwidth: 5,
-            ingress: IngressChoice::Native,
+            ingress: IngressChoice::Counterpart,
+            less_throughput: false,
             node_port_backends: true,
         }
     }
