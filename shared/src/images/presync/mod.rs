@@ -1,0 +1,3 @@
+//! Image pre-synchronisation: copies what appears in a source before a migration needs it.
+
+pub mod rules;
