@@ -47,6 +47,8 @@ fn done() -> Finish {
 }
 
 fn open(folder: &Path) -> Queue {
+    // The thread of a queue that was dropped just now may still have the file.
+    wait_until_free(folder);
     Queue::open(folder, Clock::new(|| 5000)).unwrap().0
 }
 

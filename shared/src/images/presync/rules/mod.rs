@@ -104,8 +104,6 @@ pub struct Registry {
     pub plain_http: bool,
     /// A certificate authority besides those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Do not check the certificate.
-    pub skip_tls_verify: bool,
 }
 
 /// A Docker engine.

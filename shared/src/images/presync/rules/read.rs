@@ -354,7 +354,6 @@ impl Reader<'_> {
     fn registry(&mut self, fields: &mut Fields<'_>) -> Option<Registry> {
         let address = fields.text("registry", self.ledger);
         let plain_http = fields.boolean("plain_http", self.ledger);
-        let skip = fields.boolean("skip_tls_verify", self.ledger);
         let ca_file = self.path_of(fields, "ca_file");
         let address = address?;
         let (host, prefix) = address
@@ -377,17 +376,11 @@ impl Reader<'_> {
             self.ledger.add(BAD_VALUE, &address.origin, message);
             return None;
         }
-        if let Some(skip) = skip.as_ref().filter(|skip| skip.value) {
-            let message = format!("the certificate of {host} is not checked");
-            self.ledger
-                .add(Code("presync-tls-unchecked"), &skip.origin, message);
-        }
         Some(Registry {
             host: host.to_owned(),
             prefix: prefix.to_owned(),
             plain_http: plain_http.is_some_and(|plain| plain.value),
             ca_file,
-            skip_tls_verify: skip.is_some_and(|skip| skip.value),
         })
     }
 

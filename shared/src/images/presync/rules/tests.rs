@@ -142,7 +142,7 @@ fn mistakes_have_places() {
     let at = |line: u32, column: u32| format!("rules.yaml:{line}:{column}");
     let with = |extra: &str| codes(&format!("{SMALL}{extra}"));
     assert_eq!(codes(SMALL), vec![]);
-    assert_eq!(with("paralel: 3\n"), vec![("presync-unknown-key", at(6, 11))]);
+    assert_eq!(with("paralel: 3\n"), vec![("presync-unknown-key", at(6, 10))]);
     assert_eq!(with("parallel: 0\n"), vec![("presync-bad-value", at(6, 11))]);
     assert_eq!(
         codes(&SMALL.replace("to: b", "to: c")),
