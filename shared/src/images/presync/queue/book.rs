@@ -47,7 +47,8 @@ impl Book {
     /// Reads what the file holds.
     pub(super) fn load(&mut self, store: &Store) {
         for (key, value) in store.all(JOBS) {
-            let (Some(key), Ok(mut job)) = (JobKey::parse(&key), serde_json::from_slice::<Job>(&value))
+            let (Some(key), Ok(mut job)) =
+                (JobKey::parse(&key), serde_json::from_slice::<Job>(&value))
             else {
                 tracing::warn!(key, "a job in the queue cannot be read and is left out");
                 continue;

@@ -65,7 +65,11 @@ async fn what_was_recorded_survives() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(folder.path());
     let recorded = queue
-        .record(vec![(key("a"), job("1")), (key("b"), job("1")), (key("a"), job("2"))])
+        .record(vec![
+            (key("a"), job("1")),
+            (key("b"), job("1")),
+            (key("a"), job("2")),
+        ])
         .await
         .unwrap();
     assert_eq!((recorded.new, recorded.folded), (2, 1));
@@ -73,11 +77,19 @@ async fn what_was_recorded_survives() {
     assert_eq!(taken, key("a"));
     drop(queue);
     let queue = open(folder.path());
-    assert_eq!(queue.depth().ready, 2, "what was being copied is pending again");
+    assert_eq!(
+        queue.depth().ready,
+        2,
+        "what was being copied is pending again"
+    );
     let (taken, job) = queue.take().await;
     assert_eq!(taken, key("a"));
     assert_eq!(job.events, 2);
-    assert_eq!(job.digest, Some(Digest::of(b"2")), "the newest digest counts");
+    assert_eq!(
+        job.digest,
+        Some(Digest::of(b"2")),
+        "the newest digest counts"
+    );
     queue.finish(&taken, done()).await.unwrap();
     assert_eq!(queue.known_tag(&taken).unwrap().digest, Digest::of(b"1"));
     drop(queue);
@@ -107,13 +119,19 @@ async fn a_failed_job_waits_unless_there_are_news() {
     let queue = open(folder.path());
     queue.record(vec![(key("a"), job("1"))]).await.unwrap();
     let (taken, _) = queue.take().await;
-    queue.finish(&taken, retry(Duration::from_secs(600))).await.unwrap();
+    queue
+        .finish(&taken, retry(Duration::from_secs(600)))
+        .await
+        .unwrap();
     queue.record(vec![(key("a"), job("1"))]).await.unwrap();
     assert_eq!(queue.depth().delayed, 1, "the same event again is no news");
     queue.record(vec![(key("a"), job("2"))]).await.unwrap();
     assert_eq!(queue.depth().ready, 1);
     let (taken, _) = queue.take().await;
-    queue.finish(&taken, retry(Duration::from_millis(20))).await.unwrap();
+    queue
+        .finish(&taken, retry(Duration::from_millis(20)))
+        .await
+        .unwrap();
     let (_, job) = queue.take().await;
     assert_eq!(job.attempts, 1, "news began the count anew");
 }
@@ -148,7 +166,11 @@ async fn higher_priority_comes_first() {
     let mut urgent = job("1");
     urgent.priority = 5;
     queue
-        .record(vec![(key("a"), job("1")), (key("b"), urgent), (key("c"), job("1"))])
+        .record(vec![
+            (key("a"), job("1")),
+            (key("b"), urgent),
+            (key("c"), job("1")),
+        ])
         .await
         .unwrap();
     let mut order = Vec::new();
@@ -191,7 +213,9 @@ async fn a_damaged_file_is_set_aside() {
 async fn any_damaged_page_is_survived() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(folder.path());
-    let jobs = (0..200).map(|n| (key(&format!("t{n}")), job("1"))).collect();
+    let jobs = (0..200)
+        .map(|n| (key(&format!("t{n}")), job("1")))
+        .collect();
     queue.record(jobs).await.unwrap();
     drop(queue);
     wait_until_free(folder.path());
@@ -229,7 +253,10 @@ async fn a_clock_that_jumps_changes_only_what_is_shown() {
         Clock::new(move || now.load(Ordering::Relaxed))
     };
     let (queue, _) = Queue::open(folder.path(), clock).unwrap();
-    queue.record(vec![(key("a"), job("1")), (key("b"), job("1"))]).await.unwrap();
+    queue
+        .record(vec![(key("a"), job("1")), (key("b"), job("1"))])
+        .await
+        .unwrap();
     for jump in [0, u64::MAX / 2] {
         now.store(jump, Ordering::Relaxed);
         let (taken, _) = queue.take().await;

@@ -21,7 +21,7 @@ use crate::images::Platform;
 
 pub use pattern::{Pattern, Patterns};
 pub use quantity::{parse_bytes, parse_duration, parse_share, show_duration};
-pub use read::{Checked, load, read};
+pub use read::{Checked, load, load_for_elsewhere, read};
 pub use schedule::{Bandwidth, Rate, Window};
 pub use secret::{Secret, SecretPlace};
 
@@ -231,15 +231,18 @@ impl Rules {
     /// The source whose registry has this address.
     #[must_use]
     pub fn source_at(&self, host: &str) -> Option<(&str, &Registry)> {
-        self.registries().find(|(_, registry)| registry.host == host)
+        self.registries()
+            .find(|(_, registry)| registry.host == host)
     }
 
     /// The sources that are registries.
     pub fn registries(&self) -> impl Iterator<Item = (&str, &Registry)> {
-        self.sources.iter().filter_map(|(name, origin)| match &origin.kind {
-            OriginKind::Registry(registry) => Some((name.as_str(), registry)),
-            _ => None,
-        })
+        self.sources
+            .iter()
+            .filter_map(|(name, origin)| match &origin.kind {
+                OriginKind::Registry(registry) => Some((name.as_str(), registry)),
+                _ => None,
+            })
     }
 
     /// Whether images can come back: a chain of rules leads from the target's registry to the source's.
@@ -259,7 +262,11 @@ impl Rules {
                 if registry.host != host {
                     continue;
                 }
-                for rule in self.rules.iter().filter(|r| r.from.iter().any(|f| f == name)) {
+                for rule in self
+                    .rules
+                    .iter()
+                    .filter(|r| r.from.iter().any(|f| f == name))
+                {
                     for target in rule.to.iter().filter_map(|name| self.targets.get(name)) {
                         if !reached.contains(&target.registry.host.as_str()) {
                             reached.push(&target.registry.host);

@@ -11,8 +11,8 @@ use super::quantity::{parse_bytes, parse_duration, parse_share};
 use super::schedule::{Bandwidth, Rate, Window, parse_hours, parse_offset};
 use super::secret::{Secret, SecretPlace};
 use super::{
-    Cluster, Deletes, Destination, Engine, Origin, OriginKind, Receiver, Reconcile, Registry, Retry,
-    Rule, Rules, TlsFiles,
+    Cluster, Deletes, Destination, Engine, Origin, OriginKind, Receiver, Reconcile, Registry,
+    Retry, Rule, Rules, TlsFiles,
 };
 use crate::finding::{Code, Finding, Findings, Severity};
 use crate::source::{Disk, Fields, Files as _, Item, Ledger, Limits, Sources, parse};
@@ -37,6 +37,23 @@ pub struct Checked {
 /// Reads a rules file from disk. Relative paths in it start from its folder.
 #[must_use]
 pub fn load(path: &Path) -> Checked {
+    load_as(path, Place::Here)
+}
+
+/// Reads a rules file that will be used on another machine: secrets and certificates need not be here.
+#[must_use]
+pub fn load_for_elsewhere(path: &Path) -> Checked {
+    load_as(path, Place::Elsewhere)
+}
+
+/// Where rules will be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Here,
+    Elsewhere,
+}
+
+fn load_as(path: &Path, place: Place) -> Checked {
     let text = Disk
         .read(path, LARGEST_FILE)
         .map_err(|error| error.to_string())
@@ -44,7 +61,7 @@ pub fn load(path: &Path) -> Checked {
     match text {
         Ok(text) => {
             let folder = path.parent().unwrap_or(Path::new(""));
-            read(&path.display().to_string(), &text, folder)
+            read_as(&path.display().to_string(), &text, folder, place)
         }
         Err(error) => Checked {
             rules: None,
@@ -60,6 +77,10 @@ pub fn load(path: &Path) -> Checked {
 /// Reads the text of a rules file. Relative paths in it start from `folder`.
 #[must_use]
 pub fn read(name: &str, text: &str, folder: &Path) -> Checked {
+    read_as(name, text, folder, Place::Here)
+}
+
+fn read_as(name: &str, text: &str, folder: &Path, place: Place) -> Checked {
     let mut sources = Sources::default();
     let file = sources.add(name, text);
     let mut ledger = Ledger::new();
@@ -72,6 +93,7 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Checked {
             [document] => Reader {
                 ledger: &mut ledger,
                 folder,
+                place,
             }
             .rules(&Item::root(document)),
             _ => {
@@ -110,6 +132,7 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Checked {
 struct Reader<'l> {
     ledger: &'l mut Ledger,
     folder: &'l Path,
+    place: Place,
 }
 
 /// Names that a rule uses, with their places, for the check when all is read.
@@ -322,7 +345,11 @@ impl Reader<'_> {
             let message = format!(
                 "`{}` needs one of `registry`, `docker`, `kubernetes` and `swarm`, but has {}",
                 item.path,
-                if given.is_empty() { "none".to_owned() } else { given.join(" and ") }
+                if given.is_empty() {
+                    "none".to_owned()
+                } else {
+                    given.join(" and ")
+                }
             );
             self.ledger.add(MISSING, &item.origin(), message);
         }
@@ -543,9 +570,13 @@ impl Reader<'_> {
                 self.ledger
                     .add(Code("presync-open-receiver"), &item.origin(), message);
             } else if tls.is_none() {
-                let message = format!("events and the secret cross the network to {listen} in the clear");
-                self.ledger
-                    .add(Code("presync-receiver-without-tls"), &item.origin(), message);
+                let message =
+                    format!("events and the secret cross the network to {listen} in the clear");
+                self.ledger.add(
+                    Code("presync-receiver-without-tls"),
+                    &item.origin(),
+                    message,
+                );
             }
         }
         own.finish(self.ledger);
@@ -568,7 +599,9 @@ impl Reader<'_> {
         match (certificate, key) {
             (Some(certificate), Some(key)) => {
                 for path in [&certificate, &key] {
-                    if let Err(error) = fs_err::metadata(path) {
+                    if self.place == Place::Here
+                        && let Err(error) = fs_err::metadata(path)
+                    {
                         self.ledger.add(
                             Code("presync-file-missing"),
                             &item.origin(),
@@ -621,6 +654,9 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if self.place == Place::Elsewhere {
+            return Some(Secret::unread(place));
+        }
         match Secret::read(place) {
             Ok(secret) => Some(secret),
             Err(message) => {

@@ -88,7 +88,9 @@ pub(super) fn parse_offset(text: &str) -> Result<i32, String> {
         (_, Some(time)) => (-1, time),
         _ => return Err(wrong()),
     };
-    let minutes = parse_time(time).filter(|m| *m <= 14 * 60).ok_or_else(wrong)?;
+    let minutes = parse_time(time)
+        .filter(|m| *m <= 14 * 60)
+        .ok_or_else(wrong)?;
     Ok(sign * i32::from(minutes))
 }
 
@@ -113,8 +115,16 @@ mod tests {
         let bandwidth = Bandwidth {
             utc_offset: parse_offset("+08:00").unwrap(),
             windows: vec![
-                Window { from, until, rate: Rate::Limited(7) },
-                Window { from: 12 * 60, until: 13 * 60, rate: Rate::Paused },
+                Window {
+                    from,
+                    until,
+                    rate: Rate::Limited(7),
+                },
+                Window {
+                    from: 12 * 60,
+                    until: 13 * 60,
+                    rate: Rate::Paused,
+                },
             ],
         };
         let at = |hour: u64| bandwidth.at(UNIX_EPOCH + Duration::from_secs(hour * 3600));

@@ -50,6 +50,15 @@ impl Secret {
         Ok(Self { place, bytes })
     }
 
+    /// A secret that is not on this machine.
+    #[must_use]
+    pub fn unread(place: SecretPlace) -> Self {
+        Self {
+            place,
+            bytes: Vec::new(),
+        }
+    }
+
     /// The secret itself.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

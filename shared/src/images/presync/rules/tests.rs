@@ -14,7 +14,12 @@ fn codes(text: &str) -> Vec<(&'static str, String)> {
         .as_slice()
         .iter()
         .filter(|finding| finding.severity() > Severity::Info)
-        .map(|finding| (finding.code.0, finding.place(&checked.sources).unwrap_or_default()))
+        .map(|finding| {
+            (
+                finding.code.0,
+                finding.place(&checked.sources).unwrap_or_default(),
+            )
+        })
         .collect()
 }
 
@@ -58,7 +63,9 @@ fn walk(
         let option = options[index];
         index += 1;
         if let Some(reference) = option["$ref"].as_str() {
-            let target = schema.pointer(reference.trim_start_matches('#')).expect(reference);
+            let target = schema
+                .pointer(reference.trim_start_matches('#'))
+                .expect(reference);
             options.push(target);
         }
         options.extend(option["anyOf"].as_array().into_iter().flatten());
@@ -113,13 +120,21 @@ fn the_schema_and_the_reader_know_the_same_keys() {
     let example: serde_json::Value = serde_yaml::from_str(FULL).unwrap();
     let mut missing = Vec::new();
     walk(&schema, &schema, &example, "", &mut missing);
-    assert_eq!(missing, Vec::<String>::new(), "the schema lacks keys of the example");
+    assert_eq!(
+        missing,
+        Vec::<String>::new(),
+        "the schema lacks keys of the example"
+    );
     // The example is read without an unknown key, so what the schema has and the example says, the reader knows too.
     let unsaid: Vec<_> = schema_keys(&schema)
         .into_iter()
         .filter(|key| !FULL.contains(&format!("{key}:")))
         .collect();
-    assert_eq!(unsaid, Vec::<String>::new(), "the example lacks keys of the schema");
+    assert_eq!(
+        unsaid,
+        Vec::<String>::new(),
+        "the example lacks keys of the schema"
+    );
 }
 
 #[test]
@@ -142,11 +157,20 @@ fn mistakes_have_places() {
     let at = |line: u32, column: u32| format!("rules.yaml:{line}:{column}");
     let with = |extra: &str| codes(&format!("{SMALL}{extra}"));
     assert_eq!(codes(SMALL), vec![]);
-    assert_eq!(with("paralel: 3\n"), vec![("presync-unknown-key", at(6, 10))]);
-    assert_eq!(with("parallel: 0\n"), vec![("presync-bad-value", at(6, 11))]);
+    assert_eq!(
+        with("paralel: 3\n"),
+        vec![("presync-unknown-key", at(6, 10))]
+    );
+    assert_eq!(
+        with("parallel: 0\n"),
+        vec![("presync-bad-value", at(6, 11))]
+    );
     assert_eq!(
         codes(&SMALL.replace("to: b", "to: c")),
-        vec![("presync-unused", at(3, 11)), ("presync-unknown-name", at(5, 17))]
+        vec![
+            ("presync-unused", at(3, 11)),
+            ("presync-unknown-name", at(5, 17))
+        ]
     );
     assert_eq!(
         with("receiver: {secret: hunter2hunter2}\n"),
@@ -179,7 +203,8 @@ fn a_literal_secret_is_not_repeated() {
 #[test]
 fn images_find_their_rule() {
     let rules = small();
-    let targets = |repository: &str, tag: Option<&str>| rules.targets_of("a", repository, tag).len();
+    let targets =
+        |repository: &str, tag: Option<&str>| rules.targets_of("a", repository, tag).len();
     assert_eq!(targets("shop/web", Some("v1")), 1);
     assert_eq!(targets("shop/web", Some("latest")), 0);
     assert_eq!(targets("shop/web", Some("v1-rc1")), 0);
@@ -187,7 +212,10 @@ fn images_find_their_rule() {
     assert_eq!(targets("shop/web", None), 1, "by digest");
     let signature = format!("sha256-{}.sig", "a".repeat(64));
     assert_eq!(targets("shop/web", Some(&signature)), 1, "referrers are on");
-    assert_eq!(rules.targets["b"].registry.repository("shop/web"), "mirror/shop/web");
+    assert_eq!(
+        rules.targets["b"].registry.repository("shop/web"),
+        "mirror/shop/web"
+    );
 }
 
 #[test]
