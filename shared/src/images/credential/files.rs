@@ -223,10 +223,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
         fs_err::write(&path, text).unwrap();
-        (
-            folder,
-            CredentialFiles::new(vec![folder.path().join("missing"), path]),
-        )
+        {
+            let files = CredentialFiles::new(vec![folder.path().join("missing"), path]);
+            (folder, files)
+        }
     }
 
     fn basic(user: &str, password: &str) -> Credential {
