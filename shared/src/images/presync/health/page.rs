@@ -109,7 +109,12 @@ fn sources(live: &Live, rules: &Rules, now_ms: u64) -> Vec<Value> {
         .iter()
         .map(|(name, origin)| {
             let (kind, place) = match &origin.kind {
-                OriginKind::Registry(registry) => ("registry", registry.repository("…")),
+                OriginKind::Registry(registry) if registry.prefix.is_empty() => {
+                    ("registry", registry.host.clone())
+                }
+                OriginKind::Registry(registry) => {
+                    ("registry", format!("{}/{}", registry.host, registry.prefix))
+                }
                 OriginKind::Engine(engine) => ("docker engine", engine.address.clone()),
                 OriginKind::Swarm(engine) => ("swarm", engine.address.clone()),
                 OriginKind::Kubernetes(cluster) => (
@@ -119,10 +124,6 @@ fn sources(live: &Live, rules: &Rules, now_ms: u64) -> Vec<Value> {
                         .clone()
                         .unwrap_or_else(|| "default context".to_owned()),
                 ),
-            };
-            let place = match &origin.kind {
-                OriginKind::Registry(registry) => format!("{}/{place}", registry.host),
-                _ => place,
             };
             let last = compared.get(name);
             json!({

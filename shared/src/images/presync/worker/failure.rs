@@ -8,7 +8,17 @@ use crate::images::presync::live::Live;
 use crate::images::presync::queue::{Finish, Job};
 use crate::images::presync::rules::Retry;
 
-/// Tries of what is not there or not allowed: a registry can be behind its own events, and credentials are renewed.
+/// Pauses before what is not there is looked for again. Registries are behind their own events: distribution sends the
+/// event of a push before it writes the tag.
+const UNTIL_THERE: [Duration; 6] = [
+    Duration::from_millis(15),
+    Duration::from_millis(40),
+    Duration::from_millis(150),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+];
+/// Tries of what is not allowed: credentials are renewed.
 const TRIES_OF_REFUSALS: u32 = 3;
 /// Tries of what is wrong in itself.
 const TRIES_OF_DAMAGE: u32 = 6;
@@ -30,7 +40,8 @@ pub(super) fn finish(error: &ImageError, job: &Job, retry: &Retry, live: &Live) 
         | ImageError::RateLimited { .. }
         | ImageError::ServerFailed { .. }
         | ImageError::Local(_) => u32::MAX,
-        ImageError::NotFound { .. } | ImageError::Denied { .. } => TRIES_OF_REFUSALS,
+        ImageError::NotFound { .. } => u32::try_from(UNTIL_THERE.len()).unwrap_or(u32::MAX) + 1,
+        ImageError::Denied { .. } => TRIES_OF_REFUSALS,
         ImageError::WrongBytes { .. }
         | ImageError::WrongSize { .. }
         | ImageError::BlobsMissing { .. }
@@ -50,12 +61,17 @@ pub(super) fn finish(error: &ImageError, job: &Job, retry: &Retry, live: &Live) 
             remedy: error.remedy().map(str::to_owned),
         };
     }
-    let asked = match error {
-        ImageError::RateLimited { retry_after, .. } => retry_after.unwrap_or_default(),
-        _ => Duration::ZERO,
+    let usual = backoff(job.attempts, retry);
+    let pause = match error {
+        ImageError::RateLimited { retry_after, .. } => usual.max(retry_after.unwrap_or_default()),
+        ImageError::NotFound { .. } => usize::try_from(job.attempts)
+            .ok()
+            .and_then(|attempts| UNTIL_THERE.get(attempts).copied())
+            .unwrap_or(usual),
+        _ => usual,
     };
     Finish::Retry {
-        pause: backoff(job.attempts, retry).max(asked),
+        pause,
         reason: error.to_string(),
         counts: true,
     }

@@ -25,6 +25,9 @@ use decide::{Sides, Verdict, decide};
 /// Pause while the rules allow no copies at this hour.
 const PAUSED: Duration = Duration::from_secs(30);
 
+/// Shorter pauses than this are not worth a line in the log.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// Takes jobs one by one until cancelled. A job that is being worked on then goes back to the queue.
 pub async fn work(live: Arc<Live>, stop: CancellationToken) {
     loop {
@@ -72,6 +75,13 @@ fn log(key: &JobKey, job: &Job, finish: &Finish) {
             "{}",
             done.what
         ),
+        Finish::Retry {
+            reason,
+            pause,
+            counts,
+        } if *counts && *pause < QUIET => {
+            tracing::debug!(image, reason, "not there yet");
+        }
         Finish::Retry {
             reason,
             pause,
