@@ -36,7 +36,14 @@ fn install(rules: &str, more: &[&str]) -> Output {
     let file = folder.path().join("rules.yaml");
     std::fs::write(&file, rules).unwrap();
     Command::new(env!("CARGO_BIN_EXE_kubectl-migrate-dup"))
-        .args(["images", "watch", "--install", "--image", "registry.example/migrate:0.1", "--config"])
+        .args([
+            "images",
+            "watch",
+            "--install",
+            "--image",
+            "registry.example/migrate:0.1",
+            "--config",
+        ])
         .arg(file)
         .args(more)
         .output()
@@ -54,7 +61,10 @@ fn the_api_server_accepts_the_manifests() {
         "--storage-class",
         "fast",
     ];
-    let namespaces = RULES.replace("kubernetes: {}", "kubernetes: {namespaces: [default, kube-system]}");
+    let namespaces = RULES.replace(
+        "kubernetes: {}",
+        "kubernetes: {namespaces: [default, kube-system]}",
+    );
     for (rules, more) in [(RULES, &[][..]), (RULES, &full[..]), (&namespaces, &[][..])] {
         let output = install(rules, more);
         assert!(output.status.success(), "{output:?}");
@@ -74,7 +84,14 @@ fn the_api_server_accepts_the_manifests() {
             String::from_utf8_lossy(&output.stdout)
         );
         let text = String::from_utf8_lossy(&applied.stdout);
-        for kind in ["deployment", "lease", "persistentvolumeclaim", "role", "configmap", "service/"] {
+        for kind in [
+            "deployment",
+            "lease",
+            "persistentvolumeclaim",
+            "role",
+            "configmap",
+            "service/",
+        ] {
             assert!(text.contains(kind), "{kind}: {text}");
         }
     }
@@ -83,13 +100,22 @@ fn the_api_server_accepts_the_manifests() {
 #[test]
 fn rules_that_cannot_work_in_a_pod_are_refused() {
     for (rules, word) in [
-        (RULES.replace("0.0.0.0:8481", "127.0.0.1:8481"), "status.listen"),
-        (RULES.replace("0.0.0.0:8480", "127.0.0.1:8480"), "receiver.listen"),
+        (
+            RULES.replace("0.0.0.0:8481", "127.0.0.1:8481"),
+            "status.listen",
+        ),
+        (
+            RULES.replace("0.0.0.0:8480", "127.0.0.1:8480"),
+            "receiver.listen",
+        ),
         (format!("{RULES}state: /tmp/queue\n"), "state"),
     ] {
         let output = install(&rules, &[]);
         assert_eq!(output.status.code(), Some(65));
-        assert!(String::from_utf8_lossy(&output.stderr).contains(word), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(word),
+            "{output:?}"
+        );
     }
 }
 
@@ -134,10 +160,14 @@ rules: [{{name: used, from: cluster, to: dc2}}]",
     };
     let mut first = replica("first");
     first.resume();
-    first.wait("the first is active", |daemon| daemon.log().contains("this replica is active"));
+    first.wait("the first is active", |daemon| {
+        daemon.log().contains("this replica is active")
+    });
     let mut second = replica("second");
     second.resume();
-    second.wait("the second stands by", |daemon| daemon.get("/readyz").0 == 503);
+    second.wait("the second stands by", |daemon| {
+        daemon.get("/readyz").0 == 503
+    });
     deploy("web", "v1");
     first.wait("the image arrives", |_| {
         digest(&target.address(), "mirror/shop/web", "v1").is_some()

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::harness::{
-    Daemon, Ports, digest, layer, push, registries_are_here, silent_registry,
-};
+use super::harness::{Daemon, Ports, digest, layer, push, registries_are_here, silent_registry};
 
 #[test]
 fn a_push_arrives_with_its_digest() {
@@ -23,6 +21,9 @@ rules: [{{name: shop, from: dc1, to: dc2, repositories: 'shop/**', tags: 'v*'}}]
             target.address()
         ),
     );
+    daemon.wait("the first comparison is done", |daemon| {
+        daemon.figure("migrate_images_comparisons_total", "") >= Some(1.0)
+    });
     let folder = tempfile::tempdir().unwrap();
     let image = layer(folder.path(), "image", 200_000);
     let address = source.address();
@@ -44,7 +45,12 @@ rules: [{{name: shop, from: dc1, to: dc2, repositories: 'shop/**', tags: 'v*'}}]
     daemon.wait("the copy is counted", |daemon| {
         daemon.figure("migrate_images_lag_seconds_count", "shop") == Some(1.0)
     });
-    assert!(daemon.figure("migrate_images_bytes_total", "transferred").unwrap() > 200_000.0);
+    assert!(
+        daemon
+            .figure("migrate_images_bytes_total", "transferred")
+            .unwrap()
+            > 200_000.0
+    );
     let (status, page) = daemon.get("/");
     assert_eq!(status, 200);
     assert!(page.contains("dc1/shop/web:v1 to dc2"), "{page}");
@@ -81,20 +87,32 @@ rules: [{{name: all, from: dc1, to: dc2, repositories: {repositories}}}]",
     for repository in ["a", "b", "c"] {
         push(&image, &format!("{}/{repository}:v1", source.address()));
     }
-    daemon.wait("a arrives", |_| digest(&target.address(), "a", "v1").is_some());
+    daemon.wait("a arrives", |_| {
+        digest(&target.address(), "a", "v1").is_some()
+    });
     daemon.write_rules("rules: [");
     daemon.wait("the bad file is seen", |daemon| {
         daemon.figure("migrate_images_rules_valid", "") == Some(0.0)
     });
-    assert!(daemon.log().contains("the earlier rules hold"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("the earlier rules hold"),
+        "{}",
+        daemon.log()
+    );
     push(&image, &format!("{}/a:v2", source.address()));
-    daemon.wait("the old rules hold", |_| digest(&target.address(), "a", "v2").is_some());
+    daemon.wait("the old rules hold", |_| {
+        digest(&target.address(), "a", "v2").is_some()
+    });
     daemon.write_rules(&rules("[a, b]"));
-    daemon.wait("the new rules hold", |_| digest(&target.address(), "b", "v1").is_some());
+    daemon.wait("the new rules hold", |_| {
+        digest(&target.address(), "b", "v1").is_some()
+    });
     assert_eq!(digest(&target.address(), "c", "v1"), None);
     daemon.write_rules(&rules("[a, b, c]"));
     daemon.signal("HUP");
-    daemon.wait("the rules after that hold", |_| digest(&target.address(), "c", "v1").is_some());
+    daemon.wait("the rules after that hold", |_| {
+        digest(&target.address(), "c", "v1").is_some()
+    });
 }
 
 /// Two registries that mirror each other: a tag goes to the other side once, and never back over a newer one.
@@ -130,11 +148,18 @@ reconcile: {{interval: 1s}}",
     both(&one.address(), "first");
     both(&two.address(), "second");
     both(&one.address(), "third");
+    assert_eq!(daemon.figure("migrate_images_dead_letters", ""), Some(0.0));
     let copied = |daemon: &Daemon| daemon.figure("migrate_images_finished_total", "copied");
     daemon.wait("all is counted", |daemon| copied(daemon) == Some(3.0));
-    let compared = |daemon: &Daemon| daemon.figure("migrate_images_comparisons_total", "whole").unwrap();
+    let compared = |daemon: &Daemon| {
+        daemon
+            .figure("migrate_images_comparisons_total", "whole")
+            .unwrap()
+    };
     let before = compared(&daemon);
-    daemon.wait("both sides were compared again", |daemon| compared(daemon) > before + 4.0);
+    daemon.wait("both sides were compared again", |daemon| {
+        compared(daemon) > before + 4.0
+    });
     assert_eq!(copied(&daemon), Some(3.0), "nothing goes round");
 }
 
@@ -171,17 +196,23 @@ rules:
     daemon.wait("the queue is empty", |daemon| daemon.jobs() == Some(0.0));
     for (repository, tag) in [("kept", "v0"), ("followed", "v0"), ("followed", "v1")] {
         let gone = digest(&source.address(), repository, tag).unwrap();
-        let port: u16 = source.address().rsplit(':').next().unwrap().parse().unwrap();
+        let port: u16 = source
+            .address()
+            .rsplit(':')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
         let path = format!("/v2/{repository}/manifests/{gone}");
         let (status, answer) = super::harness::http(port, "DELETE", &path, &[], "").unwrap();
         assert_eq!(status, 202, "{answer}");
     }
     // The registry cannot delete a tag alone, so the first one is refused by it; either way a person is told.
     daemon.wait("the deletions were looked at", |daemon| {
-        daemon.figure("migrate_images_dead_letters", "") >= Some(1.0)
-            && daemon.jobs() == Some(0.0)
+        daemon.figure("migrate_images_dead_letters", "") >= Some(1.0) && daemon.jobs() == Some(0.0)
     });
     assert!(digest(&target.address(), "kept", "v0").is_some());
-    let left = (0..4).filter(|tag| digest(&target.address(), "followed", &format!("v{tag}")).is_some());
+    let left =
+        (0..4).filter(|tag| digest(&target.address(), "followed", &format!("v{tag}")).is_some());
     assert!(left.count() >= 3, "at most one of four may go");
 }

@@ -44,11 +44,17 @@ rules: [{{name: all, from: dc1, to: dc2, tags: 'v*'}}]",
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| scope.spawn(move || send(ports.receiver, sender)))
             .collect();
-        senders.into_iter().map(|sender| sender.join().unwrap()).sum()
+        senders
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .sum()
     });
     let rate = EVENTS as f64 / begun.elapsed().as_secs_f64();
     let memory = resident(daemon.pid());
-    println!("{rate:.0} events a second were answered; the daemon has {} MiB", memory >> 10);
+    println!(
+        "{rate:.0} events a second were answered; the daemon has {} MiB",
+        memory >> 10
+    );
     assert_eq!(accepted * IN_A_REQUEST, EVENTS, "all were answered well");
     assert!(memory < 300 << 10, "{memory} KiB");
     daemon.wait("the queue is drained", |daemon| daemon.jobs() == Some(0.0));
@@ -59,10 +65,18 @@ rules: [{{name: all, from: dc1, to: dc2, tags: 'v*'}}]",
             digest(&source.address(), "app", &tag)
         );
     }
-    let folded = daemon.figure("migrate_images_events_folded_total", "").unwrap();
+    let folded = daemon
+        .figure("migrate_images_events_folded_total", "")
+        .unwrap();
     let finished = daemon.figure("migrate_images_finished_total", "").unwrap();
-    assert!(folded + finished >= EVENTS as f64, "{folded} folded, {finished} finished");
-    assert!(finished < EVENTS as f64 / 4.0, "{finished} jobs for {IMAGES} images");
+    assert!(
+        folded + finished >= EVENTS as f64,
+        "{folded} folded, {finished} finished"
+    );
+    assert!(
+        finished < EVENTS as f64 / 4.0,
+        "{finished} jobs for {IMAGES} images"
+    );
 }
 
 /// Sends a share of the events on one connection; how many requests were accepted.
@@ -120,6 +134,13 @@ fn resident(pid: u32) -> u64 {
     std::fs::read_to_string(format!("/proc/{pid}/status"))
         .unwrap()
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .trim()
+                .strip_suffix("kB")?
+                .trim()
+                .parse()
+                .ok()
+        })
         .unwrap()
 }

@@ -39,21 +39,31 @@ rules: [{{name: all, from: dc1, to: dc2}}]",
         ),
     );
     let folder = tempfile::tempdir().unwrap();
-    push(&layer(folder.path(), "image", 1000), &format!("{}/app:v1", source.address()));
+    push(
+        &layer(folder.path(), "image", 1000),
+        &format!("{}/app:v1", source.address()),
+    );
     let filler = disk.path().join("filler");
     // Fails when the disk is full, which is what is wanted.
     let _ = std::fs::write(&filler, vec![0_u8; 6 << 20]);
     let refused = (0..5000).find(|number| {
-        let body = format!(r#"{{"repository": "app{number}", "tag": "{}"}}"#, "x".repeat(120));
+        let body = format!(
+            r#"{{"repository": "app{number}", "tag": "{}"}}"#,
+            "x".repeat(120)
+        );
         daemon.event("dc1", &body) == 503
     });
     assert!(refused.is_some(), "a full disk is not noticed");
     assert_eq!(daemon.get("/readyz").0, 503);
     assert_eq!(daemon.get("/healthz").0, 200, "a restart would not help");
     std::fs::remove_file(&filler).unwrap();
-    daemon.wait("events are taken again", |daemon| daemon.event("dc1", EVENT) == 202);
+    daemon.wait("events are taken again", |daemon| {
+        daemon.event("dc1", EVENT) == 202
+    });
     assert_eq!(daemon.get("/readyz").0, 200);
-    daemon.wait("the image arrives", |_| digest(&target.address(), "app", "v1").is_some());
+    daemon.wait("the image arrives", |_| {
+        digest(&target.address(), "app", "v1").is_some()
+    });
     drop(daemon);
     drop(unmount);
 }
@@ -85,7 +95,10 @@ rules: [{{name: all, from: dc1, to: dc2}}]",
     );
     target.kill();
     let folder = tempfile::tempdir().unwrap();
-    push(&layer(folder.path(), "image", 1000), &format!("{}/app:v1", source.address()));
+    push(
+        &layer(folder.path(), "image", 1000),
+        &format!("{}/app:v1", source.address()),
+    );
     assert_eq!(daemon.event("dc1", EVENT), 202);
     daemon.kill();
     let state = daemon.folder.path().join("state");
@@ -97,8 +110,14 @@ rules: [{{name: all, from: dc1, to: dc2}}]",
     std::fs::write(&file, &bytes).unwrap();
     target.resume().unwrap();
     daemon.resume();
-    daemon.wait("the image arrives", |_| digest(&target.address(), "app", "v1").is_some());
-    assert!(daemon.log().contains("the queue was damaged"), "{}", daemon.log());
+    daemon.wait("the image arrives", |_| {
+        digest(&target.address(), "app", "v1").is_some()
+    });
+    assert!(
+        daemon.log().contains("the queue was damaged"),
+        "{}",
+        daemon.log()
+    );
     let aside = std::fs::read_dir(&state)
         .unwrap()
         .filter(|entry| {
@@ -131,7 +150,10 @@ retry: {{first: 100ms, most: 1s}}",
         daemon.figure("migrate_images_comparisons_total", "") >= Some(1.0)
     });
     let folder = tempfile::tempdir().unwrap();
-    push(&layer(folder.path(), "one", 1000), &format!("{}/app:v1", source.address()));
+    push(
+        &layer(folder.path(), "one", 1000),
+        &format!("{}/app:v1", source.address()),
+    );
     target.kill();
     assert_eq!(daemon.event("dc1", EVENT), 202);
     daemon.wait("the host is known to be down", |daemon| {
@@ -140,13 +162,21 @@ retry: {{first: 100ms, most: 1s}}",
     let (_, page) = daemon.get("/");
     assert!(page.contains("does not answer"), "{page}");
     target.resume().unwrap();
-    daemon.wait("the image arrives", |_| digest(&target.address(), "app", "v1").is_some());
+    daemon.wait("the image arrives", |_| {
+        digest(&target.address(), "app", "v1").is_some()
+    });
     let first = digest(&target.address(), "app", "v1");
 
     // A tag that may not change, and one that is not there.
-    push(&layer(folder.path(), "two", 1000), &format!("{}/app:v1", source.address()));
+    push(
+        &layer(folder.path(), "two", 1000),
+        &format!("{}/app:v1", source.address()),
+    );
     assert_eq!(daemon.event("dc1", EVENT), 202);
-    assert_eq!(daemon.event("dc1", r#"{"repository": "app", "tag": "no"}"#), 202);
+    assert_eq!(
+        daemon.event("dc1", r#"{"repository": "app", "tag": "no"}"#),
+        202
+    );
     daemon.wait("both are listed", |daemon| {
         daemon.figure("migrate_images_dead_letters", "") == Some(2.0)
     });
@@ -154,14 +184,23 @@ retry: {{first: 100ms, most: 1s}}",
     let (_, list) = daemon.queue(&["list"]);
     assert!(list.contains("the tag is immutable"), "{list}");
     assert!(list.contains("image app:no is not in"), "{list}");
-    push(&layer(folder.path(), "three", 1000), &format!("{}/app:no", source.address()));
+    push(
+        &layer(folder.path(), "three", 1000),
+        &format!("{}/app:no", source.address()),
+    );
     assert_eq!(daemon.queue(&["retry", "app:no"]).0, Some(0));
-    daemon.wait("the image arrives", |_| digest(&target.address(), "app", "no").is_some());
+    daemon.wait("the image arrives", |_| {
+        digest(&target.address(), "app", "no").is_some()
+    });
     assert_eq!(daemon.queue(&["drop", "app:v1"]).0, Some(0));
     assert_eq!(daemon.queue(&["drop", "app:v1"]).0, Some(1), "it is gone");
     assert_eq!(daemon.figure("migrate_images_dead_letters", ""), Some(0.0));
     daemon.stop();
-    assert_eq!(daemon.queue(&["list"]).0, Some(0), "without the daemon as well");
+    assert_eq!(
+        daemon.queue(&["list"]).0,
+        Some(0),
+        "without the daemon as well"
+    );
 }
 
 #[test]
@@ -174,7 +213,15 @@ targets: {dc2: {registry: '127.0.0.1:2'}}
 rules: [{name: all, from: dc1, to: dc2}]",
     );
     let send = |path: &str, secret: &str, body: &str| {
-        http(ports.receiver, "POST", path, &[("Authorization", secret)], body).unwrap().0
+        http(
+            ports.receiver,
+            "POST",
+            path,
+            &[("Authorization", secret)],
+            body,
+        )
+        .unwrap()
+        .0
     };
     let right = format!("Bearer {SECRET}");
     assert_eq!(send("/events/dc1", &right, EVENT), 202);

@@ -70,7 +70,10 @@ impl Registry {
 
     /// What it logged so far, requests included.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "without a log there is nothing to say")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "without a log there is nothing to say"
+    )]
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }

@@ -192,6 +192,23 @@ impl Queue {
             .collect()
     }
 
+    /// Remembers what both sides of tags have, beyond the jobs that copied them.
+    ///
+    /// # Errors
+    /// It is not on disk.
+    pub async fn remember_tags(&self, tags: Vec<(JobKey, KnownTag)>) -> Result<(), QueueError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        {
+            let mut book = self.shared.book.lock();
+            for (key, known) in tags {
+                book.write(store::TAGS, &key.text(), serde_json::to_vec(&known).ok());
+            }
+        }
+        self.commit().await
+    }
+
     /// A remembered fact, such as the instance of a registry.
     #[must_use]
     pub fn fact(&self, name: &str) -> Option<String> {

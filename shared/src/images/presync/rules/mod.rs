@@ -245,6 +245,28 @@ impl Rules {
             })
     }
 
+    /// The ways back from a target to a source: names of a source and a target that are the other side.
+    #[must_use]
+    pub fn ways_back(&self, source: &str, target: &str) -> Vec<(&str, &str)> {
+        let Some((_, from)) = self.registries().find(|(name, _)| *name == source) else {
+            return Vec::new();
+        };
+        let Some(to) = self.targets.get(target).map(|target| &target.registry) else {
+            return Vec::new();
+        };
+        let same =
+            |one: &Registry, other: &Registry| one.host == other.host && one.prefix == other.prefix;
+        self.registries()
+            .filter(|(_, registry)| same(registry, to))
+            .flat_map(|(source, _)| {
+                self.targets
+                    .iter()
+                    .filter(|(_, target)| same(&target.registry, from))
+                    .map(move |(target, _)| (source, target.as_str()))
+            })
+            .collect()
+    }
+
     /// Whether images can come back: a chain of rules leads from the target's registry to the source's.
     #[must_use]
     pub fn mirrors_back(&self, source_host: &str, target: &str) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::super::live::{Comparison, Live};
-use super::super::queue::{Hint, Via};
+use super::super::queue::{Hint, JobKey, KnownTag, Via};
 use super::super::rules::{OriginKind, Rules};
 use super::super::stores::{Stores, locate};
 use super::{engine, kubernetes, swarm, via};
@@ -53,6 +53,7 @@ pub async fn compare(live: &Arc<Live>, rules: &Arc<Rules>, source: &str) -> Comp
     };
     let mut seen = BTreeSet::new();
     let mut batch = Vec::new();
+    let mut known = Vec::new();
     match candidates(rules, &live.stores, source).await {
         Err(error) => comparison.error = Some(error),
         Ok((candidates, trouble)) => {
@@ -75,6 +76,7 @@ pub async fn compare(live: &Arc<Live>, rules: &Arc<Rules>, source: &str) -> Comp
                             difference.source_digest.is_some()
                                 && difference.source_digest != difference.target_digest
                         });
+                        known.extend(equal(live, rules, source, &candidate, &found));
                         if missing {
                             comparison.missing += 1;
                             batch.push(hint(rules, source, candidate, &found));
@@ -87,6 +89,9 @@ pub async fn compare(live: &Arc<Live>, rules: &Arc<Rules>, source: &str) -> Comp
                 if batch.len() >= BATCH {
                     record(live, &mut batch, &mut comparison).await;
                 }
+                if known.len() >= BATCH {
+                    remember(live, &mut known, &mut comparison).await;
+                }
             }
         }
     }
@@ -95,6 +100,7 @@ pub async fn compare(live: &Arc<Live>, rules: &Arc<Rules>, source: &str) -> Comp
         batch.extend(gone(live, rules, source, &seen));
     }
     record(live, &mut batch, &mut comparison).await;
+    remember(live, &mut known, &mut comparison).await;
     comparison.at_ms = live.queue.clock().now_ms();
     comparison
 }
@@ -103,6 +109,53 @@ async fn record(live: &Live, batch: &mut Vec<Hint>, comparison: &mut Comparison)
     if let Err(error) = live.record(std::mem::take(batch)).await {
         comparison.error.get_or_insert_with(|| error.to_string());
     }
+}
+
+async fn remember(live: &Live, known: &mut Vec<(JobKey, KnownTag)>, comparison: &mut Comparison) {
+    if let Err(error) = live.queue.remember_tags(std::mem::take(known)).await {
+        comparison.error.get_or_insert_with(|| error.to_string());
+    }
+}
+
+/// Tags that both sides have alike, where that has to be known later: where images come back, and where deletions are
+/// followed.
+fn equal(
+    live: &Live,
+    rules: &Rules,
+    source: &str,
+    candidate: &Candidate,
+    found: &[Difference],
+) -> Vec<(JobKey, KnownTag)> {
+    let Some(located) = locate(rules, source, &candidate.repository) else {
+        return Vec::new();
+    };
+    found
+        .iter()
+        .filter_map(|difference| {
+            let digest = difference.source_digest.clone()?;
+            let matters = difference.target_digest.as_ref() == Some(&digest)
+                && (rules.mirrors_back(&located.host, &difference.target)
+                    || rules
+                        .rules
+                        .iter()
+                        .any(|rule| rule.name == difference.rule && rule.deletes.is_some()));
+            let key = JobKey {
+                source: source.to_owned(),
+                repository: candidate.repository.clone(),
+                name: candidate.name.clone(),
+                target: difference.target.clone(),
+            };
+            let news = matters
+                && live
+                    .queue
+                    .known_tag(&key)
+                    .is_none_or(|known| known.digest != digest);
+            news.then(|| {
+                let rule = difference.rule.clone();
+                (key, KnownTag { digest, rule })
+            })
+        })
+        .collect()
 }
 
 fn hint(rules: &Rules, source: &str, candidate: Candidate, found: &[Difference]) -> Hint {

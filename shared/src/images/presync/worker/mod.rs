@@ -226,7 +226,34 @@ impl Worker<'_> {
             }
         }
         let outcome = self.sync(rule, ends, name).await?;
+        if let Some(digest) = outcome.digest.as_ref().filter(|_| mirrored) {
+            self.remember_ways_back(rules, rule, digest).await;
+        }
         Ok(self.brought(rule, outcome))
+    }
+
+    /// Both directions have to know what both sides have now: the way back must not take this copy for news.
+    async fn remember_ways_back(&self, rules: &Rules, rule: &Rule, digest: &Digest) {
+        let known = rules
+            .ways_back(&self.key.source, &self.key.target)
+            .into_iter()
+            .map(|(source, target)| {
+                let key = JobKey {
+                    source: source.to_owned(),
+                    target: target.to_owned(),
+                    ..self.key.clone()
+                };
+                let known = KnownTag {
+                    digest: digest.clone(),
+                    rule: rule.name.clone(),
+                };
+                (key, known)
+            })
+            .collect();
+        // The next comparison remembers it as well.
+        if let Err(error) = self.live.queue.remember_tags(known).await {
+            tracing::debug!(%error, "what both sides have is not on disk");
+        }
     }
 
     /// Whether something that was pushed without a tag is a signature or the like: only that has no tag that will bring
