@@ -10,7 +10,7 @@ use crate::images::credential::CredentialFiles;
 use crate::images::registry::{Registry, RegistryOptions};
 
 /// Credentials are read anew after this time: those of clouds expire.
-const CREDENTIALS_LAST: Duration = Duration::from_secs(1800);
+const CREDENTIALS_LAST: Duration = Duration::from_mins(30);
 
 /// Requests by registry, method and status.
 pub type Requests = BTreeMap<(String, String, u16), u64>;

@@ -17,7 +17,6 @@ pub use metrics::Metrics;
 pub use page::page;
 
 /// Routes of the status address. They only read.
-#[must_use]
 pub fn router(live: Arc<Live>) -> Router {
     Router::new()
         .route("/", get(status))

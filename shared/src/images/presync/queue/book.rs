@@ -26,6 +26,17 @@ pub(super) struct Book {
     changes: BTreeMap<(Table, String), Option<Vec<u8>>>,
 }
 
+/// What a change that is not committed yet makes of a record.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// The file says what it is.
+    Unchanged,
+    /// It is gone.
+    Removed,
+    /// It has this value.
+    Written(Vec<u8>),
+}
+
 #[derive(Debug)]
 struct Entry {
     job: Job,
@@ -422,9 +433,13 @@ impl Book {
         self.changes.insert((table, key.to_owned()), value);
     }
 
-    /// A change that is not committed yet.
-    pub(super) fn pending(&self, table: Table, key: &str) -> Option<Option<Vec<u8>>> {
-        self.changes.get(&(table, key.to_owned())).cloned()
+    /// What a change that is not committed yet makes of a record.
+    pub(super) fn pending(&self, table: Table, key: &str) -> Pending {
+        match self.changes.get(&(table, key.to_owned())) {
+            None => Pending::Unchanged,
+            Some(None) => Pending::Removed,
+            Some(Some(value)) => Pending::Written(value.clone()),
+        }
     }
 
     /// The changes since the last commit.

@@ -27,7 +27,7 @@ pub use clock::Clock;
 pub use job::{Dead, Done, Finish, Hint, Job, JobKey, JobState, KnownTag, Via};
 pub use store::{OpenError, Opened, StoreError};
 
-use book::Book;
+use book::{Book, Pending};
 use store::Store;
 use writer::Writer;
 
@@ -170,12 +170,7 @@ impl Queue {
     /// What is known of a tag from the last copy.
     #[must_use]
     pub fn known_tag(&self, key: &JobKey) -> Option<KnownTag> {
-        let text = key.text();
-        let pending = self.shared.book.lock().pending(store::TAGS, &text);
-        let bytes = match pending {
-            Some(value) => value?,
-            None => self.shared.writer.read(store::TAGS, &text)?,
-        };
+        let bytes = self.read(store::TAGS, &key.text())?;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -206,29 +201,6 @@ impl Queue {
                 book.write(store::TAGS, &key.text(), serde_json::to_vec(&known).ok());
             }
         }
-        self.commit().await
-    }
-
-    /// A remembered fact, such as the instance of a registry.
-    #[must_use]
-    pub fn fact(&self, name: &str) -> Option<String> {
-        let pending = self.shared.book.lock().pending(store::FACTS, name);
-        let bytes = match pending {
-            Some(value) => value?,
-            None => self.shared.writer.read(store::FACTS, name)?,
-        };
-        String::from_utf8(bytes).ok()
-    }
-
-    /// Remembers a fact.
-    ///
-    /// # Errors
-    /// It is not on disk.
-    pub async fn remember(&self, name: &str, value: &str) -> Result<(), QueueError> {
-        self.shared
-            .book
-            .lock()
-            .write(store::FACTS, name, Some(value.as_bytes().to_vec()));
         self.commit().await
     }
 
@@ -296,6 +268,16 @@ impl Queue {
     #[must_use]
     pub fn rebuilds(&self) -> u64 {
         self.shared.writer.rebuilds()
+    }
+
+    /// A record as it is in memory or, if it did not change, in the file.
+    fn read(&self, table: store::Table, key: &str) -> Option<Vec<u8>> {
+        let pending = self.shared.book.lock().pending(table, key);
+        match pending {
+            Pending::Unchanged => self.shared.writer.read(table, key),
+            Pending::Removed => None,
+            Pending::Written(value) => Some(value),
+        }
     }
 
     async fn commit(&self) -> Result<(), QueueError> {

@@ -18,7 +18,7 @@ pub(super) const DEAD: Table = "dead";
 pub(super) const HISTORY: Table = "history";
 /// Digests that both sides had.
 pub(super) const TAGS: Table = "tags";
-/// Single facts: the format of the file, instances of registries.
+/// Single facts: the format of the file.
 pub(super) const FACTS: Table = "facts";
 
 const TABLES: [Table; 5] = [JOBS, DEAD, HISTORY, TAGS, FACTS];

@@ -40,7 +40,6 @@ struct Shared {
 }
 
 /// The receiver's routes.
-#[must_use]
 pub fn router(receiver: &Receiver, live: Arc<Live>) -> Router {
     let body = usize::try_from(receiver.max_body).unwrap_or(usize::MAX);
     Router::new()

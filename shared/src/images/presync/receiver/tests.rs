@@ -148,12 +148,11 @@ fn a_signature_covers_the_body() {
     let guard = guard(None, Some("a signing key"));
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"a signing key").unwrap();
     mac.update(b"body");
-    let hex: String = mac
+    let hex = mac
         .finalize()
         .into_bytes()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut headers = HeaderMap::new();
     headers.insert(
         "x-hub-signature-256",

@@ -270,7 +270,7 @@ impl Reader<'_> {
 
     fn reconcile(&mut self, fields: &mut Fields<'_>) -> Reconcile {
         let mut reconcile = Reconcile {
-            interval: Duration::from_secs(3600),
+            interval: Duration::from_hours(1),
             jitter: 0.1,
         };
         if let Some(mut own) = fields.fields("reconcile", "presync.reconcile", self.ledger) {
@@ -288,7 +288,7 @@ impl Reader<'_> {
     fn retry(&mut self, fields: &mut Fields<'_>) -> Retry {
         let mut retry = Retry {
             first: Duration::from_secs(1),
-            most: Duration::from_secs(600),
+            most: Duration::from_mins(10),
         };
         if let Some(mut own) = fields.fields("retry", "presync.retry", self.ledger) {
             let shortest = Duration::from_millis(10);

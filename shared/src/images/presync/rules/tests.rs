@@ -44,7 +44,7 @@ fn the_example_is_valid_and_says_every_key() {
     assert!(!checked.findings.has_errors(), "{:?}", checked.findings);
     let rules = checked.rules.unwrap();
     assert_eq!(rules.sources.len(), 4);
-    assert_eq!(rules.reconcile.interval, Duration::from_secs(3600));
+    assert_eq!(rules.reconcile.interval, Duration::from_hours(1));
     assert_eq!(rules.rules[0].platforms.len(), 2);
     assert!(!format!("{rules:?}").contains("0123456789"));
 }
@@ -140,11 +140,10 @@ fn the_schema_and_the_reader_know_the_same_keys() {
 #[test]
 fn what_the_schema_requires_the_reader_requires() {
     for key in ["version", "sources", "targets", "rules"] {
-        let without: String = SMALL
+        let without = SMALL
             .lines()
             .filter(|line| !line.starts_with(key) && (key != "rules" || !line.starts_with('-')))
-            .map(|line| format!("{line}\n"))
-            .collect();
+            .fold(String::new(), |text, line| format!("{text}{line}\n"));
         assert!(
             read("rules.yaml", &without, Path::new("")).rules.is_none(),
             "{key}"

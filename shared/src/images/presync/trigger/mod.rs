@@ -24,7 +24,7 @@ pub use kubernetes::client;
 
 /// Pause before a listener that lost its connection tries again; doubles up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Runs the triggers of all sources until cancelled.
 pub async fn run(live: Arc<Live>, stop: CancellationToken) {
