@@ -5,6 +5,7 @@
 //! it by the registry's address in the event.
 
 mod authenticate;
+mod connection;
 mod format;
 mod limit;
 mod serve;

@@ -9,12 +9,13 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::{Bounded, IdleStream};
 use crate::images::presync::rules::TlsFiles;
 
 /// Why nothing can be served.
@@ -37,8 +38,8 @@ pub enum ServeError {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+impl Connected<IncomingStream<'_, Bounded>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
         Self(*stream.remote_addr())
     }
 }
@@ -73,6 +74,7 @@ pub async fn serve(
     let listener = TcpListener::bind(address).await.map_err(in_use)?;
     let bound = listener.local_addr().map_err(in_use)?;
     let service = router.into_make_service_with_connect_info::<Peer>();
+    let listener = Bounded::new(listener);
     let task = tokio::spawn(async move {
         let stopped = stop.clone().cancelled_owned();
         let result = match acceptor {
@@ -116,12 +118,12 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
 /// Connections after their handshakes, which run beside each other: one sender that is slow keeps nobody waiting.
 struct TlsListener {
     address: SocketAddr,
-    connections: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    connections: mpsc::Receiver<(TlsStream<IdleStream>, SocketAddr)>,
 }
 
 impl TlsListener {
     fn start(
-        listener: TcpListener,
+        listener: Bounded,
         address: SocketAddr,
         acceptor: TlsAcceptor,
         stop: CancellationToken,
@@ -153,7 +155,7 @@ impl TlsListener {
 }
 
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = TlsStream<IdleStream>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {

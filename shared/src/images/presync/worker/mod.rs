@@ -25,6 +25,9 @@ use decide::{Sides, Verdict, decide};
 /// Pause while the rules allow no copies at this hour.
 const PAUSED: Duration = Duration::from_secs(30);
 
+/// Tries of an image of an engine that its registry does not have.
+const TRIES_OF_UNPUSHED: u32 = 4;
+
 /// Shorter pauses than this are not worth a line in the log.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -164,6 +167,12 @@ impl Worker<'_> {
                 self.live.breakers.success(&located.host);
                 self.live.breakers.success(&target_host);
                 finish
+            }
+            // What was tagged or loaded on an engine need not have been pushed.
+            Err(ImageError::NotFound { .. })
+                if self.job.via == Via::Engine && self.job.attempts >= TRIES_OF_UNPUSHED =>
+            {
+                self.skipped("it is on the engine, but in no registry: push it")
             }
             Err(error) => failure::finish(&error, self.job, &rules.retry, self.live),
         }
