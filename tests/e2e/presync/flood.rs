@@ -9,10 +9,10 @@ use super::harness::{
     Daemon, Ports, SECRET, digest, layer, push, registries_are_here, silent_registry,
 };
 
-const EVENTS: usize = 100_000;
-const IN_A_REQUEST: usize = 10;
-const SENDERS: usize = 8;
-const IMAGES: usize = 40;
+const EVENTS: u32 = 100_000;
+const IN_A_REQUEST: u32 = 10;
+const SENDERS: u32 = 8;
+const IMAGES: u32 = 40;
 
 #[test]
 fn a_flood_is_answered_folded_and_drained() {
@@ -40,7 +40,7 @@ rules: [{{name: all, from: dc1, to: dc2, tags: 'v*'}}]",
         push(&image, &format!("{}/app:v{number}", source.address()));
     }
     let begun = Instant::now();
-    let accepted: usize = thread::scope(|scope| {
+    let accepted: u32 = thread::scope(|scope| {
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| scope.spawn(move || send(ports.receiver, sender)))
             .collect();
@@ -49,7 +49,7 @@ rules: [{{name: all, from: dc1, to: dc2, tags: 'v*'}}]",
             .map(|sender| sender.join().unwrap())
             .sum()
     });
-    let rate = EVENTS as f64 / begun.elapsed().as_secs_f64();
+    let rate = f64::from(EVENTS) / begun.elapsed().as_secs_f64();
     let memory = resident(daemon.pid());
     println!(
         "{rate:.0} events a second were answered; the daemon has {} MiB",
@@ -70,17 +70,17 @@ rules: [{{name: all, from: dc1, to: dc2, tags: 'v*'}}]",
         .unwrap();
     let finished = daemon.figure("migrate_images_finished_total", "").unwrap();
     assert!(
-        folded + finished >= EVENTS as f64,
+        folded + finished >= f64::from(EVENTS),
         "{folded} folded, {finished} finished"
     );
     assert!(
-        finished < EVENTS as f64 / 4.0,
+        finished < f64::from(EVENTS) / 4.0,
         "{finished} jobs for {IMAGES} images"
     );
 }
 
 /// Sends a share of the events on one connection; how many requests were accepted.
-fn send(port: u16, sender: usize) -> usize {
+fn send(port: u16, sender: u32) -> u32 {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut answers = BufReader::new(stream.try_clone().unwrap());
@@ -112,7 +112,7 @@ fn send(port: u16, sender: usize) -> usize {
         let mut length = 0;
         let mut line = String::new();
         answers.read_line(&mut line).unwrap();
-        accepted += usize::from(line.starts_with("HTTP/1.1 202"));
+        accepted += u32::from(line.starts_with("HTTP/1.1 202"));
         loop {
             line.clear();
             answers.read_line(&mut line).unwrap();

@@ -15,7 +15,7 @@ use tests::lab::{Components, Registry};
 pub(super) static COMPONENTS: LazyLock<Components> = LazyLock::new(Components::from_env);
 
 /// How long anything may take on a machine that is busy. Nothing is measured by it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(240);
+pub(super) const PATIENCE: Duration = Duration::from_mins(4);
 
 pub(super) const SECRET: &str = "a secret of the tests";
 

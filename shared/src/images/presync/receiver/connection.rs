@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 /// Connections at the same time; further ones wait in the system's queue.
 const MOST: usize = 1024;
 /// A connection on which nothing comes for so long is closed. Senders that keep theirs open make a new one.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// A listener that accepts only so many connections.
 #[derive(Debug)]
