@@ -181,6 +181,8 @@ fn definition(table: Table) -> TableDefinition<'static, &'static str, &'static [
 fn open_database(path: &Path) -> Result<Database, StoreError> {
     let database = Database::builder()
         .set_cache_size(CACHE)
+        // A plain open trusts the file, and damage can then end the process.
+        .set_check_integrity_on_open(true)
         .create(path)
         .map_err(|error| match error {
             DatabaseError::Storage(error) => storage_error(error),

@@ -389,6 +389,7 @@ impl Reader<'_> {
             .unwrap_or((&address.value, ""));
         let prefix = prefix.trim_matches('/');
         let valid_host = !host.is_empty()
+            && !address.value.contains("://")
             && host.bytes().all(|b| {
                 b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']')
             });
