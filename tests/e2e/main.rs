@@ -14,6 +14,7 @@ mod deletion;
 mod fields;
 mod hostile;
 mod paths;
+mod presync;
 mod round_trip;
 mod snapshots;
 mod validators;

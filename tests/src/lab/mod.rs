@@ -5,6 +5,7 @@
 //! we wrote before the programs that have the last word about it.
 
 pub mod control_plane;
+pub mod registry;
 pub mod validators;
 
 use std::env;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use control_plane::ControlPlane;
+pub use registry::Registry;
 
 /// Where the real programs are on this machine; `None` for those that are not.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,10 @@ pub struct Components {
     pub docker_config: Option<PathBuf>,
     /// The converter that ours is measured against.
     pub kompose: Option<PathBuf>,
+    /// The CNCF distribution registry.
+    pub docker_registry: Option<PathBuf>,
+    /// A client that pushes images.
+    pub crane: Option<PathBuf>,
 }
 
 impl Components {
@@ -59,6 +65,8 @@ impl Components {
                     is_program(&cached.join("cli-plugins/docker-compose")).then_some(cached)
                 }),
             kompose: find("MIGRATE_LAB_KOMPOSE", "kompose"),
+            docker_registry: find("MIGRATE_LAB_DOCKER_REGISTRY", "docker-registry"),
+            crane: find("MIGRATE_LAB_CRANE", "crane"),
         }
     }
 }
