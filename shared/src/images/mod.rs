@@ -3,12 +3,15 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`digest`], [`descriptor`] | names of content, and the manifests that refer to it; kept byte for byte |
+//! | [`registry`], [`credential`] | a registry, and who we are to it |
 //! | [`store`] | where an image can lie, as two traits: a source and a target |
 //! | [`sync`] | which bytes are missing at a target, and the engine that moves them |
 
+pub mod credential;
 pub mod descriptor;
 pub mod digest;
 pub mod error;
+pub mod registry;
 pub mod store;
 pub mod sync;
 
