@@ -108,6 +108,8 @@ syncFrequency: 10s
 serializeImagePulls: false
 TEXT
     echo "nameserver $DC2" >dc2/resolv.conf
+    # The machine's own name server can't be reached from here, and asking it would take long to fail.
+    mount --bind dc2/resolv.conf /etc/resolv.conf
     cat >dc2/Corefile <<TEXT
 .:53 {
     bind $DC2
@@ -212,6 +214,7 @@ run_kube_apiserver() {
         --token-auth-file="$STATE/dc2/tokens.csv" \
         --authorization-mode=Node,RBAC \
         --allow-privileged=true \
+        --kubelet-preferred-address-types=InternalIP \
         --service-cluster-ip-range=10.96.0.0/16 \
         --service-account-issuer=https://kubernetes.default.svc \
         --service-account-key-file="$KEYS/apiserver.key" \
