@@ -1,6 +1,11 @@
 //! Who we are to a registry.
 
+mod files;
+mod helper;
+
 use std::fmt;
+
+pub use files::CredentialFiles;
 
 /// What is shown to a registry, or to the server that gives out its tokens.
 #[derive(Clone, PartialEq, Eq, Default)]

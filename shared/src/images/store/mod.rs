@@ -3,12 +3,16 @@
 //! A [`Source`] is read from, a [`Target`] is written to; any source goes to any target. Both name an image by its
 //! repository and a [`Name`]; a store that is not a registry decides itself what a repository is.
 
+pub mod layout;
+
 use std::fmt::Debug;
 use std::ops::Range;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+
+pub use layout::Layout;
 
 use super::{Descriptor, Digest, ImageError, Manifest};
 
