@@ -170,19 +170,21 @@ storage:
   delete: {enabled: true}
 http:
   addr: $2:5000
-# The receiver of image pre-synchronisation, where one runs.
+# The receiver of image pre-synchronisation; nobody listens there but while that is tested.
 notifications:
   endpoints:
   - name: presync
     url: http://$2:5050/events
     timeout: 1s
-    threshold: 3
+    threshold: 1
     backoff: 1s
 TEXT
 }
 
+# Under another name than the registries of other tests on this machine.
 run_registry() {
-    exec docker-registry serve "$STATE/$place/registry.yml"
+    ln -sfn "$(readlink -f "$CACHE/bin/docker-registry")" "$STATE/$place/lab-$place-store"
+    exec "$STATE/$place/lab-$place-store" serve "$STATE/$place/registry.yml"
 }
 
 run_dockerd() {

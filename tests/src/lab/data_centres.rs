@@ -107,8 +107,10 @@ impl DataCentres {
             Place::Dc1 => "MIGRATE_LAB_DC1",
             Place::Dc2 => "MIGRATE_LAB_DC2",
         };
-        let mut command = Command::new("nsenter");
+        // A program that waits for ever must not hold up all that comes after it.
+        let mut command = Command::new("timeout");
         command
+            .args(["--kill-after=10", "300", "nsenter"])
             .arg(format!("--net={}", self.variable(network)))
             .arg(program)
             .env_clear()
