@@ -89,6 +89,13 @@ impl ComposeArgs {
     }
 }
 
+impl ComposeArgs {
+    /// Whether the files are read as a stack of a Swarm.
+    pub(crate) fn is_stack(&self) -> bool {
+        matches!(self.dialect, DialectChoice::Swarm)
+    }
+}
+
 impl ImageSource for ComposeArgs {
     fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
         let options = self.load_options(printer)?;

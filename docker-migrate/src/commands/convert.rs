@@ -42,13 +42,13 @@ enum Goal {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choices for Kubernetes")]
-struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// Controller of long-running services [default: deployment, or what the file asks for]
     #[arg(long, value_enum)]
     controller: Option<ControllerArg>,
     /// Namespace of all objects [default: that of kubectl's context]
     #[arg(long, short, value_name = "NAME")]
-    namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// What a published port becomes
     #[arg(long, value_enum, default_value_t = PublishArg::Loadbalancer)]
     publish: PublishArg,
@@ -168,7 +168,8 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
 }
 
 impl TargetArgs {
-    fn options(&self) -> KubernetesOptions {
+    /// The choices, for the writer.
+    pub(crate) fn options(&self) -> KubernetesOptions {
         KubernetesOptions {
             controller: self.controller.map_or(ControllerChoice::Auto, |c| match c {
                 ControllerArg::Deployment => ControllerChoice::Replicas(Controller::Deployment),

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use migrate::cli::{Exit, ImageOptions, OutputOptions, ReportOptions, finish};
+use migrate::images::rewrite::Rules;
 use migrate::orchestration::compose::{
     ComposeOptions, ComposeTarget, CronRunner, HttpProbe, IngressProxy,
 };
@@ -42,7 +43,7 @@ enum Goal {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choices for Compose and Swarm")]
-struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// How an HTTP probe is asked from inside of the container
     #[arg(long, value_enum, default_value_t = HttpProbeArg::Either)]
     http_probe: HttpProbeArg,
@@ -91,7 +92,12 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         Ok(options) => options,
         Err(exit) => return exit,
     };
-    let result = to_compose(&options, &args.options(), !args.output.no_carry, &Disk);
+    let target = match args.to {
+        Goal::Compose => ComposeTarget::Compose,
+        Goal::Swarm => ComposeTarget::Swarm,
+    };
+    let target = args.target.options(target, args.images.rules());
+    let result = to_compose(&options, &target, !args.output.no_carry, &Disk);
     let what = match args.to {
         Goal::Compose => "Compose file",
         Goal::Swarm => "stack file",
@@ -99,29 +105,27 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     finish(result, &args.output, &args.report, what)
 }
 
-impl ConvertArgs {
-    fn options(&self) -> ComposeOptions {
+impl TargetArgs {
+    /// The choices, for the writer.
+    pub(crate) fn options(&self, target: ComposeTarget, images: Rules) -> ComposeOptions {
         ComposeOptions {
-            target: match self.to {
-                Goal::Compose => ComposeTarget::Compose,
-                Goal::Swarm => ComposeTarget::Swarm,
-            },
-            http_probe: match self.target.http_probe {
+            target,
+            http_probe: match self.http_probe {
                 HttpProbeArg::Either => HttpProbe::Either,
                 HttpProbeArg::Wget => HttpProbe::Wget,
                 HttpProbeArg::Curl => HttpProbe::Curl,
             },
-            unroll_stateful: self.target.unroll_stateful,
-            cron: match self.target.cron {
+            unroll_stateful: self.unroll_stateful,
+            cron: match self.cron {
                 CronArg::None => CronRunner::None,
                 CronArg::Labels => CronRunner::Labels,
             },
-            ingress: match self.target.ingress {
+            ingress: match self.ingress {
                 IngressArg::None => IngressProxy::None,
                 IngressArg::Traefik => IngressProxy::Traefik,
             },
-            inline_secrets: self.target.inline_secrets,
-            images: self.images.rules(),
+            inline_secrets: self.inline_secrets,
+            images,
         }
     }
 }

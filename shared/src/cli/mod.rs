@@ -7,6 +7,7 @@ mod exit;
 mod explain;
 pub mod images;
 mod install;
+pub mod migration;
 mod printer;
 mod runtime;
 mod start;

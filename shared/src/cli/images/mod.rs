@@ -14,6 +14,7 @@ use crate::images::inventory::Needed;
 use crate::source::Sources;
 
 pub use progress::ProgressMode;
+pub(crate) use progress::progress;
 pub use stores::{Place, StoreOptions, Stores};
 pub use sync::{TransferOptions, Verify};
 
