@@ -1,11 +1,12 @@
 //! The lab: real programs that the tests run against.
 //!
 //! `tests/lab/components` fetches or builds them, [`Components`] finds them,
-//! [`ControlPlane`] runs a Kubernetes API server, and [`validators`] put what
+//! [`ControlPlane`] runs a Kubernetes API server, [`DataCentres`] a whole Swarm and a whole cluster, and [`validators`] put what
 //! we wrote before the programs that have the last word about it.
 
 pub mod control_plane;
 pub mod registry;
+pub mod data_centres;
 pub mod validators;
 
 use std::env;
@@ -16,6 +17,7 @@ use std::process::Command;
 
 pub use control_plane::ControlPlane;
 pub use registry::Registry;
+pub use data_centres::{DataCentres, Place};
 
 /// Where the real programs are on this machine; `None` for those that are not.
 #[derive(Clone, Debug, Default)]
