@@ -15,6 +15,7 @@ mod fields;
 mod hostile;
 mod paths;
 mod presync;
+mod provider;
 mod round_trip;
 mod snapshots;
 mod validators;

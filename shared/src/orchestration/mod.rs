@@ -11,5 +11,6 @@ pub mod kubernetes;
 pub mod model;
 pub mod names;
 pub mod output;
+pub mod provider;
 pub mod quantity;
 pub mod table;
