@@ -1,6 +1,15 @@
 //! Who we are to a registry.
 
+mod file;
+mod helper;
+mod key;
+mod store;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
+
+pub use store::Credentials;
 
 /// What is shown to a registry, or to the server that gives out its tokens.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -1,0 +1,177 @@
+//! All places where this machine's users keep the credentials of registries.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+use super::file::{CredentialFile, Hint};
+use super::key::candidates;
+use super::{Credential, CredentialSource, helper};
+
+/// How long a helper may take: some ask the user's keychain, some a cloud.
+const HELPER_LIMIT: Duration = Duration::from_secs(30);
+
+type Answer = Arc<OnceLock<Result<Option<Credential>, String>>>;
+
+/// The credentials that docker, podman, helm and Kubernetes keep, in this order:
+///
+/// 1. the file named by `REGISTRY_AUTH_FILE`,
+/// 2. docker's `config.json` (`DOCKER_CONFIG`, else `~/.docker`),
+/// 3. helm's file (`HELM_REGISTRY_CONFIG`),
+/// 4. podman's `auth.json` (`XDG_RUNTIME_DIR`, then `XDG_CONFIG_HOME`, else `~/.config`),
+/// 5. pull secrets among the application's own objects ([`Credentials::add_secret`]).
+///
+/// The first one that knows the repository, or else its registry, counts. In a file, the most specific path counts.
+pub struct Credentials {
+    files: Vec<CredentialFile>,
+    /// Files that cannot be understood. Reported when a registry is asked for, not before: the application may not need
+    /// any.
+    broken: Vec<String>,
+    limit: Duration,
+    answers: Mutex<HashMap<(String, String), Answer>>,
+}
+
+impl Credentials {
+    /// The credentials of the user who runs this program.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self::find(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+    }
+
+    /// The credentials under other environment variables.
+    #[must_use]
+    pub fn find(variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let mut own = Self {
+            files: Vec::new(),
+            broken: Vec::new(),
+            limit: HELPER_LIMIT,
+            answers: Mutex::default(),
+        };
+        for path in paths(variable) {
+            own.add(CredentialFile::read(&path));
+        }
+        own
+    }
+
+    fn add(&mut self, file: Result<Option<CredentialFile>, String>) {
+        match file {
+            Ok(Some(file)) => self.files.push(file),
+            Ok(None) => {}
+            Err(error) => self.broken.push(error),
+        }
+    }
+
+    /// Lets helpers take another time.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Adds the credentials of a Kubernetes Secret of type `kubernetes.io/dockerconfigjson` or
+    /// `kubernetes.io/dockercfg`, with less weight than all before. `false` if it is none.
+    pub fn add_secret(&mut self, secret: &Value) -> bool {
+        let name = secret["metadata"]["name"].as_str().unwrap_or_default();
+        let content = |key: &str| -> Option<Vec<u8>> {
+            if let Some(text) = secret["stringData"][key].as_str() {
+                return Some(text.as_bytes().to_vec());
+            }
+            let text: String = secret["data"][key].as_str()?.split_whitespace().collect();
+            BASE64.decode(text).ok()
+        };
+        let label = format!("Secret {name}");
+        if let Some(text) = content(".dockerconfigjson") {
+            self.add(CredentialFile::parse(label, &text).map(Some));
+            return true;
+        }
+        if let Some(text) = content(".dockercfg") {
+            // The old form: the entries without `auths` around them.
+            let entries: Value = serde_json::from_slice(&text).unwrap_or_default();
+            let text = json!({ "auths": entries }).to_string();
+            self.add(CredentialFile::parse(label, text.as_bytes()).map(Some));
+            return true;
+        }
+        false
+    }
+
+    /// Names of the files that were read, for people.
+    #[must_use]
+    pub fn files(&self) -> Vec<&str> {
+        self.files.iter().map(|file| file.name.as_str()).collect()
+    }
+
+    fn ask(&self, helper: &str, server: &str) -> Result<Option<Credential>, String> {
+        let answer = {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(answers.entry((helper.to_owned(), server.to_owned())).or_default())
+        };
+        // Only who asks for the same waits here.
+        answer
+            .get_or_init(|| helper::ask(helper, server, self.limit))
+            .clone()
+    }
+}
+
+impl CredentialSource for Credentials {
+    fn credential(&self, registry: &str, repository: &str) -> Result<Credential, String> {
+        let keys = candidates(registry, repository);
+        for file in &self.files {
+            for (index, key) in keys.iter().enumerate() {
+                for hint in file.look(key, index + 1 == keys.len())? {
+                    match hint {
+                        Hint::Known(credential) => return Ok(credential),
+                        Hint::Ask { helper, server } => {
+                            let answer = self
+                                .ask(&helper, &server)
+                                .map_err(|error| format!("{error} (named in `{}`)", file.name))?;
+                            if let Some(credential) = answer {
+                                return Ok(credential);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        match self.broken.first() {
+            Some(error) => Err(error.clone()),
+            None => Ok(Credential::Anonymous),
+        }
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Credentials").field(&self.files()).finish()
+    }
+}
+
+fn paths(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+    let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
+    let all = [
+        variable("REGISTRY_AUTH_FILE").map(PathBuf::from),
+        variable("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| below_home(".docker"))
+            .map(|folder| folder.join("config.json")),
+        variable("HELM_REGISTRY_CONFIG").map(PathBuf::from),
+        variable("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("containers/auth.json")),
+        variable("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .or_else(|| below_home(".config"))
+            .map(|folder| folder.join("containers/auth.json")),
+    ];
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for path in all.into_iter().flatten() {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
