@@ -1,10 +1,12 @@
 //! `docker migrate`: moves Compose applications and Swarm stacks to Kubernetes.
 
 mod commands;
+mod source;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use migrate::cli::images::{ImagesArgs, images};
 use migrate::cli::{
     CompletionArgs, DoctorArgs, Exit, ExplainArgs, InstallArgs, completion, doctor, explain,
     install, start, uninstall,
@@ -12,6 +14,7 @@ use migrate::cli::{
 use migrate::host::Host;
 
 use commands::convert::{ConvertArgs, convert};
+use source::ComposeArgs;
 
 /// Moves Compose applications and Swarm stacks to Kubernetes
 #[derive(Debug, Parser)]
@@ -30,6 +33,8 @@ struct Args {
 enum Command {
     /// Convert a Compose file or a Swarm stack to Kubernetes objects
     Convert(Box<ConvertArgs>),
+    /// List and copy the images that an application needs
+    Images(ImagesArgs<ComposeArgs>),
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached
@@ -47,6 +52,7 @@ enum Command {
 pub fn run(arguments: Vec<OsString>) -> Exit {
     start(Host::Docker, arguments, |args: Args| match args.command {
         Command::Convert(args) => convert(&args),
+        Command::Images(args) => images(Host::Docker.command(), &args),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(Host::Docker, &args),
         Command::Completion(args) => completion(Host::Docker, &args),

@@ -1,16 +1,19 @@
 //! `kubectl migrate`: moves Kubernetes applications to Docker Compose or Swarm.
 
 mod commands;
+mod source;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use migrate::cli::images::{ImagesArgs, images};
 use migrate::cli::{
     CompletionArgs, DoctorArgs, Exit, ExplainArgs, completion, doctor, explain, start,
 };
 use migrate::host::Host;
 
 use commands::convert::{ConvertArgs, convert};
+use source::ManifestArgs;
 
 /// Moves Kubernetes applications to Docker Compose or Swarm
 #[derive(Debug, Parser)]
@@ -29,6 +32,8 @@ struct Args {
 enum Command {
     /// Convert Kubernetes objects to a Compose file or a Swarm stack
     Convert(Box<ConvertArgs>),
+    /// List and copy the images that an application needs
+    Images(ImagesArgs<ManifestArgs>),
     /// Say what happens to a field, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached
@@ -42,6 +47,7 @@ enum Command {
 pub fn run(arguments: Vec<OsString>) -> Exit {
     start(Host::Kubectl, arguments, |args: Args| match args.command {
         Command::Convert(args) => convert(&args),
+        Command::Images(args) => images(Host::Kubectl.command(), &args),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(Host::Kubectl, &args),
         Command::Completion(args) => completion(Host::Kubectl, &args),

@@ -5,8 +5,10 @@ mod convert;
 mod doctor;
 mod exit;
 mod explain;
+pub mod images;
 mod install;
 mod printer;
+mod runtime;
 mod start;
 mod write;
 
@@ -17,8 +19,9 @@ pub use exit::Exit;
 pub use explain::{ExplainArgs, explain};
 pub use install::{InstallArgs, install, uninstall};
 pub use printer::Printer;
+pub use runtime::{block_on, state_folder};
 pub use start::start;
-pub use write::{DocumentFormat, OutputOptions, WriteError};
+pub use write::{DocumentFormat, ImageOptions, OutputOptions, WriteError};
 
 /// Reads all of standard input as text.
 ///

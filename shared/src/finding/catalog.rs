@@ -21,7 +21,7 @@ pub struct Explanation {
 }
 
 /// One file for each part of the program that makes findings.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     include_str!("catalog/source.tsv"),
     include_str!("catalog/compose-load.tsv"),
     include_str!("catalog/compose-read.tsv"),
@@ -33,6 +33,7 @@ const TABLES: [&str; 11] = [
     include_str!("catalog/kubernetes-fields.tsv"),
     include_str!("catalog/carry.tsv"),
     include_str!("catalog/host.tsv"),
+    include_str!("catalog/images.tsv"),
 ];
 
 static CATALOG: LazyLock<BTreeMap<&'static str, Explanation>> = LazyLock::new(|| {

@@ -11,9 +11,12 @@ pub mod credential;
 pub mod descriptor;
 pub mod digest;
 pub mod error;
+pub mod inventory;
 pub mod registry;
+pub mod rewrite;
 pub mod store;
 pub mod sync;
+pub mod tags;
 
 pub use descriptor::{Content, Descriptor, Manifest, Platform};
 pub use digest::Digest;

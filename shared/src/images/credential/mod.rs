@@ -1,15 +1,15 @@
 //! Who we are to a registry.
 
 mod file;
+mod files;
 mod helper;
 mod key;
-mod store;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-pub use store::Credentials;
+pub use files::CredentialFiles;
 
 /// What is shown to a registry, or to the server that gives out its tokens.
 #[derive(Clone, PartialEq, Eq, Default)]

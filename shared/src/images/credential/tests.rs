@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
-use super::{Credential, CredentialSource as _, Credentials};
+use super::{Credential, CredentialSource as _, CredentialFiles};
 
 fn basic(user: &str, password: &str) -> Credential {
     Credential::Basic {
@@ -19,12 +19,12 @@ fn auth(user: &str, password: &str) -> String {
     BASE64.encode(format!("{user}:{password}"))
 }
 
-fn with(variables: &[(&str, &Path)]) -> Credentials {
+fn with(variables: &[(&str, &Path)]) -> CredentialFiles {
     let variables: Vec<(String, OsString)> = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.as_os_str().to_owned()))
         .collect();
-    Credentials::find(&move |name| {
+    CredentialFiles::find(&move |name| {
         variables
             .iter()
             .find(|(other, _)| other == name)

@@ -132,30 +132,12 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7)
 fn http_date(text: &str) -> Option<SystemTime> {
-    let parts: Vec<_> = text.split_whitespace().collect();
-    let [_, day, month, year, time, "GMT"] = parts.as_slice() else {
-        return None;
-    };
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let month = MONTHS.iter().position(|name| name == month)? as i64 + 1;
-    let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
-    let clock: Vec<i64> = time.split(':').filter_map(|n| n.parse().ok()).collect();
-    let [hour, minute, second] = clock.as_slice() else {
-        return None;
-    };
-    // Days since 1970-01-01 in the Gregorian calendar, years that begin in March.
-    let years = if month <= 2 { year - 1 } else { year };
-    let era = years.div_euclid(400);
-    let year_of_era = years.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
-    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?))
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()?;
+    Some(date.into())
 }
 
 #[cfg(test)]
@@ -172,7 +154,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
         assert_eq!(
             retry_after(&headers("120"), now),
-            Some(Duration::from_secs(120))
+            Some(Duration::from_mins(2))
         );
         assert_eq!(
             retry_after(&headers("Sun, 06 Nov 1994 08:49:37 GMT"), now),

@@ -24,11 +24,11 @@ const ATTEMPTS: u32 = 5;
 /// The first pause before another try; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause that a registry's `Retry-After` is waited for here; longer ones are left to the caller.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A connection that is not there after this time is given up.
 const CONNECT: Duration = Duration::from_secs(15);
 /// A server that sends nothing for so long is given up.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Which connections a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,6 +33,7 @@ use self::profile::Profile;
 use self::token::Scopes;
 use crate::images::credential::CredentialSource;
 use crate::images::descriptor::media_type;
+use crate::images::digest::{Algorithm, Hasher};
 use crate::images::store::{BeginBlob, ByteStream, Name, Referrer, Source, Step, Target, Upload};
 use crate::images::{Descriptor, Digest, ImageError, Manifest};
 
@@ -44,7 +45,7 @@ const LARGEST_MANIFEST: usize = 8 << 20;
 /// Entries in one page of a list.
 const PAGE: usize = 1000;
 /// A blob of which nothing comes for so long is given up.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// How registries are reached.
 #[derive(Debug, Clone, Default)]
@@ -274,9 +275,9 @@ impl Source for Registry {
             };
             if let Some(expected) = expected {
                 let found = match expected.algorithm() {
-                    crate::images::digest::Algorithm::Sha256 => manifest.digest.clone(),
-                    algorithm => {
-                        let mut hasher = crate::images::digest::Hasher::new(algorithm);
+                    Algorithm::Sha256 => manifest.digest.clone(),
+                    algorithm @ Algorithm::Sha512 => {
+                        let mut hasher = Hasher::new(algorithm);
                         hasher.update(&manifest.bytes);
                         hasher.finish()
                     }

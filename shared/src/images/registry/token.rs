@@ -18,7 +18,7 @@ use crate::images::credential::{Credential, CredentialSource};
 /// A token is renewed so long before it ends, so that it does not end on the way.
 const MARGIN: Duration = Duration::from_secs(15);
 /// How long a token is good for when the server does not say (distribution, `spec/auth/token`).
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 
 /// What a token is to be good for: `repository:shop/web:pull,push`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -275,7 +275,7 @@ impl Authentication {
         let margin = MARGIN.min(life / 2);
         Ok(Token {
             header,
-            renew_at: Some(asked + life - margin),
+            renew_at: Some(asked + life.saturating_sub(margin)),
         })
     }
 }

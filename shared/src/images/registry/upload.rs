@@ -22,9 +22,9 @@ use crate::images::store::{BeginBlob, ByteStream, Step, Upload};
 use crate::images::{Descriptor, ImageError};
 
 /// A body of which no byte could be sent for so long is given up.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 /// After the last byte a registry may take so long to hash the blob and put it into its storage.
-const COMMIT: Duration = Duration::from_secs(900);
+const COMMIT: Duration = Duration::from_mins(15);
 
 /// An upload session.
 #[derive(Debug)]

@@ -9,10 +9,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 pub use name::{ImageName, InvalidName};
 
-use super::Digest;
+use super::{Digest, Reference};
 
 /// A rule that cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +73,11 @@ impl Place {
         })
     }
 
+    /// How many parts its path has: more of them are more exact.
+    fn depth(&self) -> usize {
+        self.path.split('/').filter(|part| !part.is_empty()).count()
+    }
+
     /// What is left of an image's repository below this place; `None` if the image is elsewhere.
     fn below<'i>(&self, image: &'i ImageName) -> Option<&'i str> {
         if image.registry != self.registry {
@@ -117,64 +123,151 @@ fn is_host(text: &str) -> bool {
     text.contains(['.', ':']) || text == "localhost"
 }
 
-/// The rules of one run.
+/// `registry/namespace=other/prefix`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    from: Place,
+    to: Place,
+}
+
+impl FromStr for Map {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (from, to) = text.split_once('=').ok_or_else(|| {
+            format!(
+                "`{text}` is no mapping; SOURCE=TARGET is expected, such as quay.io/team=registry.example/team"
+            )
+        })?;
+        Ok(Self {
+            from: Place::source(from).map_err(|error| error.0)?,
+            to: Place::target(to).map_err(|error| error.0)?,
+        })
+    }
+}
+
+/// Checks `HOST[:PORT][/PREFIX]`.
+///
+/// # Errors
+/// It is none, in words.
+pub fn check_place(text: &str) -> Result<String, String> {
+    Place::target(text)
+        .map(|place| place.to_string())
+        .map_err(|error| error.0)
+}
+
+/// How references change. The rule with the longest source counts; without any rule they stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Where all images go that no other rule names.
+    /// The longest source first.
+    maps: Vec<Map>,
+    /// Where all images go that no map names.
     rest: Option<Place>,
-    /// From, to; the longest first.
-    maps: Vec<(Place, Place)>,
+    /// Digests by the whole name of the image that they belong to.
+    pins: BTreeMap<String, Digest>,
 }
 
 impl Rules {
-    /// Rules from the command line: `--to-registry HOST[/PREFIX]` and any number of `--map-registry SOURCE=TARGET`.
-    ///
-    /// # Errors
-    /// One of them is no rule, or two of them contradict each other.
-    pub fn new(to_registry: Option<&str>, maps: &[String]) -> Result<Self, RuleError> {
-        let mut own = Self {
-            rest: to_registry.map(Place::target).transpose()?,
-            maps: Vec::new(),
-        };
-        for text in maps {
-            let (from, to) = text.split_once('=').ok_or_else(|| {
-                RuleError(format!("`{text}` is no rule; SOURCE=TARGET is expected"))
-            })?;
-            let (from, to) = (Place::source(from)?, Place::target(to)?);
-            match own.maps.iter().find(|(other, _)| *other == from) {
-                Some((_, other)) if *other != to => {
-                    return Err(RuleError(format!(
-                        "`{from}` is mapped to `{other}` and to `{to}`"
-                    )));
-                }
-                Some(_) => {}
-                None => own.maps.push((from, to)),
-            }
+    /// Rules from `--map-registry` and `--to-registry`. The latter is a place that [`check_place`] has accepted.
+    #[must_use]
+    pub fn new(mut maps: Vec<Map>, everything_to: Option<String>) -> Self {
+        maps.sort_by_key(|map| std::cmp::Reverse(map.from.depth()));
+        Self {
+            maps,
+            rest: everything_to.and_then(|text| Place::target(&text).ok()),
+            pins: BTreeMap::new(),
         }
-        own.maps.sort_by_key(|(from, _)| {
-            std::cmp::Reverse((from.path.split('/').filter(|p| !p.is_empty()).count(), from.clone()))
-        });
-        Ok(own)
     }
 
-    /// Whether there is no rule.
+    /// Whether every reference stays as it is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rest.is_none() && self.maps.is_empty()
+        self.maps.is_empty() && self.rest.is_none() && self.pins.is_empty()
     }
 
-    /// The name at the target. An image that no rule names, and one that is at the target already, keeps its name.
+    /// References to this image get its digest, so that a tag that moves later changes nothing. `image` is what
+    /// [`Reference::whole`] gives.
+    pub fn pin(&mut self, image: &Reference, digest: Digest) {
+        self.pins.insert(image.whole(), digest);
+    }
+
+    /// The reference at the target.
     ///
     /// # Errors
-    /// The name would be longer than registries allow, or a rule for a single repository leads to a bare registry.
+    /// See [`RuleError`].
+    pub fn target(&self, image: &Reference) -> Result<Reference, String> {
+        let name: ImageName = image
+            .whole()
+            .parse()
+            .map_err(|error: InvalidName| error.to_string())?;
+        let target = self.apply(&name).map_err(|error| error.0)?.to_string();
+        target
+            .parse()
+            .map_err(|error| format!("`{target}` is no image: {error}"))
+    }
+
+    /// The text of a reference at the target, or `None` if it stays as it is.
+    ///
+    /// # Errors
+    /// The text is no reference, or a rule cannot be followed.
+    pub fn rewrite(&self, image: &str) -> Result<Option<String>, String> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let name: ImageName = image.parse().map_err(|error: InvalidName| error.to_string())?;
+        let target = self.apply(&name).map_err(|error| error.0)?;
+        Ok((target != name).then(|| target.to_string()))
+    }
+
+    /// The name at the target, pinned if its digest is known. An image that no rule names, and one that is at the target
+    /// already, keeps its name.
+    ///
+    /// # Errors
+    /// Two rules contradict each other, the name would be longer than registries allow, or a rule for a single
+    /// repository leads to a bare registry.
     pub fn apply(&self, image: &ImageName) -> Result<ImageName, RuleError> {
-        let map = self
+        let mut target = self.moved(image)?;
+        if target.digest.is_none() {
+            let whole = match &image.tag {
+                Some(_) => image.to_string(),
+                None => format!("{image}:latest"),
+            };
+            target.digest = self.pins.get(&whole).cloned();
+        }
+        Ok(target)
+    }
+
+    /// The name of an image that is built and has no name of its own: directly below the place for all images.
+    #[must_use]
+    pub fn built(&self, name: &str) -> Option<ImageName> {
+        let rest = self.rest.as_ref()?;
+        format!("{rest}/{name}").parse().ok()
+    }
+
+    fn moved(&self, image: &ImageName) -> Result<ImageName, RuleError> {
+        let mut fitting = self
             .maps
             .iter()
-            .find_map(|(from, to)| Some((to, from.below(image)?)));
-        let (to, rest) = match (map, &self.rest) {
-            (Some(map), _) => map,
-            (None, Some(to)) => (to, image.repository.as_str()),
+            .filter_map(|map| Some((map, map.from.below(image)?)));
+        let (to, rest) = match (fitting.next(), &self.rest) {
+            (Some((map, rest)), _) => {
+                if let Some((other, _)) = fitting.find(|(other, _)| other.from == map.from && other.to != map.to) {
+                    return Err(RuleError(format!(
+                        "`{}` is mapped to `{}` and to `{}`",
+                        map.from, map.to, other.to
+                    )));
+                }
+                (&map.to, rest)
+            }
+            (None, Some(to)) => {
+                // Docker's official images are known without their namespace.
+                let repository = image.repository.as_str();
+                let short = match image.registry.as_str() {
+                    "docker.io" => repository.strip_prefix("library/").unwrap_or(repository),
+                    _ => repository,
+                };
+                (to, short)
+            }
             (None, None) => return Ok(image.clone()),
         };
         // Following a rule twice leads to the same place as once.
@@ -195,7 +288,8 @@ impl Rules {
         if repository.len() > 255 {
             return Err(RuleError(format!(
                 "`{}` would be called `{}/{repository}` at the target: more than the 255 characters that registries allow; choose a shorter prefix",
-                image.place(), to.registry
+                image.place(),
+                to.registry
             )));
         }
         Ok(ImageName {
@@ -204,13 +298,6 @@ impl Rules {
             tag: image.tag.clone(),
             digest: image.digest.clone(),
         })
-    }
-
-    /// The name of an image that is built and has no name of its own: directly below `--to-registry`.
-    #[must_use]
-    pub fn built(&self, name: &str) -> Option<ImageName> {
-        let rest = self.rest.as_ref()?;
-        format!("{rest}/{name}").parse().ok()
     }
 }
 
@@ -249,33 +336,4 @@ pub fn collision<'n>(
         }
     }
     None
-}
-
-/// Rules, and the digests that names are pinned to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rewriter {
-    /// The rules.
-    pub rules: Rules,
-    /// Digests by the source's name; empty leaves the names as they are.
-    pub digests: BTreeMap<ImageName, Digest>,
-}
-
-impl Rewriter {
-    /// Whether it changes nothing.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.rules.is_empty() && self.digests.is_empty()
-    }
-
-    /// The name at the target, pinned if its digest is known.
-    ///
-    /// # Errors
-    /// As [`Rules::apply`].
-    pub fn apply(&self, image: &ImageName) -> Result<ImageName, RuleError> {
-        let mut target = self.rules.apply(image)?;
-        if target.digest.is_none() {
-            target.digest = self.digests.get(image).cloned();
-        }
-        Ok(target)
-    }
 }

@@ -5,8 +5,8 @@ fn name(text: &str) -> ImageName {
 }
 
 fn rules(to: Option<&str>, maps: &[&str]) -> Rules {
-    let maps: Vec<_> = maps.iter().map(|m| (*m).to_owned()).collect();
-    Rules::new(to, &maps).unwrap()
+    let maps = maps.iter().map(|map| map.parse().unwrap()).collect();
+    Rules::new(maps, to.map(|to| check_place(to).unwrap()))
 }
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -86,20 +86,21 @@ fn the_longest_rule_counts() {
 
 #[test]
 fn a_wrong_rule_is_told_why() {
-    for (to, map, why) in [
-        (Some("registry"), None, "Docker Hub"),
-        (Some("http://r.example"), None, "--plain-http"),
-        (Some("r.example/UPPER"), None, "lower-case"),
-        (Some(""), None, "missing"),
-        (None, Some("quay.io"), "SOURCE=TARGET"),
-        (None, Some("quay.io=x"), "Docker Hub"),
+    for (to, why) in [
+        ("registry", "Docker Hub"),
+        ("http://r.example", "--plain-http"),
+        ("r.example/UPPER", "lower-case"),
+        ("", "missing"),
     ] {
-        let maps: Vec<_> = map.into_iter().map(str::to_owned).collect();
-        let error = Rules::new(to, &maps).unwrap_err().to_string();
-        assert!(error.contains(why), "{to:?} {map:?}: {error}");
+        let error = check_place(to).unwrap_err();
+        assert!(error.contains(why), "{to}: {error}");
     }
-    let maps = ["a.example=b.example".to_owned(), "a.example=c.example".to_owned()];
-    assert!(Rules::new(None, &maps).unwrap_err().0.contains("and to"));
+    for (map, why) in [("quay.io", "SOURCE=TARGET"), ("quay.io=x", "Docker Hub"), ("=r.example", "missing")] {
+        let error = map.parse::<Map>().unwrap_err();
+        assert!(error.contains(why), "{map}: {error}");
+    }
+    let both = rules(None, &["a.example=b.example", "a.example=c.example"]);
+    assert!(both.apply(&name("a.example/x")).unwrap_err().0.contains("and to"));
     let bare = rules(None, &["quay.io/team/app=r.example"]);
     assert!(bare.apply(&name("quay.io/team/app")).unwrap_err().0.contains("r.example/NAME"));
     let long = rules(Some(&format!("r.example/{}", "a".repeat(250))), &[]);
@@ -158,7 +159,7 @@ mod properties {
             image in image(), prefix in "(/[a-z]{1,3}){0,2}", from in image()
         ) {
             let map = format!("{}=r.example/mapped", from.place());
-            let rules = Rules::new(Some(&format!("r.example{prefix}")), &[map]).unwrap();
+            let rules = rules(Some(&format!("r.example{prefix}")), &[&map]);
             let once = rules.apply(&image).unwrap();
             if !once.repository.starts_with("mapped") {
                 prop_assert_eq!(rules.apply(&once).unwrap(), once.clone());
@@ -170,18 +171,48 @@ mod properties {
 
         #[test]
         fn the_opposite_rule_leads_back(image in image()) {
-            let there = Rules::new(None, &[format!("{}=t.example/x", image.registry)]).unwrap();
-            let back = Rules::new(None, &[format!("t.example/x={}", image.registry)]);
+            let there = rules(None, &[&format!("{}=t.example/x", image.registry)]);
+            let back = rules(None, &[&format!("t.example/x={}", image.registry)]);
             let target = there.apply(&image).unwrap();
-            prop_assert_eq!(back.unwrap().apply(&target).unwrap(), image);
+            prop_assert_eq!(back.apply(&target).unwrap(), image);
         }
 
         #[test]
         fn different_images_of_one_registry_never_collide(images in prop::collection::vec(image(), 1..12)) {
             let images: Vec<_> = images.into_iter().filter(|i| i.registry == "quay.io").collect();
-            let rules = Rules::new(Some("t.example/p"), &[]).unwrap();
+            let rules = rules(Some("t.example/p"), &[]);
             let targets: Vec<_> = images.iter().map(|i| rules.apply(i).unwrap()).collect();
             prop_assert_eq!(collision(images.iter().zip(&targets)), None);
         }
     }
+}
+
+#[test]
+fn a_text_that_stays_is_told_apart_from_one_that_changes() {
+    let rules = rules(Some("dc2:5000/shop/"), &[]);
+    for (from, to) in [
+        ("redis", Some("dc2:5000/shop/redis")),
+        ("redis:7", Some("dc2:5000/shop/redis:7")),
+        ("grafana/grafana:1", Some("dc2:5000/shop/grafana/grafana:1")),
+        ("localhost:5000/app:1", Some("dc2:5000/shop/app:1")),
+        ("dc2:5000/shop/app:1", None),
+    ] {
+        assert_eq!(rules.rewrite(from).unwrap().as_deref(), to, "{from}");
+    }
+    assert!(rules.rewrite("Not An Image").is_err());
+    assert_eq!(Rules::default().rewrite("Not An Image"), Ok(None));
+}
+
+#[test]
+fn a_digest_stays_or_is_pinned() {
+    let digest = Digest::of(b"image");
+    let mut rules = rules(Some("dc2:5000"), &[]);
+    assert_eq!(
+        rules.rewrite(&format!("redis:7@{digest}")).unwrap(),
+        Some(format!("dc2:5000/redis:7@{digest}"))
+    );
+    rules.pin(&"web:1".parse().unwrap(), digest.clone());
+    rules.pin(&"bare".parse().unwrap(), digest.clone());
+    assert_eq!(rules.rewrite("web:1").unwrap(), Some(format!("dc2:5000/web:1@{digest}")));
+    assert_eq!(rules.rewrite("bare").unwrap(), Some(format!("dc2:5000/bare@{digest}")));
 }

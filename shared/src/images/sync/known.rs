@@ -71,7 +71,7 @@ impl Known {
         self.with(digest, |blob| {
             !blob.confirmed.contains(repository)
                 && (blob.mounting.contains(repository)
-                    || (blob.sending && !(mounts && !blob.confirmed.is_empty())))
+                    || (blob.sending && (!mounts || blob.confirmed.is_empty())))
         })
     }
 

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use self::read::{FULL_NAME, REF_NAME, Reader, fallback_name};
 pub(in crate::images::store) use super::contents::local;
-use super::contents::{Contents as _, Folder, blob_path};
+use super::contents::{Folder, blob_path};
 use super::{BeginBlob, ByteStream, Name, Referrer, Source, Step, Target, Upload};
 use crate::images::{Descriptor, Digest, ImageError, Manifest};
 
@@ -40,7 +40,8 @@ impl Layout {
     ///
     /// # Errors
     /// The folder is no OCI layout, or one of another version.
-    pub fn open(folder: &Path) -> Result<Self, ImageError> {
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, ImageError> {
+        let folder = folder.as_ref();
         let own = Self::at(folder);
         own.reader.check()?;
         Ok(own)
@@ -50,7 +51,8 @@ impl Layout {
     ///
     /// # Errors
     /// The folder cannot be made, or holds something else.
-    pub fn create(folder: &Path) -> Result<Self, ImageError> {
+    pub fn create(folder: impl AsRef<Path>) -> Result<Self, ImageError> {
+        let folder = folder.as_ref();
         let own = Self::at(folder);
         let write = || -> std::io::Result<bool> {
             fs_err::create_dir_all(folder)?;

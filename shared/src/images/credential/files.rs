@@ -25,10 +25,10 @@ type Answer = Arc<OnceLock<Result<Option<Credential>, String>>>;
 /// 2. docker's `config.json` (`DOCKER_CONFIG`, else `~/.docker`),
 /// 3. helm's file (`HELM_REGISTRY_CONFIG`),
 /// 4. podman's `auth.json` (`XDG_RUNTIME_DIR`, then `XDG_CONFIG_HOME`, else `~/.config`),
-/// 5. pull secrets among the application's own objects ([`Credentials::add_secret`]).
+/// 5. pull secrets among the application's own objects ([`CredentialFiles::add_secret`]).
 ///
 /// The first one that knows the repository, or else its registry, counts. In a file, the most specific path counts.
-pub struct Credentials {
+pub struct CredentialFiles {
     files: Vec<CredentialFile>,
     /// Files that cannot be understood. Reported when a registry is asked for, not before: the application may not need
     /// any.
@@ -37,7 +37,7 @@ pub struct Credentials {
     answers: Mutex<HashMap<(String, String), Answer>>,
 }
 
-impl Credentials {
+impl CredentialFiles {
     /// The credentials of the user who runs this program.
     #[must_use]
     pub fn from_environment() -> Self {
@@ -47,13 +47,19 @@ impl Credentials {
     /// The credentials under other environment variables.
     #[must_use]
     pub fn find(variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self::new(paths(variable))
+    }
+
+    /// The credentials in these files; those that are not there are no errors.
+    #[must_use]
+    pub fn new(paths: Vec<PathBuf>) -> Self {
         let mut own = Self {
             files: Vec::new(),
             broken: Vec::new(),
             limit: HELPER_LIMIT,
             answers: Mutex::default(),
         };
-        for path in paths(variable) {
+        for path in paths {
             own.add(CredentialFile::read(&path));
         }
         own
@@ -118,7 +124,7 @@ impl Credentials {
     }
 }
 
-impl CredentialSource for Credentials {
+impl CredentialSource for CredentialFiles {
     fn credential(&self, registry: &str, repository: &str) -> Result<Credential, String> {
         let keys = candidates(registry, repository);
         for file in &self.files {
@@ -145,9 +151,9 @@ impl CredentialSource for Credentials {
     }
 }
 
-impl std::fmt::Debug for Credentials {
+impl std::fmt::Debug for CredentialFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Credentials").field(&self.files()).finish()
+        f.debug_tuple("CredentialFiles").field(&self.files()).finish()
     }
 }
 
