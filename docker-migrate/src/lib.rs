@@ -6,7 +6,7 @@ mod source;
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use migrate::cli::images::{ImagesArgs, images};
+use migrate::cli::images::{ImagesArgs, OrNames, images};
 use migrate::cli::{
     CompletionArgs, DoctorArgs, Exit, ExplainArgs, InstallArgs, completion, doctor, explain,
     install, start, uninstall,
@@ -34,7 +34,7 @@ enum Command {
     /// Convert a Compose file or a Swarm stack to Kubernetes objects
     Convert(Box<ConvertArgs>),
     /// List and copy the images that an application needs
-    Images(ImagesArgs<ComposeArgs>),
+    Images(ImagesArgs<OrNames<ComposeArgs>>),
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached

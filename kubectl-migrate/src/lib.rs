@@ -6,7 +6,7 @@ mod source;
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use migrate::cli::images::{ImagesArgs, images};
+use migrate::cli::images::{ImagesArgs, OrNames, images};
 use migrate::cli::{
     CompletionArgs, DoctorArgs, Exit, ExplainArgs, completion, doctor, explain, start,
 };
@@ -33,7 +33,7 @@ enum Command {
     /// Convert Kubernetes objects to a Compose file or a Swarm stack
     Convert(Box<ConvertArgs>),
     /// List and copy the images that an application needs
-    Images(ImagesArgs<ManifestArgs>),
+    Images(ImagesArgs<OrNames<ManifestArgs>>),
     /// Say what happens to a field, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached

@@ -9,9 +9,8 @@ use migrate::finding::Findings;
 use migrate::host::kubectl::{KubectlError, kustomize};
 use migrate::images::inventory;
 use migrate::orchestration::kubernetes::load::{LoadOptions, load};
-use migrate::orchestration::kubernetes::read;
 use migrate::report;
-use migrate::source::{Disk, Ledger, Sources};
+use migrate::source::{Disk, Sources};
 
 /// Kubernetes objects, as `kubectl apply` takes them.
 #[derive(Debug, Args)]
@@ -93,10 +92,9 @@ impl ImageSource for ManifestArgs {
                 return Err(Exit::Input);
             }
         };
-        let application = read::read(&objects, &mut Ledger::new());
         // What happens to other fields is not the subject here.
         let mut findings = Findings::default();
-        let needed = inventory::of_application(&application, &mut findings);
+        let needed = inventory::of_objects(&objects, &mut findings);
         Ok(ApplicationImages {
             needed,
             findings,

@@ -71,9 +71,9 @@ spec: {containers: [{name: x, image: "quay.io/team/app:1"}, {name: y, image: "BA
     assert_eq!(
         shown(&needed, &sources),
         [
-            "docker.io/library/busybox:latest <- <stdin>:10:28 spec.jobTemplate.spec.template.spec.initContainers[0].image; <stdin>:18:28 spec.jobTemplate.spec.template.spec.ephemeralContainers[0].image",
-            "quay.io/team/app:1 <- <stdin>:13:20 spec.jobTemplate.spec.template.spec.containers[0].image; <stdin>:31:41 spec.containers[0].image",
-            "docker.io/envoyproxy/envoy:v1.30 <- <stdin>:15:49 spec.jobTemplate.spec.template.spec.containers[0].env[0].value",
+            "docker.io/library/busybox:latest <- <stdin>:10:30 spec.jobTemplate.spec.template.spec.initContainers[0].image; <stdin>:18:30 spec.jobTemplate.spec.template.spec.ephemeralContainers[0].image",
+            "quay.io/team/app:1 <- <stdin>:13:20 spec.jobTemplate.spec.template.spec.containers[0].image; <stdin>:31:38 spec.containers[0].image",
+            "docker.io/envoyproxy/envoy:v1.30 <- <stdin>:15:50 spec.jobTemplate.spec.template.spec.containers[0].env[0].value",
             "quay.io/team/data:2 <- <stdin>:21:32 spec.jobTemplate.spec.template.spec.volumes[0].image.reference",
         ]
     );

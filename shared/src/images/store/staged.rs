@@ -72,6 +72,10 @@ impl Staged {
     /// # Errors
     /// The archive cannot be written, or the engine refuses it. What was collected stays then.
     pub async fn finish(&self) -> Result<Vec<String>, ImageError> {
+        if !self.layout.folder().join("oci-layout").exists() {
+            // The goal had everything already.
+            return Ok(Vec::new());
+        }
         let own = self.clone();
         let packed = tokio::task::spawn_blocking(move || match &own.goal {
             Goal::OciArchive(file) => pack(&own.layout, file, PackForm::Oci).map(|notes| (notes, None)),

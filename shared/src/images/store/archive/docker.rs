@@ -88,7 +88,7 @@ impl DockerArchive {
     /// An archive in a file that is open, such as an engine's answer.
     pub(in crate::images::store) fn of_file(file: std::fs::File, location: &str) -> Result<Self, ImageError> {
         let contents = TarIndex::of(file, location)?;
-        Self::of(Arc::new(contents), location.to_owned(), "image".into())
+        Self::of(Arc::new(contents), location.to_owned(), fallback_name(Path::new("image")))
     }
 
     fn of(contents: Arc<dyn Contents>, location: String, fallback: String) -> Result<Self, ImageError> {

@@ -47,39 +47,40 @@ impl Layout {
         Ok(own)
     }
 
-    /// A layout for writing; made if it is not there.
+    /// A layout for writing. The folder is made when the first byte is written.
     ///
     /// # Errors
-    /// The folder cannot be made, or holds something else.
+    /// The folder holds something else.
     pub fn create(folder: impl AsRef<Path>) -> Result<Self, ImageError> {
         let folder = folder.as_ref();
         let own = Self::at(folder);
-        let write = || -> std::io::Result<bool> {
-            fs_err::create_dir_all(folder)?;
-            let marker = folder.join("oci-layout");
-            if marker.symlink_metadata().is_ok() {
-                return Ok(true);
-            }
-            let foreign = fs_err::read_dir(folder)?.next().is_some() && !folder.join("blobs").is_dir();
-            if foreign {
-                return Ok(false);
-            }
-            fs_err::create_dir_all(folder.join("blobs/sha256"))?;
-            replace(&marker, b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
-            Ok(true)
-        };
-        match write() {
-            Ok(true) => {}
-            Ok(false) => {
-                return Err(ImageError::Invalid {
-                    place: own.location,
-                    reason: "the folder is not empty and is no OCI layout; choose another one".into(),
-                });
-            }
-            Err(error) => return Err(ImageError::Local(error.to_string())),
+        if folder.join("oci-layout").symlink_metadata().is_ok() {
+            own.reader.check()?;
+            return Ok(own);
         }
-        own.reader.check()?;
+        let is_used = match fs_err::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_some() && !folder.join("blobs").is_dir(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(ImageError::Local(error.to_string())),
+        };
+        if is_used {
+            return Err(ImageError::Invalid {
+                place: own.location,
+                reason: "the folder is not empty and is no OCI layout; choose another one".into(),
+            });
+        }
         Ok(own)
+    }
+
+    /// Makes the folder, if it is not there yet.
+    fn make(&self) -> Result<(), ImageError> {
+        let marker = self.folder.join("oci-layout");
+        if marker.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        fs_err::create_dir_all(self.folder.join("blobs/sha256"))
+            .and_then(|()| replace(&marker, b"{\"imageLayoutVersion\":\"1.0.0\"}"))
+            .map_err(|error| ImageError::Local(error.to_string()))
     }
 
     fn at(folder: &Path) -> Self {
@@ -128,6 +129,7 @@ impl Layout {
     /// Changes `index.json` while no other process does.
     fn edit_index(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), ImageError> {
         let failed = |error: std::io::Error| ImageError::Local(error.to_string());
+        self.make()?;
         let lock = fs_err::OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -171,6 +173,7 @@ impl Layout {
                 blobs: missing,
             });
         }
+        self.make()?;
         self.write_whole(&manifest.digest, &manifest.bytes)
             .map_err(|error| ImageError::Local(error.to_string()))?;
         let full = match name {
@@ -324,6 +327,7 @@ impl Target for Layout {
             if self.has_blob(repository, blob).await? {
                 return Ok(BeginBlob::Done);
             }
+            self.make()?;
             let upload = upload::begin(&self.folder, &self.location, blob)?;
             Ok(BeginBlob::Upload(Box::new(upload)))
         }
@@ -337,6 +341,7 @@ impl Target for Layout {
         _: &'a str,
     ) -> Step<'a, Option<Box<dyn Upload>>> {
         async move {
+            self.make()?;
             let upload = upload::begin(&self.folder, &self.location, blob)?;
             let upload: Box<dyn Upload> = Box::new(upload);
             Ok((upload.offset() > 0).then_some(upload))

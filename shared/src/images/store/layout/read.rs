@@ -36,7 +36,7 @@ pub(in crate::images::store) struct Reader {
     pub(in crate::images::store) fallback: String,
 }
 
-/// A name for a layout whose images have none: that of its file, as far as a repository may have it.
+/// A name for images of a layout that have none: that of the file or folder, as if it were one of Docker Hub.
 pub(in crate::images::store) fn fallback_name(path: &std::path::Path) -> String {
     let stem = path
         .file_name()
@@ -55,11 +55,8 @@ pub(in crate::images::store) fn fallback_name(path: &std::path::Path) -> String 
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("-");
-    if clean.is_empty() {
-        "image".into()
-    } else {
-        clean
-    }
+    let name = if clean.is_empty() { "image" } else { &clean };
+    format!("docker.io/library/{name}")
 }
 
 impl Reader {

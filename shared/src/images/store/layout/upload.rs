@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -44,14 +45,16 @@ fn open(folder: &Path, location: &str, blob: &Descriptor) -> io::Result<BlobFile
     let name = format!("{}-{}", blob.digest.algorithm().name(), blob.digest.hex());
     let shared = partial.join(&name);
     let file = writable(&shared)?;
-    let (file, path, private) = match file.try_lock() {
-        Ok(()) => (file, shared, false),
-        Err(_) => {
-            let own = partial.join(format!("{name}.{}", std::process::id()));
-            // A left-over of an earlier process of the same number.
-            let _ = fs_err::remove_file(&own);
-            (writable(&own)?, own, true)
-        }
+    // Who had the lock before may have moved the file to its place: then it is no longer ours to write.
+    let (file, path, private) = if file.try_lock().is_ok() && is_still_at(&file, &shared) {
+        (file, shared, false)
+    } else {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let own = partial.join(format!("{name}.{}-{number}", std::process::id()));
+        // A left-over of an earlier process of the same number.
+        let _ = fs_err::remove_file(&own);
+        (writable(&own)?, own, true)
     };
     let length = file.metadata()?.len();
     // More than there can be: not ours, or damaged.
@@ -65,6 +68,21 @@ fn open(folder: &Path, location: &str, blob: &Descriptor) -> io::Result<BlobFile
         offset,
         private,
     })
+}
+
+#[cfg(unix)]
+fn is_still_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), path.symlink_metadata()) {
+        (Ok(own), Ok(there)) => (own.dev(), own.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// A file that is open is not moved there.
+#[cfg(not(unix))]
+fn is_still_at(_: &File, path: &Path) -> bool {
+    path.is_file()
 }
 
 fn writable(path: &Path) -> io::Result<File> {
