@@ -80,12 +80,15 @@ impl ManifestArgs {
     }
 }
 
-impl ImageSource for ManifestArgs {
-    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
-        let options = self.load_options(printer)?;
+impl ManifestArgs {
+    /// The images of the objects that these options load.
+    pub(crate) fn images_of(
+        options: &LoadOptions,
+        printer: Printer,
+    ) -> Result<ApplicationImages, Exit> {
         let mut sources = Sources::default();
         let mut findings = Findings::default();
-        let objects = match load(&options, &Disk, &mut sources, &mut findings) {
+        let objects = match load(options, &Disk, &mut sources, &mut findings) {
             Ok(objects) => objects,
             Err(findings) => {
                 printer.complain(&report::to_text(&findings, &sources, printer.style()));
@@ -100,6 +103,12 @@ impl ImageSource for ManifestArgs {
             findings,
             sources,
         })
+    }
+}
+
+impl ImageSource for ManifestArgs {
+    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
+        Self::images_of(&self.load_options(printer)?, printer)
     }
 
     fn is_named(&self) -> bool {

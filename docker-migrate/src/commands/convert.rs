@@ -1,7 +1,7 @@
 //! `docker migrate convert`
 
 use clap::{Args, ValueEnum};
-use migrate::cli::{Exit, ImageOptions, OutputOptions, ReportOptions, finish};
+use migrate::cli::{Exit, ImageOptions, OutputOptions, PinOptions, ReportOptions, finish};
 use migrate::orchestration::convert::to_kubernetes;
 use migrate::orchestration::kubernetes::{
     BindPolicy, ControllerChoice, KubernetesOptions, ProbePolicy, Publish, StartOrder,
@@ -29,6 +29,8 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
+    pin: PinOptions,
+    #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
     report: ReportOptions,
@@ -42,13 +44,13 @@ enum Goal {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choices for Kubernetes")]
-struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// Controller of long-running services [default: deployment, or what the file asks for]
     #[arg(long, value_enum)]
     controller: Option<ControllerArg>,
     /// Namespace of all objects [default: that of kubectl's context]
     #[arg(long, short, value_name = "NAME")]
-    namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// What a published port becomes
     #[arg(long, value_enum, default_value_t = PublishArg::Loadbalancer)]
     publish: PublishArg,
@@ -159,8 +161,17 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         Ok(options) => options,
         Err(exit) => return exit,
     };
+    let rules = args.pin.rules(
+        args.images.rules(),
+        || ComposeArgs::images_of(&options, printer),
+        printer,
+    );
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
+    };
     let target = KubernetesOptions {
-        images: args.images.rules(),
+        images: rules,
         ..args.target.options()
     };
     let result = to_kubernetes(&options, &target, !args.output.no_carry, &Disk);
@@ -168,7 +179,8 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
 }
 
 impl TargetArgs {
-    fn options(&self) -> KubernetesOptions {
+    /// The choices, for the writer.
+    pub(crate) fn options(&self) -> KubernetesOptions {
         KubernetesOptions {
             controller: self.controller.map_or(ControllerChoice::Auto, |c| match c {
                 ControllerArg::Deployment => ControllerChoice::Replicas(Controller::Deployment),

@@ -1,7 +1,8 @@
 //! `kubectl migrate convert`
 
 use clap::{Args, ValueEnum};
-use migrate::cli::{Exit, ImageOptions, OutputOptions, ReportOptions, finish};
+use migrate::cli::{Exit, ImageOptions, OutputOptions, PinOptions, ReportOptions, finish};
+use migrate::images::rewrite::Rules;
 use migrate::orchestration::compose::{
     ComposeOptions, ComposeTarget, CronRunner, HttpProbe, IngressProxy,
 };
@@ -27,6 +28,8 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
+    pin: PinOptions,
+    #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
     report: ReportOptions,
@@ -42,7 +45,7 @@ enum Goal {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choices for Compose and Swarm")]
-struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// How an HTTP probe is asked from inside of the container
     #[arg(long, value_enum, default_value_t = HttpProbeArg::Either)]
     http_probe: HttpProbeArg,
@@ -91,7 +94,21 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         Ok(options) => options,
         Err(exit) => return exit,
     };
-    let result = to_compose(&options, &args.options(), !args.output.no_carry, &Disk);
+    let target = match args.to {
+        Goal::Compose => ComposeTarget::Compose,
+        Goal::Swarm => ComposeTarget::Swarm,
+    };
+    let rules = args.pin.rules(
+        args.images.rules(),
+        || ManifestArgs::images_of(&options, printer),
+        printer,
+    );
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
+    };
+    let target = args.target.options(target, rules);
+    let result = to_compose(&options, &target, !args.output.no_carry, &Disk);
     let what = match args.to {
         Goal::Compose => "Compose file",
         Goal::Swarm => "stack file",
@@ -99,29 +116,27 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     finish(result, &args.output, &args.report, what)
 }
 
-impl ConvertArgs {
-    fn options(&self) -> ComposeOptions {
+impl TargetArgs {
+    /// The choices, for the writer.
+    pub(crate) fn options(&self, target: ComposeTarget, images: Rules) -> ComposeOptions {
         ComposeOptions {
-            target: match self.to {
-                Goal::Compose => ComposeTarget::Compose,
-                Goal::Swarm => ComposeTarget::Swarm,
-            },
-            http_probe: match self.target.http_probe {
+            target,
+            http_probe: match self.http_probe {
                 HttpProbeArg::Either => HttpProbe::Either,
                 HttpProbeArg::Wget => HttpProbe::Wget,
                 HttpProbeArg::Curl => HttpProbe::Curl,
             },
-            unroll_stateful: self.target.unroll_stateful,
-            cron: match self.target.cron {
+            unroll_stateful: self.unroll_stateful,
+            cron: match self.cron {
                 CronArg::None => CronRunner::None,
                 CronArg::Labels => CronRunner::Labels,
             },
-            ingress: match self.target.ingress {
+            ingress: match self.ingress {
                 IngressArg::None => IngressProxy::None,
                 IngressArg::Traefik => IngressProxy::Traefik,
             },
-            inline_secrets: self.target.inline_secrets,
-            images: self.images.rules(),
+            inline_secrets: self.inline_secrets,
+            images,
         }
     }
 }

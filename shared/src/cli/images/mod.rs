@@ -1,6 +1,7 @@
 //! The verbs `images list` and `images sync`: the image layer on the command line.
 
 mod list;
+mod pin;
 mod progress;
 mod select;
 mod stores;
@@ -13,7 +14,9 @@ use crate::finding::Findings;
 use crate::images::inventory::Needed;
 use crate::source::Sources;
 
+pub(crate) use pin::pin;
 pub use progress::ProgressMode;
+pub(crate) use progress::progress;
 pub use stores::{Place, StoreOptions, Stores};
 pub use sync::{TransferOptions, Verify};
 

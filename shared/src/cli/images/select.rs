@@ -120,8 +120,8 @@ impl<Source: ImageSource> Selection<Source> {
             return Err(fail("there is no image to look at".into(), Exit::Input));
         }
         let rules = Rules::new(self.map_registry.clone(), self.to_registry.clone());
-        let targets =
-            inventory::targets(&images.needed, &rules, &images.sources).map_err(|text| fail(text, Exit::Usage))?;
+        let targets = inventory::targets(&images.needed, &rules, &images.sources)
+            .map_err(|text| fail(text, Exit::Usage))?;
         if images.findings.has_errors() {
             return Err(fail(
                 "what is no image cannot be copied; nothing was done".into(),
@@ -213,18 +213,19 @@ impl<Source: ImageSource> Selection<Source> {
     ) -> Result<Item, ImageError> {
         let (target_store, target_repository) = stores.target(self.to.as_ref(), target)?;
         let wanted = name(image)?;
-        let (source, source_repository, source_name) = match stores.origin(self.from.as_ref(), image).await {
-            Some(origin) => origin,
-            None => {
-                let (source, repository) = stores.source(self.from.as_ref(), image)?;
-                // A store keeps an image that has a tag under it, whatever its digest.
-                let name = match (&self.from, image.tag()) {
-                    (Some(_), Some(tag)) => Name::Tag(tag.to_owned()),
-                    _ => wanted.clone(),
-                };
-                (source, repository, name)
-            }
-        };
+        let (source, source_repository, source_name) =
+            match stores.origin(self.from.as_ref(), image).await {
+                Some(origin) => origin,
+                None => {
+                    let (source, repository) = stores.source(self.from.as_ref(), image)?;
+                    // A store keeps an image that has a tag under it, whatever its digest.
+                    let name = match (&self.from, image.tag()) {
+                        (Some(_), Some(tag)) => Name::Tag(tag.to_owned()),
+                        _ => wanted.clone(),
+                    };
+                    (source, repository, name)
+                }
+            };
         Ok(Item {
             source,
             source_repository,

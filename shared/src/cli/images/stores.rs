@@ -10,7 +10,9 @@ use clap::Args;
 use crate::images::credential::CredentialFiles;
 use crate::images::registry::{Registry, RegistryOptions};
 use crate::images::rewrite::ImageName;
-use crate::images::store::{DockerArchive, DockerEngine, Goal, Layout, Name, OciArchive, Source, Staged, Target};
+use crate::images::store::{
+    DockerArchive, DockerEngine, Goal, Layout, Name, OciArchive, Source, Staged, Target,
+};
 use crate::images::{ImageError, Reference};
 
 /// How registries are reached.
@@ -76,7 +78,9 @@ impl FromStr for Place {
         match text.split_once(':') {
             Some(("oci", folder)) if !folder.is_empty() => Ok(Self::Layout(folder.into())),
             Some(("oci-archive", file)) if !file.is_empty() => Ok(Self::OciArchive(file.into())),
-            Some(("docker-archive", file)) if !file.is_empty() => Ok(Self::DockerArchive(file.into())),
+            Some(("docker-archive", file)) if !file.is_empty() => {
+                Ok(Self::DockerArchive(file.into()))
+            }
             Some(("docker-daemon", "")) => Ok(Self::Engine),
             _ => Err(format!(
                 "`{text}` is no store; oci:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon: is expected"
@@ -187,7 +191,9 @@ impl Stores {
         let store = match place {
             Place::Layout(folder) => Opened::Layout(Arc::new(Layout::open(folder)?)),
             Place::OciArchive(file) => Opened::OciArchive(Arc::new(OciArchive::open(file)?)),
-            Place::DockerArchive(file) => Opened::DockerArchive(Arc::new(DockerArchive::open(file)?)),
+            Place::DockerArchive(file) => {
+                Opened::DockerArchive(Arc::new(DockerArchive::open(file)?))
+            }
             Place::Engine => Opened::Engine(Arc::new(DockerEngine::connect()?)),
         };
         opened.insert(place.clone(), store.clone());
@@ -219,7 +225,11 @@ impl Stores {
 
     /// Where an image of the engine is as it was pulled: its registry still has it, and can be reached. Its layers come
     /// from there byte for byte, which an engine does not always keep.
-    pub async fn origin(&self, place: Option<&Place>, image: &Reference) -> Option<(Arc<dyn Source>, String, Name)> {
+    pub async fn origin(
+        &self,
+        place: Option<&Place>,
+        image: &Reference,
+    ) -> Option<(Arc<dyn Source>, String, Name)> {
         if place != Some(&Place::Engine) {
             return None;
         }

@@ -196,7 +196,11 @@ fn conclude(command: &str, printer: Printer, selected: &Selected, summary: &Summ
             for place in places(selected, index) {
                 printer.complain(&format!("  asked for at {place}"));
             }
-            let is_built = selected.images.needed.get(index).is_some_and(|needed| needed.built);
+            let is_built = selected
+                .images
+                .needed
+                .get(index)
+                .is_some_and(|needed| needed.built);
             if is_built && matches!(error, ImageError::NotFound { .. }) {
                 printer.complain("  It is built from source there: build it and push it first (`docker compose build --push`).");
             } else if let Some(remedy) = error.remedy() {
@@ -217,15 +221,21 @@ fn conclude(command: &str, printer: Printer, selected: &Selected, summary: &Summ
     let copied = summary.images.len() - up_to_date - failed;
     let mut line = format!("{} copied, {up_to_date} up to date", count(copied, "image"));
     if failed > 0 {
-        line.push_str(&format!(", {failed} not"));
+        line.push_str(&format!(", {failed} failed"));
     }
-    line.push_str(&format!(
-        "; {} sent, {} mounted, {} there, in {:.1} s",
-        size(summary.transferred()),
-        size(total(|image| image.mounted)),
-        size(total(|image| image.skipped)),
-        summary.elapsed.as_secs_f64()
-    ));
+    let bytes: Vec<String> = [
+        (summary.transferred(), "sent"),
+        (total(|image| image.mounted), "mounted"),
+        (total(|image| image.skipped), "there"),
+    ]
+    .into_iter()
+    .filter(|(bytes, _)| *bytes > 0)
+    .map(|(bytes, what)| format!("{} {what}", size(bytes)))
+    .collect();
+    if !bytes.is_empty() {
+        line.push_str(&format!("; {}", bytes.join(", ")));
+    }
+    line.push_str(&format!("; {:.1} s", summary.elapsed.as_secs_f64()));
     printer.say(&line);
     let Some(error) = worst else {
         return Exit::Done;

@@ -34,12 +34,14 @@ fn find(
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Endpoint, String> {
     let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
-    let folder = variable("DOCKER_CONFIG")
-        .map(PathBuf::from)
-        .or_else(|| Some(Path::new(&variable("HOME").or_else(|| variable("USERPROFILE"))?).join(".docker")));
+    let folder = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(|| {
+        Some(Path::new(&variable("HOME").or_else(|| variable("USERPROFILE"))?).join(".docker"))
+    });
     let by_host = |host: String| {
         let is_verified = text("DOCKER_TLS_VERIFY").is_some() || text("DOCKER_TLS").is_some();
-        let certificates = variable("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| folder.clone());
+        let certificates = variable("DOCKER_CERT_PATH")
+            .map(PathBuf::from)
+            .or_else(|| folder.clone());
         Endpoint {
             tls: certificates.filter(|_| is_verified && host.starts_with("tcp://")),
             host,
@@ -62,10 +64,14 @@ fn find(
             } else {
                 "unix:///var/run/docker.sock"
             };
-            Ok(by_host(text("DOCKER_HOST").unwrap_or_else(|| own.to_owned())))
+            Ok(by_host(
+                text("DOCKER_HOST").unwrap_or_else(|| own.to_owned()),
+            ))
         }
         (Some(name), Some(folder)) => of_context(folder, name),
-        (Some(name), None) => Err(format!("the docker context `{name}` cannot be looked up: there is no home folder")),
+        (Some(name), None) => Err(format!(
+            "the docker context `{name}` cannot be looked up: there is no home folder"
+        )),
     }
 }
 
@@ -87,9 +93,11 @@ fn of_context(folder: &Path, name: &str) -> Result<Endpoint, String> {
         .collect::<String>();
     let contexts = folder.join("contexts");
     let path = contexts.join("meta").join(&id).join("meta.json");
-    let text = fs_err::read(&path)
-        .map_err(|_| format!("there is no docker context `{name}`; `docker context ls` lists them"))?;
-    let meta: Value = serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = fs_err::read(&path).map_err(|_| {
+        format!("there is no docker context `{name}`; `docker context ls` lists them")
+    })?;
+    let meta: Value =
+        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let host = meta["Endpoints"]["docker"]["Host"]
         .as_str()
         .ok_or_else(|| format!("the docker context `{name}` names no engine"))?;
@@ -107,7 +115,10 @@ mod tests {
     #[test]
     fn the_engine_is_found_as_docker_finds_it() {
         let folder = tempfile::tempdir().unwrap();
-        let id: String = Sha256::digest(b"far").iter().map(|byte| format!("{byte:02x}")).collect();
+        let id: String = Sha256::digest(b"far")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let meta = folder.path().join("contexts/meta").join(&id);
         fs_err::create_dir_all(&meta).unwrap();
         fs_err::write(
@@ -135,15 +146,32 @@ mod tests {
         };
         let own = "unix:///var/run/docker.sock";
         assert_eq!(look(&[], &[]).as_deref(), Ok(own));
-        assert_eq!(look(&[], &[("DOCKER_HOST", "tcp://a")]).as_deref(), Ok("tcp://a"));
-        assert_eq!(look(&[("-H", "tcp://b")], &[("DOCKER_HOST", "tcp://a")]).as_deref(), Ok("tcp://b"));
+        assert_eq!(
+            look(&[], &[("DOCKER_HOST", "tcp://a")]).as_deref(),
+            Ok("tcp://a")
+        );
+        assert_eq!(
+            look(&[("-H", "tcp://b")], &[("DOCKER_HOST", "tcp://a")]).as_deref(),
+            Ok("tcp://b")
+        );
         assert_eq!(
             look(&[("--context", "far")], &[("DOCKER_HOST", "tcp://a")]).as_deref(),
             Ok("tcp://far:2376")
         );
-        assert_eq!(look(&[], &[("DOCKER_CONTEXT", "far")]).as_deref(), Ok("tcp://far:2376"));
-        assert!(look(&[], &[("DOCKER_CONTEXT", "near")]).unwrap_err().contains("docker context ls"));
-        fs_err::write(folder.path().join("config.json"), r#"{"currentContext": "far"}"#).unwrap();
+        assert_eq!(
+            look(&[], &[("DOCKER_CONTEXT", "far")]).as_deref(),
+            Ok("tcp://far:2376")
+        );
+        assert!(
+            look(&[], &[("DOCKER_CONTEXT", "near")])
+                .unwrap_err()
+                .contains("docker context ls")
+        );
+        fs_err::write(
+            folder.path().join("config.json"),
+            r#"{"currentContext": "far"}"#,
+        )
+        .unwrap();
         assert_eq!(look(&[], &[]).as_deref(), Ok("tcp://far:2376"));
         assert_eq!(look(&[("-c", "default")], &[]).as_deref(), Ok(own));
     }

@@ -117,7 +117,11 @@ impl CredentialFile {
                 let server = listed.unwrap_or(server);
                 hints.push(Hint::Ask {
                     helper: helper.clone(),
-                    server: if key == "docker.io" { spelled() } else { server.clone() },
+                    server: if key == "docker.io" {
+                        spelled()
+                    } else {
+                        server.clone()
+                    },
                 });
             }
         } else if !self.raw.creds_store.is_empty() && (listed.is_some() || is_registry) {
@@ -146,7 +150,12 @@ impl CredentialFile {
         if !entry.identitytoken.is_empty() {
             return Ok(Some(Credential::Identity(entry.identitytoken.clone())));
         }
-        let wrong = || format!("the entry `{key}` of `{}` has an `auth` that is not the base64 of NAME:PASSWORD", self.name);
+        let wrong = || {
+            format!(
+                "the entry `{key}` of `{}` has an `auth` that is not the base64 of NAME:PASSWORD",
+                self.name
+            )
+        };
         if !entry.auth.is_empty() {
             let bytes = BASE64.decode(entry.auth.trim()).map_err(|_| wrong())?;
             let text = String::from_utf8(bytes).map_err(|_| wrong())?;

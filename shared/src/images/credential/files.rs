@@ -115,7 +115,11 @@ impl CredentialFiles {
     fn ask(&self, helper: &str, server: &str) -> Result<Option<Credential>, String> {
         let answer = {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(answers.entry((helper.to_owned(), server.to_owned())).or_default())
+            Arc::clone(
+                answers
+                    .entry((helper.to_owned(), server.to_owned()))
+                    .or_default(),
+            )
         };
         // Only who asks for the same waits here.
         answer
@@ -153,12 +157,16 @@ impl CredentialSource for CredentialFiles {
 
 impl std::fmt::Debug for CredentialFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("CredentialFiles").field(&self.files()).finish()
+        f.debug_tuple("CredentialFiles")
+            .field(&self.files())
+            .finish()
     }
 }
 
 fn paths(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
-    let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+    let home = variable("HOME")
+        .or_else(|| variable("USERPROFILE"))
+        .map(PathBuf::from);
     let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
     let all = [
         variable("REGISTRY_AUTH_FILE").map(PathBuf::from),

@@ -49,7 +49,9 @@ pub(super) fn ask(name: &str, server: &str, limit: Duration) -> Result<Option<Cr
         } else {
             "it cannot be started"
         };
-        format!("the credential helper `{program}` was to be asked for `{server}`, but {hint}: {error}")
+        format!(
+            "the credential helper `{program}` was to be asked for `{server}`, but {hint}: {error}"
+        )
     })?;
     let mut input = child.stdin.take();
     let server_line = format!("{server}\n");
@@ -90,10 +92,20 @@ pub(super) fn ask(name: &str, server: &str, limit: Duration) -> Result<Option<Cr
         if text.contains("credentials not found") {
             return Ok(None);
         }
-        let words: String = text.lines().next().unwrap_or_default().chars().take(200).collect();
+        let words: String = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(200)
+            .collect();
         return Err(format!(
             "the credential helper `{program}` failed when asked for `{server}`: {}",
-            if words.trim().is_empty() { "it gives no reason" } else { words.trim() }
+            if words.trim().is_empty() {
+                "it gives no reason"
+            } else {
+                words.trim()
+            }
         ));
     }
     // The text of a JSON error could quote the secret.

@@ -64,7 +64,10 @@ mod tests {
         ] {
             assert_eq!(normalize(key), "docker.io", "{key}");
         }
-        assert_eq!(normalize("registry.example:5000/team/"), "registry.example:5000/team");
+        assert_eq!(
+            normalize("registry.example:5000/team/"),
+            "registry.example:5000/team"
+        );
         assert_eq!(normalize("registry.example:443"), "registry.example");
         assert_eq!(normalize("docker.io.example"), "docker.io.example");
     }

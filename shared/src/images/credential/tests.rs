@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
-use super::{Credential, CredentialSource as _, CredentialFiles};
+use super::{Credential, CredentialFiles, CredentialSource as _};
 
 fn basic(user: &str, password: &str) -> Credential {
     Credential::Basic {
@@ -80,9 +80,18 @@ fn the_most_specific_entry_of_the_first_file_counts() {
         );
     }
     let error = credentials.credential("damaged.example", "x").unwrap_err();
-    assert!(error.contains("damaged.example") && !error.contains("secret"), "{error}");
-    let shown = format!("{credentials:?} {:?}", credentials.credential("quay.io", "x"));
-    assert!(!shown.contains("colons") && !shown.contains("host"), "{shown}");
+    assert!(
+        error.contains("damaged.example") && !error.contains("secret"),
+        "{error}"
+    );
+    let shown = format!(
+        "{credentials:?} {:?}",
+        credentials.credential("quay.io", "x")
+    );
+    assert!(
+        !shown.contains("colons") && !shown.contains("host"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -92,18 +101,31 @@ fn a_file_that_is_named_comes_before_all_others() {
     let entry = |user: &str| json!({"auths": {"r.example": {"auth": auth(user, "")}}}).to_string();
     fs_err::write(&named, entry("named")).unwrap();
     fs_err::write(folder.path().join("config.json"), entry("docker")).unwrap();
-    let credentials = with(&[("REGISTRY_AUTH_FILE", &named), ("DOCKER_CONFIG", folder.path())]);
-    assert_eq!(credentials.credential("r.example", "x").unwrap(), basic("named", ""));
+    let credentials = with(&[
+        ("REGISTRY_AUTH_FILE", &named),
+        ("DOCKER_CONFIG", folder.path()),
+    ]);
+    assert_eq!(
+        credentials.credential("r.example", "x").unwrap(),
+        basic("named", "")
+    );
 }
 
 #[test]
 fn a_damaged_file_is_named_and_nothing_of_it_is_shown() {
     let folder = tempfile::tempdir().unwrap();
-    fs_err::write(folder.path().join("config.json"), r#"{"auths": {"x": "s3cret"}}"#).unwrap();
+    fs_err::write(
+        folder.path().join("config.json"),
+        r#"{"auths": {"x": "s3cret"}}"#,
+    )
+    .unwrap();
     let error = with(&[("DOCKER_CONFIG", folder.path())])
         .credential("r.example", "x")
         .unwrap_err();
-    assert!(error.contains("config.json") && error.contains("line 1"), "{error}");
+    assert!(
+        error.contains("config.json") && error.contains("line 1"),
+        "{error}"
+    );
     assert!(!error.contains("s3cret"), "{error}");
 }
 
@@ -120,8 +142,14 @@ fn pull_secrets_of_the_application_are_asked_last() {
         "stringData": {".dockercfg": json!({"old.example": {"auth": auth("old", "2")}}).to_string()},
     })));
     assert!(!credentials.add_secret(&json!({"kind": "Secret", "data": {"password": "eA=="}})));
-    assert_eq!(credentials.credential("r.example", "x").unwrap(), basic("secret", "1"));
-    assert_eq!(credentials.credential("old.example", "x").unwrap(), basic("old", "2"));
+    assert_eq!(
+        credentials.credential("r.example", "x").unwrap(),
+        basic("secret", "1")
+    );
+    assert_eq!(
+        credentials.credential("old.example", "x").unwrap(),
+        basic("old", "2")
+    );
 }
 
 /// Helpers are found on `PATH`, which tests cannot change for themselves alone: this one asks the real function with the

@@ -65,7 +65,9 @@ pub fn of_application(application: &Application, findings: &mut Findings) -> Vec
 fn each_volume(source: &MountSource, see: &mut dyn FnMut(&str)) {
     match source {
         MountSource::Image { reference, .. } => see(reference),
-        MountSource::Projected(sources) => sources.iter().for_each(|source| each_volume(source, see)),
+        MountSource::Projected(sources) => {
+            sources.iter().for_each(|source| each_volume(source, see))
+        }
         _ => {}
     }
 }
@@ -127,17 +129,28 @@ fn add(needed: &mut Vec<Needed>, image: Reference, written: &str, origin: Option
 ///
 /// # Errors
 /// Two different images would become one; the text has the places that ask for them.
-pub fn targets(needed: &[Needed], rules: &Rules, sources: &Sources) -> Result<Vec<Reference>, String> {
+pub fn targets(
+    needed: &[Needed],
+    rules: &Rules,
+    sources: &Sources,
+) -> Result<Vec<Reference>, String> {
     let mut names = Vec::new();
     for image in needed {
-        let source: ImageName = image.written.parse().map_err(|error: InvalidName| error.to_string())?;
+        let source: ImageName = image
+            .written
+            .parse()
+            .map_err(|error: InvalidName| error.to_string())?;
         let target = rules.apply(&source).map_err(|error| error.0)?;
         names.push((source, target));
     }
     if let Some(found) = collision(names.iter().map(|(source, target)| (source, target))) {
         let shown = |index: usize| {
             let image = &needed[index];
-            let places: Vec<String> = image.origins.iter().map(|origin| sources.display(origin.at)).collect();
+            let places: Vec<String> = image
+                .origins
+                .iter()
+                .map(|origin| sources.display(origin.at))
+                .collect();
             if places.is_empty() {
                 format!("`{}`", image.written)
             } else {
@@ -231,7 +244,8 @@ impl Renamed<'_> {
         let name = match text.trim().parse::<ImageName>() {
             Ok(name) => name,
             Err(error) => {
-                self.findings.add(Code("image-invalid"), origin, error.to_string());
+                self.findings
+                    .add(Code("image-invalid"), origin, error.to_string());
                 return;
             }
         };
@@ -248,7 +262,8 @@ impl Renamed<'_> {
     }
 
     fn finish(self) {
-        let Some(found) = collision(self.names.iter().map(|(source, target)| (source, target))) else {
+        let Some(found) = collision(self.names.iter().map(|(source, target)| (source, target)))
+        else {
             return;
         };
         let (first, second) = (&self.names[found.first].0, &self.names[found.second].0);

@@ -30,9 +30,21 @@ pub fn of_objects(objects: &[Object], findings: &mut Findings) -> Vec<Needed> {
         walk.node(&object.node, &KeyPath::root());
         if walk.custom {
             let (code, message) = if walk.found == 0 {
-                ("image-of-operator", format!("{} `{}` names no image; its operator may start some", object.kind, object.name))
+                (
+                    "image-of-operator",
+                    format!(
+                        "{} `{}` names no image; its operator may start some",
+                        object.kind, object.name
+                    ),
+                )
             } else {
-                ("image-in-custom-resource", format!("{} `{}` is a custom resource: {} of its fields were taken for images", object.kind, object.name, walk.found))
+                (
+                    "image-in-custom-resource",
+                    format!(
+                        "{} `{}` is a custom resource: {} of its fields were taken for images",
+                        object.kind, object.name, walk.found
+                    ),
+                )
             };
             walk.findings.add(Code(code), &object.origin, message);
         }
@@ -91,7 +103,9 @@ impl Walk<'_> {
     fn containers(&mut self, list: &Node, path: &KeyPath) {
         for (index, item) in list.as_sequence().unwrap_or_default().iter().enumerate() {
             let path = path.index(index);
-            let Some(container) = item.as_mapping() else { continue };
+            let Some(container) = item.as_mapping() else {
+                continue;
+            };
             if let Some(image) = container.get("image")
                 && let Some(text) = image.as_text().filter(|text| !text.is_empty())
                 // The walk itself finds those of custom resources.
@@ -99,9 +113,14 @@ impl Walk<'_> {
             {
                 self.add(text, image, &path.key("image"));
             }
-            let variables = container.get("env").and_then(Node::as_sequence).unwrap_or_default();
+            let variables = container
+                .get("env")
+                .and_then(Node::as_sequence)
+                .unwrap_or_default();
             for (number, variable) in variables.iter().enumerate() {
-                let Some(variable) = variable.as_mapping() else { continue };
+                let Some(variable) = variable.as_mapping() else {
+                    continue;
+                };
                 let text = |key: &str| variable.get(key).and_then(Node::as_text);
                 if text("name").is_some_and(|name| name.starts_with(RELATED))
                     && let Some(value) = variable.get("value")
@@ -137,7 +156,11 @@ impl Walk<'_> {
             return;
         }
         let Some(map) = node.as_mapping() else { return };
-        let text = |key: &str| map.get(key).and_then(Node::as_text).filter(|text| !text.is_empty());
+        let text = |key: &str| {
+            map.get(key)
+                .and_then(Node::as_text)
+                .filter(|text| !text.is_empty())
+        };
         let Some(repository) = text("repository").or_else(|| text("name")) else {
             return;
         };

@@ -106,7 +106,11 @@ spec: {version: 16}
     let names: Vec<_> = needed.iter().map(|image| image.image.to_string()).collect();
     assert_eq!(
         names,
-        ["quay.io/prometheus/prometheus:v3", "ghcr.io/a/side:1.2", "quay.io/team/x:1"]
+        [
+            "quay.io/prometheus/prometheus:v3",
+            "ghcr.io/a/side:1.2",
+            "quay.io/team/x:1"
+        ]
     );
     assert_eq!(shown(&needed, &sources).len(), 3);
     let codes: Vec<_> = findings.as_slice().iter().map(|f| f.code.0).collect();
@@ -118,7 +122,10 @@ fn a_list_is_read_line_by_line() {
     let needed = of_list("# ours\nnginx:1.27  # web\n\nnginx:1.27\nquay.io/a/b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n", "list").unwrap();
     assert_eq!(needed.len(), 2);
     let error = of_list("nginx\nBad:1\n", "images.txt").unwrap_err();
-    assert!(error.starts_with("images.txt:2: `Bad:1` is no image reference"), "{error}");
+    assert!(
+        error.starts_with("images.txt:2: `Bad:1` is no image reference"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -129,7 +136,8 @@ fn a_collision_names_both_places() {
     let rules = Rules::new(Vec::new(), Some("r.example".into()));
     let error = targets(&needed, &rules, &sources).unwrap_err();
     assert!(
-        error.contains("`quay.io/a/x:1` (<stdin>:6:22)") && error.contains("`ghcr.io/a/x:1` (<stdin>:7:22)"),
+        error.contains("`quay.io/a/x:1` (<stdin>:6:22)")
+            && error.contains("`ghcr.io/a/x:1` (<stdin>:7:22)"),
         "{error}"
     );
 }

@@ -214,7 +214,9 @@ impl Rules {
         if self.is_empty() {
             return Ok(None);
         }
-        let name: ImageName = image.parse().map_err(|error: InvalidName| error.to_string())?;
+        let name: ImageName = image
+            .parse()
+            .map_err(|error: InvalidName| error.to_string())?;
         let target = self.apply(&name).map_err(|error| error.0)?;
         Ok((target != name).then(|| target.to_string()))
     }
@@ -251,7 +253,9 @@ impl Rules {
             .filter_map(|map| Some((map, map.from.below(image)?)));
         let (to, rest) = match (fitting.next(), &self.rest) {
             (Some((map, rest)), _) => {
-                if let Some((other, _)) = fitting.find(|(other, _)| other.from == map.from && other.to != map.to) {
+                if let Some((other, _)) =
+                    fitting.find(|(other, _)| other.from == map.from && other.to != map.to)
+                {
                     return Err(RuleError(format!(
                         "`{}` is mapped to `{}` and to `{}`",
                         map.from, map.to, other.to

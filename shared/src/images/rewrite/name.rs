@@ -99,11 +99,10 @@ impl FromStr for ImageName {
                 error.to_string()
             })
         })?;
-        let digest = reference
-            .digest()
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: crate::images::digest::InvalidDigest| invalid(error.to_string()))?;
+        let digest =
+            reference.digest().map(str::parse).transpose().map_err(
+                |error: crate::images::digest::InvalidDigest| invalid(error.to_string()),
+            )?;
         // A tag that is not written is completed with `latest`.
         let before_digest = text.split('@').next().unwrap_or_default();
         let tag = reference

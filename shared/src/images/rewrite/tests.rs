@@ -81,7 +81,10 @@ fn the_longest_rule_counts() {
     }
     let only = super::tests::rules(None, &["docker.io=mirror.example"]);
     assert_eq!(only.apply(&name("quay.io/a")).unwrap(), name("quay.io/a"));
-    assert_eq!(only.apply(&name("nginx")).unwrap(), name("mirror.example/library/nginx"));
+    assert_eq!(
+        only.apply(&name("nginx")).unwrap(),
+        name("mirror.example/library/nginx")
+    );
 }
 
 #[test]
@@ -95,14 +98,28 @@ fn a_wrong_rule_is_told_why() {
         let error = check_place(to).unwrap_err();
         assert!(error.contains(why), "{to}: {error}");
     }
-    for (map, why) in [("quay.io", "SOURCE=TARGET"), ("quay.io=x", "Docker Hub"), ("=r.example", "missing")] {
+    for (map, why) in [
+        ("quay.io", "SOURCE=TARGET"),
+        ("quay.io=x", "Docker Hub"),
+        ("=r.example", "missing"),
+    ] {
         let error = map.parse::<Map>().unwrap_err();
         assert!(error.contains(why), "{map}: {error}");
     }
     let both = rules(None, &["a.example=b.example", "a.example=c.example"]);
-    assert!(both.apply(&name("a.example/x")).unwrap_err().0.contains("and to"));
+    assert!(
+        both.apply(&name("a.example/x"))
+            .unwrap_err()
+            .0
+            .contains("and to")
+    );
     let bare = rules(None, &["quay.io/team/app=r.example"]);
-    assert!(bare.apply(&name("quay.io/team/app")).unwrap_err().0.contains("r.example/NAME"));
+    assert!(
+        bare.apply(&name("quay.io/team/app"))
+            .unwrap_err()
+            .0
+            .contains("r.example/NAME")
+    );
     let long = rules(Some(&format!("r.example/{}", "a".repeat(250))), &[]);
     assert!(long.apply(&name("nginx")).unwrap_err().0.contains("255"));
 }
@@ -110,7 +127,11 @@ fn a_wrong_rule_is_told_why() {
 #[test]
 fn two_images_under_one_name_are_found() {
     let rules = rules(Some("r.example"), &[]);
-    let sources = [name("quay.io/a/x:1"), name("ghcr.io/a/x:2"), name("ghcr.io/a/x:1")];
+    let sources = [
+        name("quay.io/a/x:1"),
+        name("ghcr.io/a/x:2"),
+        name("ghcr.io/a/x:1"),
+    ];
     let targets: Vec<_> = sources.iter().map(|s| rules.apply(s).unwrap()).collect();
     let found = collision(sources.iter().zip(&targets)).unwrap();
     assert_eq!((found.first, found.second), (0, 2));
@@ -213,6 +234,12 @@ fn a_digest_stays_or_is_pinned() {
     );
     rules.pin(&"web:1".parse().unwrap(), digest.clone());
     rules.pin(&"bare".parse().unwrap(), digest.clone());
-    assert_eq!(rules.rewrite("web:1").unwrap(), Some(format!("dc2:5000/web:1@{digest}")));
-    assert_eq!(rules.rewrite("bare").unwrap(), Some(format!("dc2:5000/bare@{digest}")));
+    assert_eq!(
+        rules.rewrite("web:1").unwrap(),
+        Some(format!("dc2:5000/web:1@{digest}"))
+    );
+    assert_eq!(
+        rules.rewrite("bare").unwrap(),
+        Some(format!("dc2:5000/bare@{digest}"))
+    );
 }

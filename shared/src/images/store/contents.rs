@@ -40,7 +40,10 @@ pub(super) trait Contents: Debug + Send + Sync {
 }
 
 /// The bytes of a small file.
-pub(super) fn read_json(contents: &dyn Contents, path: &str) -> Result<Option<Vec<u8>>, ImageError> {
+pub(super) fn read_json(
+    contents: &dyn Contents,
+    path: &str,
+) -> Result<Option<Vec<u8>>, ImageError> {
     let Some(part) = contents.open(path)? else {
         return Ok(None);
     };
@@ -135,11 +138,17 @@ pub(super) struct PartReader {
 impl io::Read for PartReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.part.size - self.at;
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let length = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         if length == 0 {
             return Ok(0);
         }
-        let read = read_at(&self.part.file, &mut buffer[..length], self.part.start + self.at)?;
+        let read = read_at(
+            &self.part.file,
+            &mut buffer[..length],
+            self.part.start + self.at,
+        )?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -184,7 +193,8 @@ impl Contents for Folder {
                 reason: format!("`{path}` is no regular file"),
             });
         }
-        let file = fs_err::File::open(&full).map_err(|error| ImageError::Local(error.to_string()))?;
+        let file =
+            fs_err::File::open(&full).map_err(|error| ImageError::Local(error.to_string()))?;
         Ok(Some(Part {
             file: Arc::new(file.into()),
             start: 0,

@@ -10,7 +10,9 @@ use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
 
 use super::archive::{PackForm, pack};
-use super::{BeginBlob, ByteStream, DockerEngine, Layout, Name, Referrer, Source, Step, Target, Upload};
+use super::{
+    BeginBlob, ByteStream, DockerEngine, Layout, Name, Referrer, Source, Step, Target, Upload,
+};
 use crate::images::{Descriptor, Digest, ImageError, Manifest};
 
 /// What the images are handed over to.
@@ -44,7 +46,8 @@ impl Staged {
                     return Err(ImageError::Refused {
                         what: "the images".into(),
                         place: file.display().to_string(),
-                        reason: "the file is there already; remove it or choose another name".into(),
+                        reason: "the file is there already; remove it or choose another name"
+                            .into(),
                     });
                 }
                 let kind = match &goal {
@@ -57,7 +60,10 @@ impl Staged {
             }
             Goal::Engine(engine) => {
                 let id = Digest::of(engine.location().as_bytes());
-                (engine.location().to_owned(), folder.join(format!("engine-{}", id.short())))
+                (
+                    engine.location().to_owned(),
+                    folder.join(format!("engine-{}", id.short())),
+                )
             }
         };
         Ok(Self {
@@ -78,8 +84,12 @@ impl Staged {
         }
         let own = self.clone();
         let packed = tokio::task::spawn_blocking(move || match &own.goal {
-            Goal::OciArchive(file) => pack(&own.layout, file, PackForm::Oci).map(|notes| (notes, None)),
-            Goal::DockerArchive(file) => pack(&own.layout, file, PackForm::Docker).map(|notes| (notes, None)),
+            Goal::OciArchive(file) => {
+                pack(&own.layout, file, PackForm::Oci).map(|notes| (notes, None))
+            }
+            Goal::DockerArchive(file) => {
+                pack(&own.layout, file, PackForm::Docker).map(|notes| (notes, None))
+            }
             Goal::Engine(_) => {
                 let file = own.layout.folder().with_extension("tar");
                 pack(&own.layout, &file, PackForm::Docker).map(|notes| (notes, Some(file)))
@@ -93,7 +103,8 @@ impl Staged {
             fs_err::remove_file(&file).map_err(|error| ImageError::Local(error.to_string()))?;
             loaded?;
         }
-        fs_err::remove_dir_all(self.layout.folder()).map_err(|error| ImageError::Local(error.to_string()))?;
+        fs_err::remove_dir_all(self.layout.folder())
+            .map_err(|error| ImageError::Local(error.to_string()))?;
         Ok(notes)
     }
 

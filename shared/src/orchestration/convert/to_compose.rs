@@ -60,6 +60,7 @@ pub fn to_compose_with(
     let mut ledger = Ledger::new();
     let mut application = kubernetes::read::read(&objects, &mut ledger);
     findings.extend(ledger.findings);
+    let images = inventory::of_application(&application, &mut Findings::default());
     inventory::rewrite(&mut application, &target.images, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
@@ -112,6 +113,7 @@ pub fn to_compose_with(
         findings,
         sources,
         name: surroundings.name,
+        images,
     })
 }
 

@@ -41,7 +41,8 @@ pub(super) fn layer(part: &Part) -> io::Result<Layer> {
             inner: part.reader(),
             hasher: &mut packed,
         };
-        let mut decoder = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 20, tee));
+        let mut decoder =
+            flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 20, tee));
         copy(&mut decoder, &mut Sink(&mut plain))?;
         // What follows the compressed data belongs to the file.
         copy(decoder.get_mut(), &mut io::sink())?;
@@ -57,7 +58,10 @@ pub(super) fn layer(part: &Part) -> io::Result<Layer> {
         file: spool()?,
         hasher: Hasher::new(Algorithm::Sha256),
     };
-    let mut encoder = GzEncoder::new(io::BufWriter::with_capacity(1 << 20, &mut packed), Compression::new(6));
+    let mut encoder = GzEncoder::new(
+        io::BufWriter::with_capacity(1 << 20, &mut packed),
+        Compression::new(6),
+    );
     let mut reader = Tee {
         inner: part.reader(),
         hasher: &mut plain,

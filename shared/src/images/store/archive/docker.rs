@@ -86,12 +86,23 @@ impl DockerArchive {
     }
 
     /// An archive in a file that is open, such as an engine's answer.
-    pub(in crate::images::store) fn of_file(file: std::fs::File, location: &str) -> Result<Self, ImageError> {
+    pub(in crate::images::store) fn of_file(
+        file: std::fs::File,
+        location: &str,
+    ) -> Result<Self, ImageError> {
         let contents = TarIndex::of(file, location)?;
-        Self::of(Arc::new(contents), location.to_owned(), fallback_name(Path::new("image")))
+        Self::of(
+            Arc::new(contents),
+            location.to_owned(),
+            fallback_name(Path::new("image")),
+        )
     }
 
-    fn of(contents: Arc<dyn Contents>, location: String, fallback: String) -> Result<Self, ImageError> {
+    fn of(
+        contents: Arc<dyn Contents>,
+        location: String,
+        fallback: String,
+    ) -> Result<Self, ImageError> {
         let reader = Reader {
             contents: Arc::clone(&contents),
             fallback: fallback.clone(),
@@ -105,13 +116,15 @@ impl DockerArchive {
         let Some(text) = read_json(contents.as_ref(), "manifest.json")? else {
             return Err(ImageError::Invalid {
                 place: location,
-                reason: "there is no `manifest.json` in it, so `docker save` did not write it".into(),
+                reason: "there is no `manifest.json` in it, so `docker save` did not write it"
+                    .into(),
             });
         };
-        let saved: Vec<Saved> = serde_json::from_slice(&text).map_err(|error| ImageError::Invalid {
-            place: location.clone(),
-            reason: format!("its `manifest.json` cannot be understood: {error}"),
-        })?;
+        let saved: Vec<Saved> =
+            serde_json::from_slice(&text).map_err(|error| ImageError::Invalid {
+                place: location.clone(),
+                reason: format!("its `manifest.json` cannot be understood: {error}"),
+            })?;
         let mut names = Vec::new();
         for (index, image) in saved.iter().enumerate() {
             let tags = image.repo_tags.as_deref().unwrap_or_default();
@@ -151,7 +164,11 @@ impl DockerArchive {
     pub fn images(&self) -> Result<Vec<(String, Name)>, ImageError> {
         match &self.form {
             Form::Exact(reader) => layout::images(reader),
-            Form::Plain(plain) => Ok(plain.names.iter().map(|(r, n, _)| (r.clone(), n.clone())).collect()),
+            Form::Plain(plain) => Ok(plain
+                .names
+                .iter()
+                .map(|(r, n, _)| (r.clone(), n.clone()))
+                .collect()),
         }
     }
 }
@@ -166,8 +183,14 @@ fn has_packed_layers(reader: &Reader) -> Result<bool, ImageError> {
             let Some(manifest) = reader.manifest("", &Name::Digest(digest))? else {
                 continue;
             };
-            let Ok(content) = manifest.content() else { continue };
-            if content.blobs.iter().any(|blob| blob.media_type.ends_with(".tar")) {
+            let Ok(content) = manifest.content() else {
+                continue;
+            };
+            if content
+                .blobs
+                .iter()
+                .any(|blob| blob.media_type.ends_with(".tar"))
+            {
                 return Ok(false);
             }
             open.extend(content.manifests.into_iter().map(|child| child.digest));
@@ -200,7 +223,12 @@ fn present(reader: &Reader, found: Descriptor) -> Result<Descriptor, ImageError>
     }
     let images: Vec<_> = whole
         .into_iter()
-        .filter(|child| child.platform.as_ref().is_none_or(|platform| platform.os != "unknown"))
+        .filter(|child| {
+            child
+                .platform
+                .as_ref()
+                .is_none_or(|platform| platform.os != "unknown")
+        })
         .collect();
     let own = images.iter().find(|child| {
         child
@@ -209,22 +237,34 @@ fn present(reader: &Reader, found: Descriptor) -> Result<Descriptor, ImageError>
             .is_some_and(|platform| platform.architecture == super::super::host_architecture())
     });
     match own.or(images.first()) {
-        Some(child) => Ok(Descriptor::new(&child.media_type, child.digest.clone(), child.size)),
+        Some(child) => Ok(Descriptor::new(
+            &child.media_type,
+            child.digest.clone(),
+            child.size,
+        )),
         None => Err(ImageError::Invalid {
             place: reader.contents.place().to_owned(),
-            reason: format!("no platform of the image {} is whole in it; pull the image again and save it anew", found.digest),
+            reason: format!(
+                "no platform of the image {} is whole in it; pull the image again and save it anew",
+                found.digest
+            ),
         }),
     }
 }
 
 impl Plain {
     fn place_of(&self, repository: &str, name: &Name) -> Option<usize> {
-        let named = self.names.iter().find(|(r, n, _)| r == repository && n == name);
+        let named = self
+            .names
+            .iter()
+            .find(|(r, n, _)| r == repository && n == name);
         named.map(|(_, _, index)| *index)
     }
 
     async fn image(&self, index: usize) -> Result<&Prepared, ImageError> {
-        self.prepared[index].get_or_try_init(|| self.prepare(index)).await
+        self.prepared[index]
+            .get_or_try_init(|| self.prepare(index))
+            .await
     }
 
     fn invalid(&self, reason: String) -> ImageError {
@@ -246,10 +286,17 @@ impl Plain {
         }
         let saved = &self.saved[index];
         let config = read_json(self.contents.as_ref(), &saved.config)?.ok_or_else(|| {
-            self.invalid(format!("`manifest.json` names `{}`, which is not in it", saved.config))
+            self.invalid(format!(
+                "`manifest.json` names `{}`, which is not in it",
+                saved.config
+            ))
         })?;
-        let parsed: Config = serde_json::from_slice(&config)
-            .map_err(|error| self.invalid(format!("`{}` is no image configuration: {error}", saved.config)))?;
+        let parsed: Config = serde_json::from_slice(&config).map_err(|error| {
+            self.invalid(format!(
+                "`{}` is no image configuration: {error}",
+                saved.config
+            ))
+        })?;
         let paths = saved.layers.clone().unwrap_or_default();
         if paths.len() != parsed.rootfs.diff_ids.len() {
             return Err(self.invalid(format!(
@@ -297,10 +344,11 @@ impl Plain {
 
     async fn layer(&self, path: String) -> Result<Layer, ImageError> {
         // A link and the file that it leads to are the same layer.
-        let part = self
-            .contents
-            .open(&path)?
-            .ok_or_else(|| self.invalid(format!("`manifest.json` names the layer `{path}`, which is not in it")))?;
+        let part = self.contents.open(&path)?.ok_or_else(|| {
+            self.invalid(format!(
+                "`manifest.json` names the layer `{path}`, which is not in it"
+            ))
+        })?;
         let key = format!("{}+{}", part.start, part.size);
         let cell = {
             let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -322,7 +370,11 @@ impl Plain {
         self.prepared.iter().filter_map(OnceCell::get)
     }
 
-    async fn manifest(&self, repository: &str, name: &Name) -> Result<Option<Manifest>, ImageError> {
+    async fn manifest(
+        &self,
+        repository: &str,
+        name: &Name,
+    ) -> Result<Option<Manifest>, ImageError> {
         match name {
             Name::Tag(_) => match self.place_of(repository, name) {
                 Some(index) => Ok(Some(self.image(index).await?.manifest.clone())),
@@ -342,7 +394,10 @@ impl Plain {
     }
 
     fn blob(&self, blob: &Descriptor, range: Range<u64>) -> Result<ByteStream, ImageError> {
-        if let Some(image) = self.prepared().find(|image| image.config_digest == blob.digest) {
+        if let Some(image) = self
+            .prepared()
+            .find(|image| image.config_digest == blob.digest)
+        {
             let bytes = usize::try_from(range.start)
                 .ok()
                 .zip(usize::try_from(range.end).ok())

@@ -46,7 +46,10 @@ impl OciArchive {
         reader.check().map_err(|error| match error {
             ImageError::Invalid { place, reason } => ImageError::Invalid {
                 place,
-                reason: format!("{reason} (is it one of `docker save`? then write docker-archive:{})", path.display()),
+                reason: format!(
+                    "{reason} (is it one of `docker save`? then write docker-archive:{})",
+                    path.display()
+                ),
             },
             other => other,
         })?;

@@ -25,26 +25,39 @@ pub(in crate::images::store) enum PackForm {
 }
 
 /// Writes a layout into `file`: beside its place first, then into it. Returns what has to be known about it.
-pub(in crate::images::store) fn pack(layout: &Layout, file: &Path, form: PackForm) -> Result<Vec<String>, ImageError> {
+pub(in crate::images::store) fn pack(
+    layout: &Layout,
+    file: &Path,
+    form: PackForm,
+) -> Result<Vec<String>, ImageError> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".partial");
     let failed = |error: io::Error| ImageError::Local(format!("{}: {error}", file.display()));
     let out = fs_err::File::create(&beside).map_err(failed)?;
-    let is_gzip = file
-        .file_name()
-        .is_some_and(|name| [".gz", ".tgz"].iter().any(|end| name.to_string_lossy().ends_with(end)));
+    let is_gzip = file.file_name().is_some_and(|name| {
+        [".gz", ".tgz"]
+            .iter()
+            .any(|end| name.to_string_lossy().ends_with(end))
+    });
     let notes = if is_gzip {
         // Layers are compressed already: more effort would not make them smaller.
-        let mut encoder = GzEncoder::new(io::BufWriter::with_capacity(1 << 20, out), Compression::fast());
+        let mut encoder = GzEncoder::new(
+            io::BufWriter::with_capacity(1 << 20, out),
+            Compression::fast(),
+        );
         let notes = write(layout, &mut encoder, form)?;
         let out = encoder.finish().map_err(failed)?;
-        let out = out.into_inner().map_err(|error| failed(error.into_error()))?;
+        let out = out
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
         out.sync_all().map_err(failed)?;
         notes
     } else {
         let mut out = io::BufWriter::with_capacity(1 << 20, out);
         let notes = write(layout, &mut out, form)?;
-        let out = out.into_inner().map_err(|error| failed(error.into_error()))?;
+        let out = out
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
         out.sync_all().map_err(failed)?;
         notes
     };
@@ -53,13 +66,19 @@ pub(in crate::images::store) fn pack(layout: &Layout, file: &Path, form: PackFor
 }
 
 fn write(layout: &Layout, out: &mut dyn Write, form: PackForm) -> Result<Vec<String>, ImageError> {
-    let failed = |error: io::Error| ImageError::Local(format!("the archive cannot be written: {error}"));
+    let failed =
+        |error: io::Error| ImageError::Local(format!("the archive cannot be written: {error}"));
     let reader = layout.reader();
     let mut notes = Vec::new();
     let entries = reader.entries()?;
     let mut blobs = BTreeSet::new();
     let mut tar = tar::Builder::new(out);
-    add(&mut tar, "oci-layout", b"{\"imageLayoutVersion\":\"1.0.0\"}").map_err(failed)?;
+    add(
+        &mut tar,
+        "oci-layout",
+        b"{\"imageLayoutVersion\":\"1.0.0\"}",
+    )
+    .map_err(failed)?;
     match form {
         PackForm::Oci => {
             for entry in &entries {
@@ -70,8 +89,18 @@ fn write(layout: &Layout, out: &mut dyn Write, form: PackForm) -> Result<Vec<Str
         }
         PackForm::Docker => {
             let (index, saved) = for_docker(reader, &entries, &mut blobs, &mut notes)?;
-            add(&mut tar, "index.json", &serde_json::to_vec_pretty(&index).unwrap_or_default()).map_err(failed)?;
-            add(&mut tar, "manifest.json", &serde_json::to_vec(&saved).unwrap_or_default()).map_err(failed)?;
+            add(
+                &mut tar,
+                "index.json",
+                &serde_json::to_vec_pretty(&index).unwrap_or_default(),
+            )
+            .map_err(failed)?;
+            add(
+                &mut tar,
+                "manifest.json",
+                &serde_json::to_vec(&saved).unwrap_or_default(),
+            )
+            .map_err(failed)?;
         }
     }
     for digest in blobs {
@@ -86,7 +115,11 @@ fn write(layout: &Layout, out: &mut dyn Write, form: PackForm) -> Result<Vec<Str
 
 /// All blobs of an image, its manifests among them. What is not there (a platform that was not copied, a foreign layer)
 /// is left out.
-fn collect(reader: &Reader, root: &Descriptor, blobs: &mut BTreeSet<Digest>) -> Result<(), ImageError> {
+fn collect(
+    reader: &Reader,
+    root: &Descriptor,
+    blobs: &mut BTreeSet<Digest>,
+) -> Result<(), ImageError> {
     let mut open = vec![root.digest.clone()];
     while let Some(digest) = open.pop() {
         if !blobs.insert(digest.clone()) {
@@ -113,7 +146,8 @@ fn for_docker(
     let mut index = Vec::new();
     let mut saved: Vec<(Digest, Value)> = Vec::new();
     for entry in entries {
-        let Some(manifest) = reader.manifest("", &Name::Digest(entry.descriptor.digest.clone()))? else {
+        let Some(manifest) = reader.manifest("", &Name::Digest(entry.descriptor.digest.clone()))?
+        else {
             continue;
         };
         let content = manifest.content().map_err(|reason| ImageError::Invalid {
@@ -137,12 +171,26 @@ fn for_docker(
             let there: Vec<&Descriptor> = content
                 .manifests
                 .iter()
-                .filter(|child| child.platform.as_ref().is_none_or(|platform| platform.os != "unknown"))
-                .filter(|child| reader.manifest("", &Name::Digest(child.digest.clone())).is_ok_and(|m| m.is_some()))
+                .filter(|child| {
+                    child
+                        .platform
+                        .as_ref()
+                        .is_none_or(|platform| platform.os != "unknown")
+                })
+                .filter(|child| {
+                    reader
+                        .manifest("", &Name::Digest(child.digest.clone()))
+                        .is_ok_and(|m| m.is_some())
+                })
                 .collect();
-            let Some(chosen) = choose(&there) else { continue };
+            let Some(chosen) = choose(&there) else {
+                continue;
+            };
             if there.len() > 1 {
-                let platform = chosen.platform.as_ref().map_or_else(String::new, Platform::to_string);
+                let platform = chosen
+                    .platform
+                    .as_ref()
+                    .map_or_else(String::new, Platform::to_string);
                 notes.push(format!(
                     "{shown} has {} platforms and docker keeps one: {platform} is written (--platform chooses)",
                     there.len()
@@ -169,7 +217,10 @@ fn for_docker(
             Name::Tag(_) => shown.parse::<ImageName>().ok().map(|name| name.familiar()),
             Name::Digest(_) => None,
         };
-        match saved.iter_mut().find(|(digest, _)| *digest == chosen.digest) {
+        match saved
+            .iter_mut()
+            .find(|(digest, _)| *digest == chosen.digest)
+        {
             Some((_, image)) => {
                 if let (Some(tags), Some(tag)) = (image["RepoTags"].as_array_mut(), tag) {
                     tags.push(json!(tag));
@@ -177,7 +228,8 @@ fn for_docker(
             }
             None => {
                 let tags: Vec<String> = tag.into_iter().collect();
-                let image = json!({"Config": path(&value["config"]), "RepoTags": tags, "Layers": layers});
+                let image =
+                    json!({"Config": path(&value["config"]), "RepoTags": tags, "Layers": layers});
                 saved.push((chosen.digest.clone(), image));
             }
         }
@@ -201,10 +253,9 @@ fn for_docker(
 
 fn choose<'d>(there: &[&'d Descriptor]) -> Option<&'d Descriptor> {
     let own = there.iter().find(|child| {
-        child
-            .platform
-            .as_ref()
-            .is_some_and(|platform| platform.os == "linux" && platform.architecture == host_architecture())
+        child.platform.as_ref().is_some_and(|platform| {
+            platform.os == "linux" && platform.architecture == host_architecture()
+        })
     });
     own.or(there.first()).copied()
 }

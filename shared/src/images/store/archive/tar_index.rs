@@ -43,7 +43,8 @@ impl TarIndex {
         let file = match &magic[..read] {
             [0x1f, 0x8b, ..] => {
                 let mut plain = spool().map_err(io_failed)?;
-                let mut decoder = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 20, file));
+                let mut decoder =
+                    flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 20, file));
                 unpack(&mut decoder, &mut plain).map_err(|error| broken(place, &error))?;
                 plain
             }
@@ -70,8 +71,13 @@ impl TarIndex {
     }
 
     fn list(&mut self) -> Result<(), ImageError> {
-        let mut reader = self.file.try_clone().map_err(|error| local(&self.place, &error))?;
-        reader.rewind().map_err(|error| local(&self.place, &error))?;
+        let mut reader = self
+            .file
+            .try_clone()
+            .map_err(|error| local(&self.place, &error))?;
+        reader
+            .rewind()
+            .map_err(|error| local(&self.place, &error))?;
         let length = reader
             .metadata()
             .map_err(|error| local(&self.place, &error))?
@@ -87,7 +93,9 @@ impl TarIndex {
             let shown = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let path = entry.path().map_err(|error| broken(&self.place, &error))?;
             let Some(path) = inside("", &path) else {
-                return Err(self.invalid(format!("`{shown}` would lie outside of the archive's folder; the archive is refused")));
+                return Err(self.invalid(format!(
+                    "`{shown}` would lie outside of the archive's folder; the archive is refused"
+                )));
             };
             match entry.header().entry_type() {
                 EntryType::Directory | EntryType::XGlobalHeader => {}
@@ -120,7 +128,9 @@ impl TarIndex {
                     self.links.insert(path, target_path);
                 }
                 other => {
-                    return Err(self.invalid(format!("`{shown}` is no file, folder or link ({other:?}); the archive is refused")));
+                    return Err(self.invalid(format!(
+                        "`{shown}` is no file, folder or link ({other:?}); the archive is refused"
+                    )));
                 }
             }
         }
@@ -197,13 +207,17 @@ fn unpack(from: &mut dyn io::Read, to: &mut File) -> io::Result<()> {
 fn broken(place: &str, error: &io::Error) -> ImageError {
     ImageError::Invalid {
         place: place.to_owned(),
-        reason: format!("it cannot be read as a tar archive; it is damaged or something else: {error}"),
+        reason: format!(
+            "it cannot be read as a tar archive; it is damaged or something else: {error}"
+        ),
     }
 }
 
 fn compressed(place: &str, kind: &str, tool: &str) -> ImageError {
     ImageError::Invalid {
         place: place.to_owned(),
-        reason: format!("it is compressed with {kind}, which is not read here; unpack it with `{tool}` first"),
+        reason: format!(
+            "it is compressed with {kind}, which is not read here; unpack it with `{tool}` first"
+        ),
     }
 }

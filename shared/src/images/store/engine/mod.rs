@@ -54,7 +54,10 @@ impl DockerEngine {
     pub fn at(endpoint: &Endpoint) -> Result<Self, ImageError> {
         let host = endpoint.host.as_str();
         let version = bollard::API_DEFAULT_VERSION;
-        let docker = match (host.split_once("://").map(|(scheme, _)| scheme), &endpoint.tls) {
+        let docker = match (
+            host.split_once("://").map(|(scheme, _)| scheme),
+            &endpoint.tls,
+        ) {
             (Some("unix"), _) => local_engine(host, version),
             (Some("npipe"), _) => local_engine(host, version),
             (Some("tcp" | "https"), Some(tls)) => Docker::connect_with_ssl(
@@ -68,12 +71,13 @@ impl DockerEngine {
             (Some("tcp" | "http"), None) => Docker::connect_with_http(host, PATIENCE, version),
             _ => {
                 return Err(ImageError::Unreachable {
-                    place: host.to_owned(),
+                    place: format!("docker-daemon:{host}"),
                     reason: "an engine can only be talked to by a socket or TCP; on its own machine, `docker save -o FILE IMAGE` writes what `--from docker-archive:FILE` reads".into(),
                 });
             }
         };
-        let docker = docker.map_err(|error| unreachable(host, &error))?;
+        let docker =
+            docker.map_err(|error| unreachable(&format!("docker-daemon:{host}"), &error))?;
         Ok(Self {
             docker,
             location: format!("docker-daemon:{host}"),
@@ -83,7 +87,10 @@ impl DockerEngine {
 
     fn failed(&self, error: &EngineError) -> ImageError {
         match error {
-            EngineError::DockerResponseServerError { status_code, message } => ImageError::ServerFailed {
+            EngineError::DockerResponseServerError {
+                status_code,
+                message,
+            } => ImageError::ServerFailed {
                 place: self.location.clone(),
                 reason: format!("{status_code} {message}"),
             },
@@ -129,7 +136,9 @@ impl DockerEngine {
     pub async fn origins(&self, image: &ImageName) -> Result<Vec<ImageName>, ImageError> {
         let inspected = match self.docker().await?.inspect_image(&image.familiar()).await {
             Ok(inspected) => inspected,
-            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(Vec::new()),
+            Err(EngineError::DockerResponseServerError {
+                status_code: 404, ..
+            }) => return Ok(Vec::new()),
             Err(error) => return Err(self.failed(&error)),
         };
         let mut origins: Vec<ImageName> = inspected
@@ -144,7 +153,11 @@ impl DockerEngine {
     }
 
     /// The image as the engine saves it; `None` if it has none of that name.
-    async fn export(&self, repository: &str, name: &Name) -> Result<Option<Arc<DockerArchive>>, ImageError> {
+    async fn export(
+        &self,
+        repository: &str,
+        name: &Name,
+    ) -> Result<Option<Arc<DockerArchive>>, ImageError> {
         let text = match name {
             Name::Tag(tag) => format!("{repository}:{tag}"),
             Name::Digest(digest) => format!("{repository}@{digest}"),
@@ -161,14 +174,17 @@ impl DockerEngine {
                 let docker = self.docker().await?;
                 match docker.inspect_image(&familiar).await {
                     Ok(_) => {}
-                    Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+                    Err(EngineError::DockerResponseServerError {
+                        status_code: 404, ..
+                    }) => return Ok(None),
                     Err(error) => return Err(self.failed(&error)),
                 }
                 let mut file = spool().map_err(|error| local(&self.location, &error))?;
                 let mut pieces = Box::pin(docker.export_image(&familiar));
                 while let Some(piece) = pieces.next().await {
                     let piece = piece.map_err(|error| self.failed(&error))?;
-                    file.write_all(&piece).map_err(|error| local(&self.location, &error))?;
+                    file.write_all(&piece)
+                        .map_err(|error| local(&self.location, &error))?;
                 }
                 DockerArchive::of_file(file, &self.location).map(|archive| Some(Arc::new(archive)))
             })
@@ -179,7 +195,10 @@ impl DockerEngine {
     /// The archive that holds what a digest names: one of those that were exported.
     fn holder(&self) -> Vec<Arc<DockerArchive>> {
         let exported = self.exported.lock().unwrap_or_else(PoisonError::into_inner);
-        exported.values().filter_map(|cell| cell.get()?.clone()).collect()
+        exported
+            .values()
+            .filter_map(|cell| cell.get()?.clone())
+            .collect()
     }
 
     /// Whether the images that were read so far have the digests that they had at their registry.
@@ -197,7 +216,9 @@ impl DockerEngine {
             .await
             .map_err(|error| ImageError::Local(format!("{}: {error}", archive.display())))?;
         let pieces = tokio_util::io::ReaderStream::with_capacity(file, 1 << 20);
-        let options = bollard::query_parameters::ImportImageOptionsBuilder::new().quiet(true).build();
+        let options = bollard::query_parameters::ImportImageOptionsBuilder::new()
+            .quiet(true)
+            .build();
         let docker = self.docker().await?;
         let mut answers = Box::pin(docker.import_image_stream(options, pieces, None));
         while let Some(answer) = answers.next().await {
@@ -214,23 +235,33 @@ impl DockerEngine {
     }
 
     /// The descriptor of an image that the engine has, where it keeps one (containerd image store).
-    pub(in crate::images::store) async fn kept(&self, repository: &str, name: &Name) -> Result<Option<Descriptor>, ImageError> {
-        let Name::Tag(tag) = name else { return Ok(None) };
+    pub(in crate::images::store) async fn kept(
+        &self,
+        repository: &str,
+        name: &Name,
+    ) -> Result<Option<Descriptor>, ImageError> {
+        let Name::Tag(tag) = name else {
+            return Ok(None);
+        };
         let familiar = format!("{repository}:{tag}")
             .parse::<ImageName>()
             .map(|name| name.familiar())
             .unwrap_or_default();
         let found = match self.docker().await?.inspect_image(&familiar).await {
             Ok(found) => found,
-            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+            Err(EngineError::DockerResponseServerError {
+                status_code: 404, ..
+            }) => return Ok(None),
             Err(error) => return Err(self.failed(&error)),
         };
-        let Some(descriptor) = found.descriptor else { return Ok(None) };
+        let Some(descriptor) = found.descriptor else {
+            return Ok(None);
+        };
         let digest = descriptor.digest.and_then(|digest| digest.parse().ok());
         let size = descriptor.size.and_then(|size| u64::try_from(size).ok());
-        Ok(digest
-            .zip(size)
-            .map(|(digest, size)| Descriptor::new(descriptor.media_type.unwrap_or_default(), digest, size)))
+        Ok(digest.zip(size).map(|(digest, size)| {
+            Descriptor::new(descriptor.media_type.unwrap_or_default(), digest, size)
+        }))
     }
 }
 
@@ -338,7 +369,12 @@ impl Source for DockerEngine {
 
     fn repositories(&self) -> BoxStream<'_, Result<Vec<String>, ImageError>> {
         futures_util::stream::once(async move {
-            let mut all: Vec<String> = self.images().await?.into_iter().map(|(own, _)| own).collect();
+            let mut all: Vec<String> = self
+                .images()
+                .await?
+                .into_iter()
+                .map(|(own, _)| own)
+                .collect();
             all.dedup();
             Ok(all)
         })

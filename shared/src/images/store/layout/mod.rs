@@ -199,7 +199,12 @@ impl Layout {
             });
             entries.push(entry);
             // The same images always give the same file, whatever came first.
-            let key = |entry: &Value| entry["annotations"][FULL_NAME].as_str().unwrap_or_default().to_owned();
+            let key = |entry: &Value| {
+                entry["annotations"][FULL_NAME]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             entries.sort_by_key(key);
         })
     }
@@ -286,7 +291,10 @@ impl Source for Layout {
     }
 }
 
-pub(in crate::images::store) fn tags(reader: &Reader, repository: &str) -> Result<Vec<String>, ImageError> {
+pub(in crate::images::store) fn tags(
+    reader: &Reader,
+    repository: &str,
+) -> Result<Vec<String>, ImageError> {
     let mut tags: Vec<String> = reader
         .entries()?
         .into_iter()
@@ -302,7 +310,11 @@ pub(in crate::images::store) fn tags(reader: &Reader, repository: &str) -> Resul
 }
 
 pub(in crate::images::store) fn repositories(reader: &Reader) -> Result<Vec<String>, ImageError> {
-    let mut all: Vec<String> = reader.entries()?.into_iter().map(|entry| entry.repository).collect();
+    let mut all: Vec<String> = reader
+        .entries()?
+        .into_iter()
+        .map(|entry| entry.repository)
+        .collect();
     all.sort();
     all.dedup();
     Ok(all)
@@ -357,7 +369,8 @@ impl Target for Layout {
     ) -> Step<'a, ()> {
         async move {
             let own = self.clone();
-            let (repository, name, manifest) = (repository.to_owned(), name.clone(), manifest.clone());
+            let (repository, name, manifest) =
+                (repository.to_owned(), name.clone(), manifest.clone());
             // It waits for other writers.
             tokio::task::spawn_blocking(move || own.put(&repository, &name, &manifest))
                 .await

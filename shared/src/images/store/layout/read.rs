@@ -99,7 +99,10 @@ impl Reader {
     /// The images of the layout.
     pub(in crate::images::store) fn entries(&self) -> Result<Vec<Entry>, ImageError> {
         let index = self.index()?;
-        let manifests = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let manifests = index["manifests"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         manifests
             .iter()
             .map(|value| {
@@ -136,14 +139,19 @@ impl Reader {
         name: &Name,
     ) -> Result<Option<Descriptor>, ImageError> {
         if let Name::Digest(digest) = name {
-            return Ok(self.by_digest(digest)?.map(|manifest| manifest.descriptor()));
+            return Ok(self
+                .by_digest(digest)?
+                .map(|manifest| manifest.descriptor()));
         }
         let mut found: Option<Descriptor> = None;
         for entry in self.entries()? {
             if entry.repository != repository || entry.name != *name {
                 continue;
             }
-            if found.as_ref().is_some_and(|other| other.digest != entry.descriptor.digest) {
+            if found
+                .as_ref()
+                .is_some_and(|other| other.digest != entry.descriptor.digest)
+            {
                 return Err(self.invalid(format!("it has two images named {repository}:{name}")));
             }
             found = Some(Descriptor {

@@ -26,7 +26,10 @@ fn image(layer: &[u8]) -> (Vec<(Descriptor, Bytes)>, Manifest) {
         "config": blobs[0].0,
         "layers": [blobs[1].0],
     });
-    (blobs, Manifest::new(media_type::OCI_MANIFEST, text.to_string().into()))
+    (
+        blobs,
+        Manifest::new(media_type::OCI_MANIFEST, text.to_string().into()),
+    )
 }
 
 fn stream(pieces: Vec<Result<Bytes, ImageError>>) -> ByteStream {
@@ -48,7 +51,10 @@ async fn put(layout: &Layout, repository: &str, name: &Name, layer: &[u8]) -> Ma
     for (blob, bytes) in blobs {
         write(layout, &blob, bytes).await.unwrap();
     }
-    layout.put_manifest(repository, name, &manifest).await.unwrap();
+    layout
+        .put_manifest(repository, name, &manifest)
+        .await
+        .unwrap();
     manifest
 }
 
@@ -57,7 +63,10 @@ async fn what_is_written_is_read_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bundle");
     let layout = Layout::create(&path).unwrap();
-    assert!(!path.exists(), "nothing is made before something is written");
+    assert!(
+        !path.exists(),
+        "nothing is made before something is written"
+    );
     let repository = "docker.io/library/nginx";
     let tag = Name::Tag("1".into());
     assert_eq!(layout.resolve(repository, &tag).await.unwrap(), None);
@@ -66,8 +75,14 @@ async fn what_is_written_is_read_and_named() {
     let found = again.resolve(repository, &tag).await.unwrap().unwrap();
     assert_eq!(found, manifest.descriptor());
     let by_digest = Name::Digest(manifest.digest.clone());
-    assert_eq!(again.manifest("x", &by_digest).await.unwrap().unwrap(), manifest);
-    assert_eq!(again.images().unwrap(), [(repository.to_owned(), tag.clone())]);
+    assert_eq!(
+        again.manifest("x", &by_digest).await.unwrap().unwrap(),
+        manifest
+    );
+    assert_eq!(
+        again.images().unwrap(),
+        [(repository.to_owned(), tag.clone())]
+    );
     let (blobs, _) = image(b"layer");
     let layer = &blobs[1].0;
     let bytes: Vec<_> = again.blob("x", layer, 1..4).await.unwrap().collect().await;
@@ -92,18 +107,29 @@ async fn a_blob_goes_on_where_it_stopped_and_wrong_bytes_are_refused() {
     let half = vec![Ok(bytes.slice(..60_000)), Err(broken.clone())];
     assert_eq!(upload.finish(stream(half)).await, Err(broken));
     assert!(!layout.has_blob("r", &blob).await.unwrap());
-    let upload = layout.resume_blob("r", &blob, "partial").await.unwrap().unwrap();
+    let upload = layout
+        .resume_blob("r", &blob, "partial")
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(upload.offset(), 60_000);
     // Another writer of the same blob is not in the way.
     write(&layout, &blob, bytes.clone()).await.unwrap();
     assert!(layout.has_blob("r", &blob).await.unwrap());
-    upload.finish(stream(vec![Ok(bytes.slice(60_000..))])).await.unwrap();
+    upload
+        .finish(stream(vec![Ok(bytes.slice(60_000..))]))
+        .await
+        .unwrap();
     assert!(layout.has_blob("r", &blob).await.unwrap());
 
     let wrong = Descriptor::new("x", Digest::of(b"other"), 5);
-    let error = write(&layout, &wrong, Bytes::from_static(b"12345")).await.unwrap_err();
+    let error = write(&layout, &wrong, Bytes::from_static(b"12345"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ImageError::WrongBytes { .. }), "{error}");
-    let error = write(&layout, &wrong, Bytes::from_static(b"123456")).await.unwrap_err();
+    let error = write(&layout, &wrong, Bytes::from_static(b"123456"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ImageError::WrongSize { .. }), "{error}");
     assert!(!layout.has_blob("r", &wrong).await.unwrap());
     // What a shorter attempt has left is not trusted: it is hashed with the rest.
@@ -112,8 +138,14 @@ async fn a_blob_goes_on_where_it_stopped_and_wrong_bytes_are_refused() {
     };
     let part = vec![Ok(Bytes::from_static(b"123")), Err(ImageError::Cancelled)];
     assert!(upload.finish(stream(part)).await.is_err());
-    assert!(write(&layout, &wrong, Bytes::from_static(b"other")).await.is_err());
-    write(&layout, &wrong, Bytes::from_static(b"other")).await.unwrap();
+    assert!(
+        write(&layout, &wrong, Bytes::from_static(b"other"))
+            .await
+            .is_err()
+    );
+    write(&layout, &wrong, Bytes::from_static(b"other"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -147,7 +179,9 @@ async fn many_writers_lose_no_name() {
     let layout = Layout::open(folder.path()).unwrap();
     let pages: Vec<_> = layout.tags("r.example/app").collect().await;
     assert_eq!(pages[0].as_ref().unwrap().len(), 24);
-    let left: Vec<_> = fs_err::read_dir(folder.path().join(".partial")).unwrap().collect();
+    let left: Vec<_> = fs_err::read_dir(folder.path().join(".partial"))
+        .unwrap()
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -155,10 +189,29 @@ async fn many_writers_lose_no_name() {
 async fn foreign_folders_links_and_lies_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs_err::write(folder.path().join("notes.txt"), "mine").unwrap();
-    assert!(Layout::create(folder.path()).unwrap_err().to_string().contains("not empty"));
-    assert!(Layout::open(folder.path()).unwrap_err().to_string().contains("no OCI layout"));
-    fs_err::write(folder.path().join("oci-layout"), r#"{"imageLayoutVersion": "2.0.0"}"#).unwrap();
-    assert!(Layout::open(folder.path()).unwrap_err().to_string().contains("2.0.0"));
+    assert!(
+        Layout::create(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("not empty")
+    );
+    assert!(
+        Layout::open(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("no OCI layout")
+    );
+    fs_err::write(
+        folder.path().join("oci-layout"),
+        r#"{"imageLayoutVersion": "2.0.0"}"#,
+    )
+    .unwrap();
+    assert!(
+        Layout::open(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("2.0.0")
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::create(folder.path()).unwrap();
@@ -170,7 +223,17 @@ async fn foreign_folders_links_and_lies_are_refused() {
     let Err(error) = layout.blob("r", &lie, 0..999).await else {
         panic!("the size is a lie");
     };
-    assert!(matches!(error, ImageError::WrongSize { expected: 999, found: 5, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            ImageError::WrongSize {
+                expected: 999,
+                found: 5,
+                ..
+            }
+        ),
+        "{error}"
+    );
     #[cfg(unix)]
     {
         fs_err::remove_file(&path).unwrap();
@@ -181,7 +244,10 @@ async fn foreign_folders_links_and_lies_are_refused() {
         assert!(error.to_string().contains("no regular file"), "{error}");
     }
     fs_err::write(folder.path().join(blob_path(&manifest.digest)), b"{}").unwrap();
-    let error = layout.manifest("r.example/a", &Name::Tag("1".into())).await.unwrap_err();
+    let error = layout
+        .manifest("r.example/a", &Name::Tag("1".into()))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ImageError::WrongBytes { .. }), "{error}");
 }
 
@@ -198,17 +264,23 @@ async fn a_whole_image_goes_from_layout_to_layout() {
             write(&from, &blob, bytes).await.unwrap();
         }
         let name = Name::Digest(manifest.digest.clone());
-        from.put_manifest(repository, &name, &manifest).await.unwrap();
+        from.put_manifest(repository, &name, &manifest)
+            .await
+            .unwrap();
         let mut child = serde_json::to_value(manifest.descriptor()).unwrap();
         child["platform"] = json!({"os": "linux", "architecture": architecture});
         children.push(child);
     }
     assert_eq!(from.images().unwrap().len(), 2);
-    let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": children});
+    let index =
+        json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": children});
     let index = Manifest::new(media_type::OCI_INDEX, index.to_string().into());
     let tag = Name::Tag("1".into());
     from.put_manifest(repository, &tag, &index).await.unwrap();
-    assert_eq!(from.images().unwrap(), [(repository.to_owned(), tag.clone())]);
+    assert_eq!(
+        from.images().unwrap(),
+        [(repository.to_owned(), tag.clone())]
+    );
     let (blobs, _) = image(b"signature");
     for (blob, bytes) in &blobs {
         write(&from, blob, bytes.clone()).await.unwrap();
@@ -218,10 +290,18 @@ async fn a_whole_image_goes_from_layout_to_layout() {
         "config": blobs[0].0, "layers": [blobs[1].0], "subject": index.descriptor(),
     });
     let signature = Manifest::new(media_type::OCI_MANIFEST, signature.to_string().into());
-    from.put_manifest(repository, &Name::Digest(signature.digest.clone()), &signature)
-        .await
-        .unwrap();
-    assert_eq!(from.images().unwrap().len(), 1, "a signature is no image of its own");
+    from.put_manifest(
+        repository,
+        &Name::Digest(signature.digest.clone()),
+        &signature,
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        from.images().unwrap().len(),
+        1,
+        "a signature is no image of its own"
+    );
 
     let to = Layout::create(folder.path().join("to")).unwrap();
     let item = |from: &Layout, to: &Layout| Item {
@@ -237,13 +317,17 @@ async fn a_whole_image_goes_from_layout_to_layout() {
     let engine = Engine::new(Settings::default()).unwrap();
     let observer: Arc<dyn Observer> = Arc::new(Quiet);
     let cancellation = tokio_util::sync::CancellationToken::new();
-    let summary = engine.sync(&[item(&from, &to)], &observer, &cancellation).await;
+    let summary = engine
+        .sync(&[item(&from, &to)], &observer, &cancellation)
+        .await;
     assert!(summary.failed().next().is_none(), "{summary:?}");
     let found = to.resolve("t.example/new", &tag).await.unwrap().unwrap();
     assert_eq!(found.digest, index.digest);
     let referrers = to.referrers("t.example/new", &index.digest).await.unwrap();
     assert_eq!(referrers.len(), 1);
     assert_eq!(referrers[0].descriptor.digest, signature.digest);
-    let again = engine.sync(&[item(&from, &to)], &observer, &cancellation).await;
+    let again = engine
+        .sync(&[item(&from, &to)], &observer, &cancellation)
+        .await;
     assert_eq!(again.transferred(), 0);
 }

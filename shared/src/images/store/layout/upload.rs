@@ -31,7 +31,11 @@ pub(super) struct BlobFile {
 }
 
 /// Opens the file of a blob that is not whole; it goes on where it ends.
-pub(super) fn begin(folder: &Path, location: &str, blob: &Descriptor) -> Result<BlobFile, ImageError> {
+pub(super) fn begin(
+    folder: &Path,
+    location: &str,
+    blob: &Descriptor,
+) -> Result<BlobFile, ImageError> {
     open(folder, location, blob).map_err(|error| ImageError::Local(error.to_string()))
 }
 
