@@ -109,11 +109,10 @@ impl<Source: ImageSource> Selection<Source> {
             }
         } else {
             let images = self.source.images(printer)?;
-            printer.say(&report::to_text(
-                &images.findings,
-                &images.sources,
-                printer.style(),
-            ));
+            let said = report::to_text(&images.findings, &images.sources, printer.style());
+            if !said.is_empty() {
+                printer.say(&said);
+            }
             images
         };
         if images.needed.is_empty() {
@@ -211,7 +210,11 @@ impl<Source: ImageSource> Selection<Source> {
         image: &Reference,
         target: &Reference,
     ) -> Result<Item, ImageError> {
-        let (target_store, target_repository) = stores.target(self.to.as_ref(), target)?;
+        let (target_store, target_repository) = if self.has_target() {
+            stores.target(self.to.as_ref(), target)?
+        } else {
+            stores.nowhere(target)?
+        };
         let wanted = name(image)?;
         let (source, source_repository, source_name) =
             match stores.origin(self.from.as_ref(), image).await {

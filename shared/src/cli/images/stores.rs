@@ -296,6 +296,18 @@ impl Stores {
         }
     }
 
+    /// A target that has nothing, for looking at images without one: a folder that is never made.
+    ///
+    /// # Errors
+    /// As [`Self::target`].
+    pub fn nowhere(&self, image: &Reference) -> Result<(Arc<dyn Target>, String), ImageError> {
+        let folder = std::env::temp_dir().join(format!("migrate-nowhere-{}", std::process::id()));
+        Ok((
+            Arc::new(Layout::create(folder)?),
+            repository_in_layout(image),
+        ))
+    }
+
     fn stage(&self, place: &Place) -> Result<Staged, ImageError> {
         let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = staged.get(place) {

@@ -20,7 +20,7 @@ use crate::images::sync::{Engine, Rate, Schedule, Settings, Summary};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   images sync --to-registry registry.example/shop          all images of the application
-  images sync redis:7 nginx:1.27 --to-registry dc2:5000    these images
+  images sync --images-from list.txt --to-registry dc2:5000  those of a list, one a line
   images sync --repository quay.io/team/app --tags 'semver:>=1.2' --to-registry dc2:5000
   images sync --to oci:bundle/images                       into a folder that travels
   images sync --to-registry dc2:5000 --dry-run             what would move, to the byte")]
