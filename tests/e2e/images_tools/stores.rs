@@ -26,8 +26,11 @@ fn an_image_keeps_its_digest_through_every_store() {
         digest_at(&registry, "team/app", "1").as_deref(),
         Some(digest.as_str())
     );
-    // A name without a registry is one of Docker Hub, a bare tag the name of the folder.
-    assert_eq!(digest_at(&registry, "made", "tool:2"), None);
+    // A name without a registry is one of Docker Hub.
+    assert_eq!(
+        digest_at(&registry, "tool", "2").as_deref(),
+        Some(tool.as_str())
+    );
     let app = format!("{host}/team/app:1");
     for store in [
         "oci:copy",
@@ -47,7 +50,6 @@ fn an_image_keeps_its_digest_through_every_store() {
         let found = digest_at(&registry, &format!("back{number}/team/app"), "1");
         assert_eq!(found.as_deref(), Some(digest.as_str()), "{store}");
     }
-    assert_ne!(tool, digest);
     // The archives stay when they are there, and nothing is half written.
     let again = desk.docker(&["images", "sync", &app, "--to", "oci-archive:app.tar"]);
     assert_eq!(again.code, 73, "{again:?}");
@@ -289,10 +291,7 @@ fn an_interrupted_archive_is_finished_by_the_next_run() {
         .ok();
     assert_eq!(
         listed.out.lines().collect::<Vec<_>>(),
-        [
-            format!("oci-archive:x.tar:{good}"),
-            format!("oci-archive:x.tar:{bad}")
-        ]
+        [good, bad]
     );
     assert!(digest.starts_with("sha256:"));
 }

@@ -63,7 +63,7 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
                 to_text(&selected, &plan, args.selection.has_target(), args.offline)
             }
             ListFormat::Json => to_json(&selected, &plan, args.selection.has_target()),
-            ListFormat::Name => names(&plan),
+            ListFormat::Name => names(&selected),
         };
         if let Err(error) = printer.data(&text) {
             printer.complain(&format!("error: standard output: {error}"));
@@ -77,13 +77,9 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
     })
 }
 
-fn names(plan: &Plan) -> String {
-    let names: Vec<&str> = plan
-        .images
-        .iter()
-        .map(|image| image.source.as_str())
-        .collect();
-    names.join("\n") + "\n"
+fn names(selected: &Selected) -> String {
+    let needed = selected.images.needed.iter();
+    needed.map(|needed| format!("{}\n", needed.image)).collect()
 }
 
 fn names_only(selected: &Selected) -> Plan {

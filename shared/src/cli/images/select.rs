@@ -190,6 +190,8 @@ impl<Source: ImageSource> Selection<Source> {
             tags.extend(page.map_err(failed)?);
         }
         let found = tags.len();
+        // Not every registry has an order of its own.
+        tags.sort();
         let tags = self.tags.select(tags);
         if tags.is_empty() {
             return Err((

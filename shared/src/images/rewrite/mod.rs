@@ -289,6 +289,12 @@ impl Rules {
             (path, "") => path.to_owned(),
             (path, rest) => format!("{path}/{rest}"),
         };
+        // Docker Hub has no repository without a namespace.
+        let repository = if to.registry == "docker.io" && !repository.contains('/') {
+            format!("library/{repository}")
+        } else {
+            repository
+        };
         if repository.len() > 255 {
             return Err(RuleError(format!(
                 "`{}` would be called `{}/{repository}` at the target: more than the 255 characters that registries allow; choose a shorter prefix",

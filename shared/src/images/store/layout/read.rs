@@ -117,9 +117,14 @@ impl Reader {
         let full = [FULL_NAME, REF_NAME]
             .iter()
             .filter_map(|key| descriptor.annotations.get(*key))
-            .find_map(|text| text.contains('/').then(|| text.parse::<ImageName>().ok())?);
+            // A bare tag is no name of an image.
+            .find_map(|text| {
+                let is_name = text.contains(['/', ':', '@']);
+                is_name.then(|| text.parse::<ImageName>().ok())?
+            });
         let digest = Name::Digest(descriptor.digest.clone());
-        let (repository, name, named) = match (full, descriptor.annotations.get(REF_NAME)) {
+        let tag = descriptor.annotations.get(REF_NAME).filter(|tag| is_tag(tag));
+        let (repository, name, named) = match (full, tag) {
             (Some(full), _) => (full.place(), full.kept(), true),
             (None, Some(tag)) => (self.fallback.clone(), Name::Tag(tag.clone()), true),
             (None, None) => (self.fallback.clone(), digest, false),
@@ -276,6 +281,15 @@ impl Reader {
         }
         Ok(found)
     }
+}
+
+/// Whether a registry would take it as a tag (OCI distribution specification, section Pulling manifests).
+fn is_tag(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 /// The media type of a manifest that does not say it: by what it holds. `None` if this is no manifest.
