@@ -63,7 +63,7 @@ pub enum RenderError {
 }
 
 /// Longest that one rendering may take; the chart can have to be downloaded first.
-const LONGEST_RENDERING: Duration = Duration::from_secs(300);
+const LONGEST_RENDERING: Duration = Duration::from_mins(5);
 
 /// What `helm template` prints for a chart (a folder, an archive, `repo/name`, a URL, `oci://...`), hooks among it.
 /// `options` are those of helm itself: `--values FILE`, `--set KEY=VALUE`, `--version VERSION`.

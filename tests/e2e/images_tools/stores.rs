@@ -289,9 +289,6 @@ fn an_interrupted_archive_is_finished_by_the_next_run() {
             "name",
         ])
         .ok();
-    assert_eq!(
-        listed.out.lines().collect::<Vec<_>>(),
-        [good, bad]
-    );
+    assert_eq!(listed.out.lines().collect::<Vec<_>>(), [good, bad]);
     assert!(digest.starts_with("sha256:"));
 }

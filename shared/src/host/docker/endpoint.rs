@@ -87,10 +87,7 @@ fn current(folder: &Path) -> Option<String> {
 
 /// Contexts lie in folders that are named by the SHA-256 of their name (docker/cli, `cli/context/store`).
 fn of_context(folder: &Path, name: &str) -> Result<Endpoint, String> {
-    let id = Sha256::digest(name.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let id = id_of(name);
     let contexts = folder.join("contexts");
     let path = contexts.join("meta").join(&id).join("meta.json");
     let text = fs_err::read(&path).map_err(|_| {
@@ -108,6 +105,14 @@ fn of_context(folder: &Path, name: &str) -> Result<Endpoint, String> {
     })
 }
 
+fn id_of(name: &str) -> String {
+    let mut id = String::new();
+    for byte in Sha256::digest(name.as_bytes()) {
+        id.push_str(&format!("{byte:02x}"));
+    }
+    id
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,10 +120,7 @@ mod tests {
     #[test]
     fn the_engine_is_found_as_docker_finds_it() {
         let folder = tempfile::tempdir().unwrap();
-        let id: String = Sha256::digest(b"far")
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let id = id_of("far");
         let meta = folder.path().join("contexts/meta").join(&id);
         fs_err::create_dir_all(&meta).unwrap();
         fs_err::write(

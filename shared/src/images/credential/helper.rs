@@ -30,11 +30,14 @@ struct Answer {
 /// # Errors
 /// It cannot be started, does not answer in time, or fails. The text names it and holds no secret.
 pub(super) fn ask(name: &str, server: &str, limit: Duration) -> Result<Option<Credential>, String> {
-    let program = format!("docker-credential-{name}");
     if name.contains(['/', '\\']) {
         return Err(format!("`{name}` is no name of a credential helper"));
     }
-    let mut command = Command::new(&program);
+    ask_program(&format!("docker-credential-{name}"), server, limit)
+}
+
+fn ask_program(program: &str, server: &str, limit: Duration) -> Result<Option<Credential>, String> {
+    let mut command = Command::new(program);
     command
         .arg("get")
         .stdin(Stdio::piped())
@@ -154,4 +157,80 @@ fn end(child: &mut Child) {
     }
     let _ = child.kill();
     let _ = child.wait();
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn helper(folder: &tempfile::TempDir, script: &str) -> String {
+        let path = folder.path().join("docker-credential-test");
+        fs_err::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
+    }
+
+    #[test]
+    fn an_answer_is_understood() {
+        let folder = tempfile::tempdir().unwrap();
+        let ask = |script: &str| {
+            ask_program(
+                &helper(&folder, script),
+                "r.example",
+                Duration::from_secs(30),
+            )
+        };
+        let basic = r#"read server; echo "{\"ServerURL\":\"$server\",\"Username\":\"$server\",\"Secret\":\"p\"}""#;
+        let Ok(Some(Credential::Basic { user, password })) = ask(basic) else {
+            panic!("a name and a password");
+        };
+        assert_eq!((user.as_str(), password.as_str()), ("r.example", "p"));
+        let token = r#"echo '{"Username":"<token>","Secret":"t"}'"#;
+        assert_eq!(ask(token), Ok(Some(Credential::Identity("t".into()))));
+        assert_eq!(
+            ask("echo 'credentials not found in native keychain'; exit 1"),
+            Ok(None)
+        );
+        let error = ask("echo 'locked'; exit 1").unwrap_err();
+        assert!(
+            error.contains("locked") && error.contains("r.example"),
+            "{error}"
+        );
+    }
+
+    /// Whether a process still runs.
+    fn runs(pid: &str) -> bool {
+        let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // A process that has ended and was not waited for yet is a zombie.
+        !stat.is_empty() && !stat.contains(") Z ")
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_helper_that_hangs_is_ended_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        for script in ["sleep 1000", "echo '{}'; exec >&-; sleep 1000"] {
+            let script = format!("sleep 1000 & echo $$ $! > {}; {script}", pids.display());
+            let error = ask_program(
+                &helper(&folder, &script),
+                "r.example",
+                Duration::from_secs(1),
+            )
+            .unwrap_err();
+            assert!(error.contains("ended"), "{error}");
+            let text = fs_err::read_to_string(&pids).unwrap();
+            for pid in text.split_whitespace() {
+                // The kernel may take a moment to bury them.
+                let begun = Instant::now();
+                while runs(pid) && begun.elapsed() < Duration::from_secs(10) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                assert!(!runs(pid), "{pid} of `{script}` is still there");
+            }
+        }
+    }
 }

@@ -66,7 +66,9 @@ fn each_volume(source: &MountSource, see: &mut dyn FnMut(&str)) {
     match source {
         MountSource::Image { reference, .. } => see(reference),
         MountSource::Projected(sources) => {
-            sources.iter().for_each(|source| each_volume(source, see))
+            for source in sources {
+                each_volume(source, see);
+            }
         }
         _ => {}
     }

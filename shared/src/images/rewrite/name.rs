@@ -91,6 +91,8 @@ impl FromStr for ImageName {
                 "it is empty".into()
             } else if text.ends_with(':') {
                 "the tag behind the colon is missing".into()
+            } else if text.contains('@') && name.parse::<ImageName>().is_ok() {
+                "behind the @, `sha256:` and 64 hexadecimal digits are expected".into()
             } else if text.contains(char::is_whitespace) {
                 "it has a space in it".into()
             } else if path.chars().any(char::is_uppercase) {

@@ -46,8 +46,11 @@ fn what_is_no_name_is_told_why() {
         ("quay.io/Team/app:X", "lower-case"),
         ("https://quay.io/a", "scheme"),
         ("${REGISTRY}/app", "not replaced"),
-        ("nginx@sha256:abc", "invalid"),
-        ("nginx@md5:abcdefabcdefabcdefabcdefabcdefab", "digest"),
+        ("nginx@sha256:abc", "64 hexadecimal"),
+        (
+            "nginx@md5:abcdefabcdefabcdefabcdefabcdefab",
+            "64 hexadecimal",
+        ),
         ("-x", "invalid"),
     ] {
         let error = text.parse::<ImageName>().unwrap_err();

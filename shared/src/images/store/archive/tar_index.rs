@@ -205,10 +205,13 @@ fn unpack(from: &mut dyn io::Read, to: &mut File) -> io::Result<()> {
 }
 
 fn broken(place: &str, error: &io::Error) -> ImageError {
+    // Behind the colon the reader quotes the archive.
+    let text = error.to_string();
+    let why = text.split(':').next().unwrap_or_default();
     ImageError::Invalid {
         place: place.to_owned(),
         reason: format!(
-            "it cannot be read as a tar archive; it is damaged or something else: {error}"
+            "it cannot be read as a tar archive; it is damaged or something else ({why})"
         ),
     }
 }

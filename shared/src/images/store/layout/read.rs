@@ -70,7 +70,8 @@ impl Reader {
     /// Checks that this is a layout of a known version.
     pub(in crate::images::store) fn check(&self) -> Result<(), ImageError> {
         let Some(text) = read_json(self.contents.as_ref(), "oci-layout")? else {
-            return Err(self.invalid("this is no OCI layout: there is no file `oci-layout` in it"));
+            return Err(self
+                .invalid("it is not there, or is no OCI layout: a file `oci-layout` is missing"));
         };
         let value: Value = serde_json::from_slice(&text)
             .map_err(|error| self.invalid(format!("`oci-layout` is no JSON: {error}")))?;
@@ -123,7 +124,10 @@ impl Reader {
                 is_name.then(|| text.parse::<ImageName>().ok())?
             });
         let digest = Name::Digest(descriptor.digest.clone());
-        let tag = descriptor.annotations.get(REF_NAME).filter(|tag| is_tag(tag));
+        let tag = descriptor
+            .annotations
+            .get(REF_NAME)
+            .filter(|tag| is_tag(tag));
         let (repository, name, named) = match (full, tag) {
             (Some(full), _) => (full.place(), full.kept(), true),
             (None, Some(tag)) => (self.fallback.clone(), Name::Tag(tag.clone()), true),
@@ -160,7 +164,7 @@ impl Reader {
                 return Err(self.invalid(format!("it has two images named {repository}:{name}")));
             }
             found = Some(Descriptor {
-                annotations: Default::default(),
+                annotations: std::collections::BTreeMap::default(),
                 ..entry.descriptor
             });
         }
