@@ -1,12 +1,17 @@
 //! `helm convert`: turns a chart for one cloud provider into a chart for another.
 
+mod source;
+
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use migrate::cli::images::{ImagesArgs, images};
 use migrate::cli::{
     CompletionArgs, DoctorArgs, Exit, ExplainArgs, completion, doctor, explain, start,
 };
 use migrate::host::Host;
+
+use source::RenderedChart;
 
 /// Turns a chart for one cloud provider into a chart for another
 #[derive(Debug, Parser)]
@@ -23,6 +28,8 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List and copy the images that a chart needs
+    Images(ImagesArgs<RenderedChart>),
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached
@@ -35,6 +42,7 @@ enum Command {
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> Exit {
     start(Host::Helm, arguments, |args: Args| match args.command {
+        Command::Images(args) => images(Host::Helm.command(), &args),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(Host::Helm, &args),
         Command::Completion(args) => completion(Host::Helm, &args),

@@ -13,6 +13,7 @@ mod cli;
 mod deletion;
 mod fields;
 mod hostile;
+mod images_tools;
 mod paths;
 mod presync;
 mod provider;

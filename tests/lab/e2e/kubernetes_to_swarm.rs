@@ -6,8 +6,7 @@ use tests::lab::{DataCentres, Place};
 use super::application::Application;
 use super::centres;
 use super::site::{
-    clear_namespace, clear_stack, deploy_objects, deploy_stack, move_images, run, services,
-    sources,
+    clear_namespace, clear_stack, deploy_objects, deploy_stack, move_images, run, services, sources,
 };
 
 /// Converts and moves an application that runs in the cluster, and uses it on both sides.

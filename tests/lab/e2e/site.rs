@@ -164,8 +164,7 @@ pub(crate) fn wait_for_workloads(centres: &DataCentres, namespace: &str) -> Resu
 
 /// All objects of a kind in a namespace.
 pub(crate) fn objects(centres: &DataCentres, namespace: &str, kind: &str) -> Vec<Value> {
-    let text =
-        run(kubectl(centres).args(["get", kind, "-n", namespace, "-o", "json"])).unwrap();
+    let text = run(kubectl(centres).args(["get", kind, "-n", namespace, "-o", "json"])).unwrap();
     let list: Value = serde_json::from_str(&text).unwrap();
     list["items"].as_array().cloned().unwrap_or_default()
 }
@@ -198,9 +197,12 @@ pub(crate) fn move_images(
         let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
         for found in reference.find_iter(&text) {
             let target = found.as_str().replacen(from, to, 1);
-            run(centres
-                .inside(Place::Dc1, "crane")
-                .args(["copy", "--insecure", found.as_str(), &target]))?;
+            run(centres.inside(Place::Dc1, "crane").args([
+                "copy",
+                "--insecure",
+                found.as_str(),
+                &target,
+            ]))?;
         }
         let moved = text.replace(&format!("image: {from}/"), &format!("image: {to}/"));
         std::fs::write(&path, moved).map_err(|error| error.to_string())?;

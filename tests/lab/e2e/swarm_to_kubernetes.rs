@@ -98,7 +98,8 @@ fn wordpress() {
     let mysql = container(&centres, "wordpress", "mysql");
     let check = mysql["readinessProbe"]["exec"]["command"].to_string();
     assert!(
-        check.contains("mariadb-admin ping") && check.contains("$(cat /run/secrets/db_root_password)"),
+        check.contains("mariadb-admin ping")
+            && check.contains("$(cat /run/secrets/db_root_password)"),
         "{check}"
     );
     clear_namespace(&centres, "wordpress");
@@ -110,7 +111,9 @@ fn forge() {
     moved(&centres, Application::Forge);
     let forge = container(&centres, "forge", "forge");
     assert!(
-        forge["readinessProbe"]["exec"]["command"].to_string().contains("healthz"),
+        forge["readinessProbe"]["exec"]["command"]
+            .to_string()
+            .contains("healthz"),
         "{forge}"
     );
     clear_namespace(&centres, "forge");

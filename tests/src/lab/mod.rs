@@ -5,8 +5,10 @@
 //! we wrote before the programs that have the last word about it.
 
 pub mod control_plane;
-pub mod registry;
 pub mod data_centres;
+pub mod engine;
+pub mod registry;
+pub mod simple_registry;
 pub mod validators;
 
 use std::env;
@@ -16,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use control_plane::ControlPlane;
-pub use registry::Registry;
 pub use data_centres::{DataCentres, Place};
+pub use registry::Registry;
 
 /// Where the real programs are on this machine; `None` for those that are not.
 #[derive(Clone, Debug, Default)]
@@ -34,10 +36,18 @@ pub struct Components {
     pub docker_config: Option<PathBuf>,
     /// The converter that ours is measured against.
     pub kompose: Option<PathBuf>,
-    /// The CNCF distribution registry.
+    /// Debian's registry (distribution 2.8).
     pub docker_registry: Option<PathBuf>,
-    /// A client that pushes images.
+    /// The registry of distribution 3.
+    pub registry3: Option<PathBuf>,
+    /// Reads images in every form.
+    pub skopeo: Option<PathBuf>,
+    /// Reads images at registries.
     pub crane: Option<PathBuf>,
+    /// Helm 4.
+    pub helm4: Option<PathBuf>,
+    /// Runs programs of Docker and others from a tree of their own.
+    pub node_tools: Option<PathBuf>,
 }
 
 impl Components {
@@ -68,7 +78,11 @@ impl Components {
                 }),
             kompose: find("MIGRATE_LAB_KOMPOSE", "kompose"),
             docker_registry: find("MIGRATE_LAB_DOCKER_REGISTRY", "docker-registry"),
+            registry3: find("MIGRATE_LAB_REGISTRY3", "registry3"),
+            skopeo: find("MIGRATE_LAB_SKOPEO", "skopeo"),
             crane: find("MIGRATE_LAB_CRANE", "crane"),
+            helm4: find("MIGRATE_LAB_HELM4", "helm4"),
+            node_tools: find("MIGRATE_LAB_NODE_TOOLS", "node-tools"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The verbs `images list`, `sync`, `watch` and `queue`: the image layer on the command line.
 
 mod list;
+mod pin;
 mod progress;
 mod queue;
 mod select;
@@ -15,6 +16,7 @@ use crate::finding::Findings;
 use crate::images::inventory::Needed;
 use crate::source::Sources;
 
+pub(crate) use pin::pin;
 pub use progress::ProgressMode;
 pub(crate) use progress::progress;
 pub use stores::{Place, StoreOptions, Stores};
@@ -30,6 +32,35 @@ pub trait ImageSource: Args {
 
     /// Whether the user has named an application at all.
     fn is_named(&self) -> bool;
+
+    /// Images that the user has named instead of an application.
+    fn names(&self) -> &[String] {
+        &[]
+    }
+}
+
+/// An application, or images by name.
+#[derive(Debug, Args)]
+pub struct OrNames<Source: ImageSource> {
+    /// Images by name, instead of those of an application
+    #[arg(value_name = "IMAGE")]
+    image: Vec<String>,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl<Source: ImageSource> ImageSource for OrNames<Source> {
+    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
+        self.source.images(printer)
+    }
+
+    fn is_named(&self) -> bool {
+        !self.image.is_empty() || self.source.is_named()
+    }
+
+    fn names(&self) -> &[String] {
+        &self.image
+    }
 }
 
 /// The images of an application.
