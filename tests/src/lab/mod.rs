@@ -48,6 +48,8 @@ pub struct Components {
     pub helm4: Option<PathBuf>,
     /// Runs programs of Docker and others from a tree of their own.
     pub node_tools: Option<PathBuf>,
+    /// Helm 3.
+    pub helm3: Option<PathBuf>,
 }
 
 impl Components {
@@ -83,6 +85,7 @@ impl Components {
             crane: find("MIGRATE_LAB_CRANE", "crane"),
             helm4: find("MIGRATE_LAB_HELM4", "helm4"),
             node_tools: find("MIGRATE_LAB_NODE_TOOLS", "node-tools"),
+            helm3: find("MIGRATE_LAB_HELM3", "helm3"),
         }
     }
 }
