@@ -10,7 +10,7 @@ use crate::images::Digest;
 
 /// Blobs that are remembered. Beyond it all is forgotten but what is on its way: a process can live for years, and what
 /// is forgotten only costs a question.
-const MOST: usize = 50_000;
+const MOST: usize = 20_000;
 
 /// At most this share of the time goes into writing what is known: one part in so many.
 const SHARE_OF_TIME: u32 = 50;
@@ -152,14 +152,18 @@ impl Known {
         });
     }
 
-    /// All that is known, for a file.
-    pub(super) fn save(&self) -> BTreeMap<Digest, BTreeSet<String>> {
+    /// Shows all that is known, for a file: blobs with their repositories.
+    pub(super) fn show<T>(&self, see: impl FnOnce(&BTreeMap<&Digest, Vec<&str>>) -> T) -> T {
         let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        blobs
+        let all = blobs
             .iter()
-            .map(|(digest, blob)| (digest.clone(), &blob.confirmed | &blob.hints))
+            .map(|(digest, blob)| {
+                let repositories = blob.confirmed.union(&blob.hints);
+                (digest, repositories.map(String::as_str).collect::<Vec<_>>())
+            })
             .filter(|(_, repositories)| !repositories.is_empty())
-            .collect()
+            .collect();
+        see(&all)
     }
 }
 
