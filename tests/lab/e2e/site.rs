@@ -10,7 +10,7 @@ use tests::lab::data_centres::done;
 use tests::lab::{DataCentres, Place};
 
 /// How long an application may take to answer on a machine that is busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
