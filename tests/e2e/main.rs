@@ -8,6 +8,7 @@
     reason = "tests fail by panicking, and say plainly what they could not test"
 )]
 
+mod application;
 mod catalog;
 mod charts;
 mod cli;
