@@ -4,7 +4,7 @@ mod objects;
 #[cfg(test)]
 mod tests;
 
-pub use objects::of_objects;
+pub use objects::{of_objects, pull_secrets};
 
 use oci_distribution::Reference;
 
