@@ -1,8 +1,6 @@
 //! The images that an application needs.
 
 mod objects;
-#[cfg(test)]
-mod tests;
 
 pub use objects::{of_objects, pull_secrets};
 
@@ -278,3 +276,6 @@ impl Renamed<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
