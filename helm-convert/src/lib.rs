@@ -1,5 +1,6 @@
 //! `helm convert`: turns a chart for one cloud provider into a chart for another.
 
+mod commands;
 mod source;
 
 use std::ffi::OsString;
@@ -11,6 +12,8 @@ use migrate::cli::{
 };
 use migrate::host::Host;
 
+use commands::chart::{ChartArgs, chart};
+use commands::post_render::{PostRenderArgs, post_render};
 use source::RenderedChart;
 
 /// Turns a chart for one cloud provider into a chart for another
@@ -30,6 +33,10 @@ struct Args {
 enum Command {
     /// List and copy the images that a chart needs
     Images(ImagesArgs<RenderedChart>),
+    /// Turn a chart for one provider into a chart for another
+    Chart(Box<ChartArgs>),
+    /// Convert manifests between helm's rendering and installing: standard input to standard output
+    PostRender(Box<PostRenderArgs>),
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached
@@ -43,6 +50,8 @@ enum Command {
 pub fn run(arguments: Vec<OsString>) -> Exit {
     start(Host::Helm, arguments, |args: Args| match args.command {
         Command::Images(args) => images(Host::Helm.command(), &args),
+        Command::Chart(args) => chart(&args),
+        Command::PostRender(args) => post_render(&args),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(Host::Helm, &args),
         Command::Completion(args) => completion(Host::Helm, &args),

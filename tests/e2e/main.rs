@@ -9,12 +9,15 @@
 )]
 
 mod catalog;
+mod charts;
 mod cli;
 mod deletion;
 mod fields;
 mod hostile;
 mod images_tools;
 mod paths;
+mod presync;
+mod provider;
 mod round_trip;
 mod snapshots;
 mod validators;

@@ -123,7 +123,11 @@ fn succeed(
     Exit::Done
 }
 
-fn write_report(
+/// Writes the report file, if one is asked for.
+///
+/// # Errors
+/// The exit code, when the file cannot be written; that has been said then.
+pub fn write_report(
     options: &ReportOptions,
     findings: &Findings,
     sources: &Sources,

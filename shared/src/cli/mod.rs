@@ -14,7 +14,7 @@ mod start;
 mod write;
 
 pub use completion::{CompletionArgs, completion};
-pub use convert::{ReportOptions, finish};
+pub use convert::{ReportOptions, finish, write_report};
 pub use doctor::{DoctorArgs, doctor};
 pub use exit::Exit;
 pub use explain::{ExplainArgs, explain};
@@ -30,6 +30,22 @@ pub use write::{DocumentFormat, ImageOptions, OutputOptions, PinOptions, WriteEr
 /// Standard input cannot be read, or is not UTF-8.
 pub fn read_stdin() -> std::io::Result<String> {
     std::io::read_to_string(std::io::stdin())
+}
+
+/// Reads a file as text; the error names it.
+///
+/// # Errors
+/// The file cannot be read, or is not UTF-8.
+pub fn read_file(path: &std::path::Path) -> std::io::Result<String> {
+    fs_err::read_to_string(path)
+}
+
+/// Writes a text to a file; the error names it.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_text(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    fs_err::write(path, text)
 }
 
 /// Prints what clap has to say, and gives the exit code: 0 for help and version, 64 for a wrong command line.

@@ -5,11 +5,13 @@
 //! know the source. [`carry`] finds out what a target could not say and packs it into annotations or `x-` fields.
 
 pub mod carry;
+pub mod chart;
 pub mod compose;
 pub mod convert;
 pub mod kubernetes;
 pub mod model;
 pub mod names;
 pub mod output;
+pub mod provider;
 pub mod quantity;
 pub mod table;

@@ -20,4 +20,4 @@ pub use files::{Disk, Files, Memory, PathKind, normalize};
 pub use ledger::{Ledger, Leftover, Origin, Sourced};
 pub use node::{Entry, Kind, Mapping, Node, Scalar, Tag, Value};
 pub use parse::{Limits, parse};
-pub use path::KeyPath;
+pub use path::{KeyPath, PathStep};

@@ -3,6 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// One step of a [`KeyPath`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathStep<'p> {
+    /// Into the value of a key.
+    Key(&'p str),
+    /// Into an item of a list.
+    Index(usize),
+}
+
 /// Where a node stands in the tree of keys. Cheap to clone and to extend.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct KeyPath(Option<Arc<Step>>);
@@ -61,6 +70,22 @@ impl KeyPath {
             Segment::Key(key) => Some(key),
             Segment::Index(_) => None,
         }
+    }
+
+    /// The steps from the root, in order.
+    #[must_use]
+    pub fn steps(&self) -> Vec<PathStep<'_>> {
+        let mut steps = Vec::new();
+        let mut at = self;
+        while let Some(step) = &at.0 {
+            steps.push(match &step.segment {
+                Segment::Key(key) => PathStep::Key(key),
+                Segment::Index(index) => PathStep::Index(*index),
+            });
+            at = &step.parent;
+        }
+        steps.reverse();
+        steps
     }
 
     /// Whether this is the root of a document.

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use tests::lab::registry::USER;
+use tests::lab::simple_registry::USER;
 
 use super::*;
 

@@ -14,7 +14,7 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tests::lab::Components;
-use tests::lab::registry::Registry;
+use tests::lab::simple_registry::Registry;
 
 static COMPONENTS: LazyLock<Components> = LazyLock::new(Components::from_env);
 

@@ -1,132 +1,140 @@
-//! A registry on loopback: Debian's `docker-registry`, or the distribution project's newest.
+//! A real registry (CNCF distribution) on loopback, which can be killed and started again.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// Name and password of a registry that wants them.
-pub const USER: (&str, &str) = ("tester", "s3cret-pass");
-/// The same for the registry, hashed by bcrypt.
-const HTPASSWD: &str = "tester:$2y$05$abcdefghijklmnopqrstuuV7fpPozvyqJfnY19y0802WTlXUm6Rjy\n";
-/// A registry is there after a second; a busy machine may take longer.
+use super::{Components, need};
+
+/// How long a registry may take to come up on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running registry, which forgets everything when dropped.
+/// A running registry. It ends when dropped, and with the thread that started it.
 #[derive(Debug)]
 pub struct Registry {
-    server: Child,
+    program: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
+    child: Option<Child>,
 }
 
 impl Registry {
-    /// Starts a registry and waits until it answers. With `protected`, it wants [`USER`].
-    ///
-    /// # Errors
-    /// It cannot be started, in words.
-    pub fn start(program: &Path, protected: bool) -> Result<Self, String> {
-        let mut attempt = 1;
-        loop {
-            match Self::start_once(program, protected) {
-                Err(error) if attempt < 4 && error.contains("address already in use") => {
-                    attempt += 1
-                }
-                result => return result,
-            }
+    /// Starts a registry. `events` is where its notifications go: address, and what they carry as `Authorization`.
+    pub fn start(components: &Components, events: Option<(&str, &str)>) -> Result<Self, String> {
+        let program = need("docker-registry", components.docker_registry.as_deref())?;
+        let folder = tempfile::Builder::new()
+            .prefix("migrate-registry-")
+            .tempdir()
+            .map_err(|error| format!("cannot make a folder for the registry: {error}"))?;
+        let port = free_port()?;
+        let mut config = serde_json::json!({
+            "version": "0.1",
+            "log": {"level": "warn"},
+            "storage": {
+                "filesystem": {"rootdirectory": folder.path().join("data")},
+                "delete": {"enabled": true},
+            },
+            "http": {"addr": format!("127.0.0.1:{port}"), "secret": "lab"},
+        });
+        if let Some((url, authorization)) = events {
+            config["notifications"] = serde_json::json!({"endpoints": [{
+                "name": "presync",
+                "url": url,
+                "headers": {"Authorization": [authorization]},
+                "timeout": "2s",
+                "threshold": 3,
+                "backoff": "500ms",
+                "ignoredmediatypes": ["application/octet-stream"],
+                "ignore": {"actions": ["pull"]},
+            }]});
         }
-    }
-
-    fn start_once(program: &Path, protected: bool) -> Result<Self, String> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .map_err(|error| error.to_string())?
-            .port();
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let path = |name: &str| folder.path().join(name);
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp: {{addr: '127.0.0.1:{port}', secret: test}}\n",
-            path("data").display()
-        );
-        if protected {
-            std::fs::write(path("htpasswd"), HTPASSWD).map_err(|error| error.to_string())?;
-            config.push_str(&format!(
-                "auth:\n  htpasswd: {{realm: test, path: {}}}\n",
-                path("htpasswd").display()
-            ));
-        }
-        std::fs::write(path("config.yml"), config).map_err(|error| error.to_string())?;
-        let log = std::fs::File::create(path("log")).map_err(|error| error.to_string())?;
-        let server = Command::new(program)
-            .arg("serve")
-            .arg(path("config.yml"))
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
-        let mut own = Self {
-            server,
+        write(&folder.path().join("config.yml"), &config.to_string())?;
+        let mut registry = Self {
+            program: program.to_path_buf(),
             folder,
             port,
+            child: None,
         };
-        let deadline = Instant::now() + PATIENCE;
-        while !own.answers() {
-            let log = || std::fs::read_to_string(own.folder.path().join("log")).unwrap_or_default();
-            if let Ok(Some(_)) = own.server.try_wait() {
-                return Err(format!("the registry ended: {}", log()));
-            }
-            if Instant::now() > deadline {
-                return Err(format!("the registry does not answer: {}", log()));
-            }
-            std::thread::sleep(Duration::from_millis(30));
+        registry.resume()?;
+        Ok(registry)
+    }
+
+    /// Its address: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// What it logged so far, requests included.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "without a log there is nothing to say"
+    )]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it with `SIGKILL`, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
         }
-        Ok(own)
     }
 
-    /// `localhost:PORT`
-    #[must_use]
-    pub fn host(&self) -> String {
-        format!("localhost:{}", self.port)
-    }
-
-    fn answers(&self) -> bool {
-        self.get("/v2/")
-            .is_some_and(|(status, _)| status == 200 || status == 401)
-    }
-
-    /// Status and body of a request without credentials.
-    #[must_use]
-    pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        let accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
-        write!(
-            stream,
-            "GET {path} HTTP/1.0\r\nHost: {}\r\nAccept: {accept}\r\n\r\n",
-            self.host()
-        )
-        .ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some((status, body.to_owned()))
-    }
-
-    /// The folder with its data.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+    /// Starts it again with the same data and address.
+    pub fn resume(&mut self) -> Result<(), String> {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .map_err(|error| format!("cannot write the registry's log: {error}"))?;
+        let errors = log
+            .try_clone()
+            .map_err(|error| format!("cannot write the registry's log: {error}"))?;
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(&self.program)
+            .arg("serve")
+            .arg(self.folder.path().join("config.yml"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
+        self.child = Some(child);
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            if Instant::now() > deadline {
+                return Err(format!("the registry does not come up:\n{}", self.log()));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 }
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        self.kill();
     }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> Result<u16, String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("no port is free: {error}"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the error names the path")]
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }

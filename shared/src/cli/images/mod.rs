@@ -1,11 +1,13 @@
-//! The verbs `images list` and `images sync`: the image layer on the command line.
+//! The verbs `images list`, `sync`, `watch` and `queue`: the image layer on the command line.
 
 mod list;
 mod pin;
 mod progress;
+mod queue;
 mod select;
 mod stores;
 mod sync;
+mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -87,6 +89,10 @@ enum ImagesCommand<Source: ImageSource> {
     List(Box<list::ListArgs<Source>>),
     /// Copy the images that the target lacks
     Sync(Box<sync::SyncArgs<Source>>),
+    /// Watch sources and copy new images before a migration needs them
+    Watch(Box<watch::WatchArgs>),
+    /// Look at the queue of `images watch`, and mend it
+    Queue(queue::QueueArgs),
 }
 
 /// Runs a verb of the group. `command` is what users type: `docker migrate`.
@@ -95,6 +101,8 @@ pub fn images<Source: ImageSource>(command: &str, args: &ImagesArgs<Source>) -> 
     match &args.command {
         ImagesCommand::List(args) => list::list(args),
         ImagesCommand::Sync(args) => sync::sync(command, args),
+        ImagesCommand::Watch(args) => watch::watch(command, args),
+        ImagesCommand::Queue(args) => queue::queue(command, args),
     }
 }
 

@@ -153,6 +153,10 @@ impl State {
         let Some(file) = self.known_file(target) else {
             return;
         };
+        if !known.keep_is_due() {
+            return;
+        }
+        let begun = std::time::Instant::now();
         let content = KnownFile {
             version: VERSION,
             target: target.to_owned(),
@@ -161,6 +165,7 @@ impl State {
         if let Err(error) = write(&file, &content) {
             tracing::warn!(%error, "what is known of the target is not kept");
         }
+        known.was_kept(begun.elapsed());
     }
 }
 

@@ -1,0 +1,135 @@
+//! The way of all objects through the conversion.
+
+use super::context::Context;
+use super::edit::{Edit, apply, difference};
+use super::{
+    Converted, Mapping, Options, Outcome, Provider, SourceKey, companion, ingress, pod, secret,
+    service, storage,
+};
+use crate::source::{KeyPath, Node};
+
+/// Converts objects of one provider into objects of another. The objects belong together: a claim finds its class
+/// among them, an Ingress the Services behind it. Each must be a mapping; what is none stays as it is.
+///
+/// Nothing fails here: what cannot be said at the target is a finding, and what cannot be known is a placeholder with
+/// an entry in [`Converted::missing`]. The caller decides whether that is acceptable ([`Options::allow_missing`]).
+#[must_use]
+pub fn convert(
+    objects: &[Node],
+    from: &Provider,
+    to: &Provider,
+    map: &Mapping,
+    options: &Options,
+) -> Converted {
+    let mut ctx = Context::new(objects, from, to, map, options);
+    if from != to {
+        each(&mut ctx, &["StorageClass"], storage::class);
+        each(&mut ctx, &["PersistentVolume"], storage::volume);
+        each(&mut ctx, &["PersistentVolumeClaim"], |ctx, object| {
+            storage::claim(ctx, object, &KeyPath::root());
+        });
+        each(&mut ctx, &["StatefulSet"], |ctx, object| {
+            let templates = KeyPath::root().join("spec.volumeClaimTemplates");
+            let list = ctx.get(object, &templates).and_then(Node::as_sequence);
+            for index in 0..list.map_or(0, <[Node]>::len) {
+                storage::claim(ctx, object, &templates.index(index));
+            }
+        });
+        // An Ingress takes its settings from the Services behind it before those are looked at.
+        each(&mut ctx, &["Ingress"], ingress::ingress);
+        each(&mut ctx, &["Service"], service::service);
+        for object in 0..objects.len() {
+            if let Some(base) = pod::template(&ctx.refs[object].kind) {
+                pod::pod(&mut ctx, object, &base);
+            }
+        }
+        each(&mut ctx, &["ServiceAccount"], pod::service_account);
+        each(&mut ctx, &["Secret"], secret::secret);
+        companion::remove_all(&mut ctx);
+    }
+    finish(ctx)
+}
+
+fn each(ctx: &mut Context<'_>, kinds: &[&str], mut act: impl FnMut(&mut Context<'_>, usize)) {
+    for object in 0..ctx.before.len() {
+        if kinds.contains(&ctx.refs[object].kind.as_str()) {
+            act(ctx, object);
+        }
+    }
+}
+
+fn finish(ctx: Context<'_>) -> Converted {
+    let Context {
+        before,
+        refs,
+        now,
+        mut findings,
+        missing,
+        added,
+        trail,
+        ..
+    } = ctx;
+    let outcomes = refs
+        .into_iter()
+        .zip(now)
+        .map(|(object, after)| {
+            let old = &before[object.index];
+            let Some(after) = after else {
+                return Outcome {
+                    object,
+                    node: None,
+                    edits: Vec::new(),
+                };
+            };
+            let mut edits = difference(old, &after);
+            for edit in &mut edits {
+                edit.from = origins(&trail, object.index, edit);
+            }
+            // Applied to the input, so that keys keep their places.
+            let mut node = old.clone();
+            apply(&mut node, &edits);
+            Outcome {
+                object,
+                node: Some(node),
+                edits,
+            }
+        })
+        .collect();
+    findings.sort();
+    Converted {
+        outcomes,
+        added,
+        findings,
+        missing,
+    }
+}
+
+/// The keys of the source that an edit's value comes from: those noted at its path, below it, or above it.
+fn origins(
+    trail: &std::collections::BTreeMap<(usize, String), Vec<SourceKey>>,
+    object: usize,
+    edit: &Edit,
+) -> Vec<SourceKey> {
+    if matches!(edit.change, super::Change::Remove { .. }) {
+        return Vec::new();
+    }
+    let path = edit.path.to_string();
+    let mut found: Vec<SourceKey> = Vec::new();
+    let mut push = |keys: &[SourceKey]| {
+        for key in keys {
+            if !found.contains(key) {
+                found.push(key.clone());
+            }
+        }
+    };
+    let inner = |text: &str, base: &str| {
+        text.strip_prefix(base)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    for ((_, text), keys) in trail.range((object, String::new())..(object + 1, String::new())) {
+        if inner(text, &path) || (inner(&path, text) && !keys.is_empty()) {
+            push(keys);
+        }
+    }
+    found
+}

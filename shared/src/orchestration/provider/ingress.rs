@@ -1,0 +1,325 @@
+//! Ingresses: load balancers of layer 7.
+
+use serde_json::Value as Json;
+
+use super::attribute::{Attribute, Bag};
+use super::catalog::{Catalog, Ingress};
+use super::companion::{self, Shape};
+use super::context::Context;
+use super::edit::SourceKey;
+use super::service::{exposure, marks};
+use super::settings::{Holder, complete, read, write};
+use super::{IngressChoice, Provider};
+use crate::source::{KeyPath, Node, Value};
+
+/// The annotation that was the class before `ingressClassName`.
+const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+/// The catalog that knows ingress-nginx.
+const NGINX: &str = "onprem";
+
+/// Converts one Ingress.
+pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
+    let annotation = KeyPath::root()
+        .join("metadata.annotations")
+        .key(CLASS_ANNOTATION);
+    let field = KeyPath::root().join("spec.ingressClassName");
+    let text = |ctx: &Context<'_>, path: &KeyPath| {
+        ctx.get(object, path)
+            .and_then(Node::as_text)
+            .map(str::to_owned)
+    };
+    let old = text(ctx, &annotation);
+    let class = text(ctx, &field).or_else(|| old.clone());
+    let own = controls(ctx, &ctx.from.ingress, class.as_deref());
+    let source: &Ingress = if own { &ctx.from.ingress } else { return };
+    let nginx = Provider::named(NGINX);
+    let from_nginx = ctx.from.name == NGINX;
+    let to_nginx = ctx.options.ingress == IngressChoice::Nginx || ctx.to.name == NGINX;
+    if from_nginx && ctx.options.ingress != IngressChoice::Native {
+        return;
+    }
+    let target: &Catalog = match (&nginx, to_nginx) {
+        (Some(nginx), true) => nginx.catalog(),
+        _ => ctx.to,
+    };
+    let target = target.ingress.clone();
+    let tls = ctx.get(object, &KeyPath::root().join("spec.tls")).is_some();
+    let services = services(ctx, object);
+    let mut holder = Holder::of_object(object);
+    holder.tls = tls;
+    let mut others = companion::of_object(ctx, object, "ingress", class.as_deref(), tls, &|_| true);
+    let wanted = |name: &str| {
+        let mut rows = source.settings.rows.values().flat_map(|rows| rows.iter());
+        rows.any(|row| row.on.as_deref() == Some(name))
+    };
+    for service in &services {
+        others.extend(companion::of_object(
+            ctx, *service, "service", None, tls, &wanted,
+        ));
+        let mut own = Holder::of_object(*service);
+        own.fields = None;
+        others.push(("service".to_owned(), own));
+    }
+    let mut bag = Bag::default();
+    let source = source.clone();
+    let marked = marks(ctx, &source.settings, object);
+    read(ctx, source.settings.view(), &holder, &others, &mut bag);
+    if source.internal_class.is_some() && source.internal_class == class {
+        bag.set("scope", Attribute::made("internal"));
+    }
+    exposure(
+        ctx,
+        &source.settings,
+        &target.settings,
+        object,
+        &marked,
+        &mut bag,
+    );
+    if !bag.has("ports") {
+        let secure = tls || bag.has("certificate");
+        let ports = match (secure, bag.get("plain-http")) {
+            (true, Some("false")) => "https:443",
+            (true, _) => "http:80,https:443",
+            _ => "http:80",
+        };
+        bag.set("ports", Attribute::made(ports));
+    }
+    paths(ctx, object, &source, &target, &mut bag);
+    backends(ctx, object, &services, &target, &bag);
+    complete(ctx, target.settings.view(), object, &mut bag);
+    let behind: Vec<(String, Holder)> = services
+        .iter()
+        .map(|service| {
+            let mut holder = Holder::of_object(*service);
+            holder.fields = None;
+            ("service".to_owned(), holder)
+        })
+        .collect();
+    let values = write(ctx, target.settings.view(), &holder, &behind, &bag);
+    let mut name = target.classes.first().cloned().unwrap_or_default();
+    if bag.get("scope") == Some("internal")
+        && let Some(internal) = &target.internal_class
+    {
+        name.clone_from(internal);
+    }
+    if !to_nginx {
+        let shape = shape(ctx, object, bag.get("ports").unwrap_or_default());
+        if let Some(own) = companion::make(ctx, object, "ingress", &services, &shape, values) {
+            name = own;
+        }
+    }
+    let at = if class.is_some() && old.is_none() {
+        &field
+    } else {
+        &annotation
+    };
+    let key = SourceKey {
+        object,
+        path: at.clone(),
+    };
+    let from: &[SourceKey] = if class.is_some() { &[key] } else { &[] };
+    let by_annotation = target.class_annotation || (old.is_some() && text(ctx, &field).is_none());
+    if by_annotation {
+        ctx.take(object, &field);
+        ctx.put(object, &annotation, &Json::from(name), from);
+    } else {
+        ctx.take(object, &annotation);
+        ctx.put(object, &field, &Json::from(name), from);
+    }
+}
+
+/// Whether Ingresses of a class belong to the provider's own controller.
+fn controls(ctx: &Context<'_>, ingress: &Ingress, class: Option<&str>) -> bool {
+    let Some(class) = class.filter(|c| !c.is_empty()) else {
+        return ingress.without_class;
+    };
+    if let Some(index) = ctx.find("IngressClass", None, class)
+        && let Some(controller) = ctx.text(index, "spec.controller")
+    {
+        return ingress.controllers.contains(&controller)
+            || (ingress.controllers.is_empty() && ingress.classes.iter().any(|c| c == class));
+    }
+    ingress.classes.iter().any(|c| c == class) || ingress.internal_class.as_deref() == Some(class)
+}
+
+/// Each path of the rules: its key path.
+fn rule_paths(ctx: &Context<'_>, object: usize) -> Vec<KeyPath> {
+    let rules = KeyPath::root().join("spec.rules");
+    let count = |path: &KeyPath| {
+        ctx.get(object, path)
+            .and_then(Node::as_sequence)
+            .map_or(0, <[Node]>::len)
+    };
+    let mut found = Vec::new();
+    for rule in 0..count(&rules) {
+        let paths = rules.index(rule).join("http.paths");
+        found.extend((0..count(&paths)).map(|index| paths.index(index)));
+    }
+    found
+}
+
+/// The Services of the input that stand behind an Ingress, each once.
+fn services(ctx: &Context<'_>, object: usize) -> Vec<usize> {
+    let mut backends: Vec<KeyPath> = rule_paths(ctx, object)
+        .into_iter()
+        .map(|path| path.key("backend"))
+        .collect();
+    backends.push(KeyPath::root().join("spec.defaultBackend"));
+    backends.push(KeyPath::root().join("spec.backend"));
+    let mut found = Vec::new();
+    for backend in backends {
+        let name = ctx
+            .get(object, &backend.join("service.name"))
+            .or_else(|| ctx.get(object, &backend.key("serviceName")))
+            .and_then(Node::as_text);
+        let namespace = ctx.refs[object].namespace.as_deref();
+        if let Some(index) = name.and_then(|name| ctx.find("Service", namespace, name))
+            && !found.contains(&index)
+        {
+            found.push(index);
+        }
+    }
+    found
+}
+
+/// How paths are matched: a field that Kubernetes does not have at one provider, `pathType` and an annotation at others.
+fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag: &mut Bag) {
+    let all_regex = bag.get("regex") == Some("true");
+    let mut regex_from: Vec<SourceKey> = Vec::new();
+    for path in rule_paths(ctx, object) {
+        let mut mode = None;
+        let mut key = Vec::new();
+        if let Some(property) = &from.path_property {
+            let base = path.key("property");
+            let at = base.key(&property.key);
+            if let Some(node) = ctx.take(object, &at) {
+                let word = node.as_text().unwrap_or_default().to_owned();
+                let known = property.words.iter().find(|(_, w)| **w == word);
+                mode = known.map(|(mode, _)| mode.clone());
+                key.push(SourceKey {
+                    object,
+                    path: at.clone(),
+                });
+                if mode.is_none() {
+                    let what = format!("`{word}` is no known way to match a path");
+                    ctx.note("provider-value-unknown", object, &at, &what);
+                }
+            }
+            if let Some(Value::Mapping(rest)) = ctx.get(object, &base).map(|n| n.value.clone()) {
+                for (name, entry) in rest.iter() {
+                    let what = format!(
+                        "`{name}` (`{}`) of a path is not known here and is left out",
+                        super::row::plain(&entry.node.to_json())
+                    );
+                    ctx.note("provider-key-unknown", object, &base.key(name), &what);
+                }
+                ctx.take(object, &base);
+            }
+        }
+        if all_regex && mode.is_none() {
+            mode = Some("regex".to_owned());
+        }
+        let Some(mode) = mode else { continue };
+        let type_path = path.key("pathType");
+        let old_type = ctx
+            .get(object, &type_path)
+            .and_then(Node::as_text)
+            .map(str::to_owned);
+        let kind = match mode.as_str() {
+            "exact" => "Exact",
+            "prefix" => {
+                let what = "a path matched by the beginning of its text becomes `Prefix`, which matches whole path elements: `/foo` no longer takes `/foobar`";
+                ctx.note("path-match-differs", object, &path, what);
+                "Prefix"
+            }
+            _ => {
+                regex_from.extend(key.clone());
+                if !to.regex {
+                    let what = format!(
+                        "a path that is a regular expression has no counterpart at {}; class nginx takes it",
+                        ctx.to.title
+                    );
+                    ctx.note("provider-setting-lost", object, &path, &what);
+                }
+                to.regex_path_type.as_str()
+            }
+        };
+        let old_api = ctx.refs[object].api_version != "networking.k8s.io/v1";
+        if let (Some(property), "regex") = (&to.path_property, mode.as_str()) {
+            if let Some(word) = property.words.get("regex") {
+                let at = path.key("property").key(&property.key);
+                ctx.put(object, &at, &Json::from(word.as_str()), &key);
+            }
+        }
+        if !old_api && old_type.as_deref() != Some(kind) {
+            ctx.put(object, &type_path, &Json::from(kind), &key);
+        }
+    }
+    if !regex_from.is_empty() && to.regex && !bag.has("regex") {
+        let mut attribute = Attribute::made("true");
+        attribute.from = regex_from;
+        bag.set("regex", attribute);
+    }
+}
+
+/// The Service types that the target's controller reaches.
+fn backends(ctx: &mut Context<'_>, object: usize, services: &[usize], to: &Ingress, bag: &Bag) {
+    let any = !to.any_backend_when.is_empty() && bag.fits(&to.any_backend_when);
+    if to.backends.is_empty() || any {
+        return;
+    }
+    for service in services {
+        let kind = KeyPath::root().join("spec.type");
+        let now = ctx
+            .get(*service, &kind)
+            .and_then(Node::as_text)
+            .unwrap_or("ClusterIP")
+            .to_owned();
+        if to.backends.contains(&now) {
+            continue;
+        }
+        let headless = ctx.text(*service, "spec.clusterIP").as_deref() == Some("None");
+        let name = ctx.refs[*service].name.clone();
+        if headless || now != "ClusterIP" || !ctx.options.node_port_backends {
+            let what = format!(
+                "the Service `{name}` behind it is {}, but the controller of {} reaches {} alone",
+                if headless { "headless" } else { &now },
+                ctx.to.title,
+                to.backends.join(" and ")
+            );
+            ctx.note("backend-unreachable", object, &KeyPath::root(), &what);
+            continue;
+        }
+        let what = format!(
+            "it becomes NodePort, since the Ingress controller of {} reaches no ClusterIP",
+            ctx.to.title
+        );
+        ctx.note("backend-node-port", *service, &kind, &what);
+        ctx.put(*service, &kind, &Json::from("NodePort"), &[]);
+    }
+}
+
+fn shape(ctx: &Context<'_>, object: usize, ports: &str) -> Shape {
+    let listeners = ports
+        .split(',')
+        .filter_map(|port| port.split_once(':'))
+        .map(|(protocol, port)| (protocol.to_owned(), port.to_owned()))
+        .collect();
+    let mut hosts: Vec<(String, Vec<String>)> = Vec::new();
+    for path in rule_paths(ctx, object) {
+        let rule = path.parent().parent().parent();
+        let host = ctx.get(object, &rule.key("host")).and_then(Node::as_text);
+        let host = host.unwrap_or_default().to_owned();
+        let text = ctx.get(object, &path.key("path")).and_then(Node::as_text);
+        let text = text.unwrap_or("/").to_owned();
+        match hosts.iter_mut().find(|(name, _)| *name == host) {
+            Some((_, paths)) => paths.push(text),
+            None => hosts.push((host, vec![text])),
+        }
+    }
+    Shape {
+        ports: Vec::new(),
+        listeners,
+        hosts,
+    }
+}

@@ -1,0 +1,344 @@
+//! One value between a provider's spelling and the neutral one.
+
+use serde_json::{Value as Json, json};
+
+use super::attribute::meaning;
+use super::catalog::{Form, Row, Unit};
+use super::pattern::glob;
+
+/// A value at the provider, made from a neutral one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Encoded {
+    /// The value; null where the key is left out.
+    pub(super) value: Json,
+    /// What is no longer the same, with the code of the finding.
+    pub(super) change: Option<(&'static str, String)>,
+}
+
+/// The neutral value of what stands at the provider's key; `None` if its word is unknown. `tls` tells whether there
+/// is a certificate.
+pub(super) fn decode(row: &Row, text: &str, tls: bool) -> Option<String> {
+    let text = text.trim();
+    if !row.words.is_empty() {
+        let found = row.words.iter().find(|(_, words)| {
+            words
+                .iter()
+                .any(|word| !word.is_empty() && glob(word, text))
+        });
+        return found.map(|(neutral, _)| neutral.clone());
+    }
+    let text = match row.form {
+        Form::Text | Form::First | Form::AboveBaseline | Form::Prefix => text.to_owned(),
+        Form::List => match serde_json::from_str::<Vec<Json>>(text) {
+            Ok(items) => join(items.iter().map(plain)),
+            Err(_) => text.to_owned(),
+        },
+        Form::JsonValues => {
+            let json: Json = serde_json::from_str(text).ok()?;
+            let values = json.get("values")?.as_array()?;
+            join(values.iter().map(plain))
+        }
+        Form::Braces => braces_to_dollars(text),
+        Form::ListenPorts => {
+            let json: Json = serde_json::from_str(text).ok()?;
+            let mut ports = Vec::new();
+            for (protocol, port) in json
+                .as_array()?
+                .iter()
+                .filter_map(Json::as_object)
+                .flatten()
+            {
+                ports.push(format!("{}:{}", protocol.to_lowercase(), plain(port)));
+            }
+            ports.join(",")
+        }
+        Form::Port => {
+            text.parse::<u16>().ok()?;
+            let protocol = if tls || text == "443" {
+                "https"
+            } else {
+                "http"
+            };
+            format!("{protocol}:{text}")
+        }
+        Form::ColonPairs => text
+            .split(',')
+            .map(|pair| pair.replacen(':', "=", 1))
+            .collect::<Vec<_>>()
+            .join(","),
+        Form::JsonPairs => {
+            let json: Json = serde_json::from_str(text).ok()?;
+            let pairs = json.as_object()?.iter();
+            join(pairs.map(|(key, value)| format!("{key}={}", plain(value))))
+        }
+        Form::SpecifyProtocol => {
+            let json: Json = serde_json::from_str(text).ok()?;
+            let mut ports = Vec::new();
+            for (port, detail) in json.as_object()? {
+                for protocol in detail.get("protocol")?.as_array()? {
+                    ports.push(format!("{}:{port}", plain(protocol).to_lowercase()));
+                }
+            }
+            ports.join(",")
+        }
+    };
+    match row.unit {
+        None => Some(text),
+        Some(unit) => {
+            let number: i64 = text.parse().ok()?;
+            Some(match unit {
+                Unit::Minutes => number.saturating_mul(60).to_string(),
+                Unit::Milliseconds => number.div_euclid(1000).to_string(),
+            })
+        }
+    }
+}
+
+/// The provider's spelling of a neutral value; `None` if it has no word for it.
+pub(super) fn encode(row: &Row, attribute: &str, neutral: &str) -> Option<Encoded> {
+    if !row.words.is_empty() {
+        let word = row.words.get(neutral)?.iter().next()?.clone();
+        let read_back = if word.is_empty() {
+            meaning(attribute).default.clone()
+        } else {
+            decode(row, &word, false)
+        };
+        let change = match read_back {
+            Some(back) if back != neutral => Some((
+                "provider-setting-approximate",
+                format!("`{neutral}` becomes what is `{back}` elsewhere"),
+            )),
+            _ => None,
+        };
+        let value = if word.is_empty() {
+            Json::Null
+        } else {
+            typed(row, &word)
+        };
+        return Some(Encoded { value, change });
+    }
+    let mut change = None;
+    let text = match row.form {
+        Form::Text | Form::AboveBaseline => number(row, neutral, &mut change),
+        Form::First => {
+            let mut items = neutral.split(',');
+            let first = items.next().unwrap_or_default().to_owned();
+            let others: Vec<_> = items.collect();
+            if !others.is_empty() {
+                let message = format!("only `{first}` has a place, not `{}`", others.join(", "));
+                change = Some(("provider-setting-lost", message));
+            }
+            first
+        }
+        Form::Prefix => {
+            if neutral.contains('$') {
+                return None;
+            }
+            neutral.to_owned()
+        }
+        Form::List => {
+            let items: Vec<&str> = neutral.split(',').map(str::trim).collect();
+            return Some(Encoded {
+                value: json!(items),
+                change,
+            });
+        }
+        Form::JsonValues => {
+            let items: Vec<&str> = neutral.split(',').map(str::trim).collect();
+            json!({ "values": items }).to_string()
+        }
+        Form::Braces => dollars_to_braces(neutral),
+        Form::ListenPorts => {
+            let ports: Option<Vec<Json>> = neutral
+                .split(',')
+                .map(|port| {
+                    let (protocol, port) = port.trim().split_once(':')?;
+                    let number: u16 = port.parse().ok()?;
+                    Some(json!({ protocol.to_uppercase(): number }))
+                })
+                .collect();
+            Json::Array(ports?).to_string()
+        }
+        Form::Port => {
+            let (_, port) = neutral.split_once(':').filter(|_| !neutral.contains(','))?;
+            port.to_owned()
+        }
+        Form::ColonPairs => neutral
+            .split(',')
+            .map(|pair| pair.replacen('=', ":", 1))
+            .collect::<Vec<_>>()
+            .join(","),
+        Form::JsonPairs => {
+            let pairs = neutral.split(',').map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (key.to_owned(), Json::from(value))
+            });
+            Json::Object(pairs.collect()).to_string()
+        }
+        Form::SpecifyProtocol => {
+            let mut ports = serde_json::Map::new();
+            for port in neutral.split(',') {
+                let (protocol, port) = port.trim().split_once(':')?;
+                ports.insert(
+                    port.to_owned(),
+                    json!({ "protocol": [protocol.to_uppercase()] }),
+                );
+            }
+            Json::Object(ports).to_string()
+        }
+    };
+    Some(Encoded {
+        value: typed(row, &text),
+        change,
+    })
+}
+
+/// In the provider's unit and between its limits.
+fn number(row: &Row, neutral: &str, change: &mut Option<(&'static str, String)>) -> String {
+    let Ok(mut number) = neutral.parse::<i64>() else {
+        return neutral.to_owned();
+    };
+    match row.unit {
+        Some(Unit::Minutes) => {
+            let minutes = number.div_euclid(60) + i64::from(number.rem_euclid(60) > 0);
+            if minutes * 60 != number {
+                let message = format!("{number} s is rounded up to {minutes} min");
+                *change = Some(("provider-value-rounded", message));
+            }
+            number = minutes;
+        }
+        Some(Unit::Milliseconds) => number = number.saturating_mul(1000),
+        None => {}
+    }
+    if let Some((low, high)) = row.range {
+        let clamped = number.clamp(low, high);
+        if clamped != number {
+            let unit = match row.unit {
+                Some(Unit::Minutes) => " min",
+                Some(Unit::Milliseconds) => " ms",
+                None => "",
+            };
+            let message =
+                format!("{number}{unit} becomes {clamped}{unit}, which must be {low} to {high}");
+            *change = Some(("provider-value-clamped", message));
+            number = clamped;
+        }
+    }
+    number.to_string()
+}
+
+fn typed(row: &Row, text: &str) -> Json {
+    typed_as(row.number, row.boolean, text)
+}
+
+/// A text as the number or boolean that the provider wants.
+pub(super) fn typed_as(number: bool, boolean: bool, text: &str) -> Json {
+    if boolean && let Ok(value) = text.parse::<bool>() {
+        return Json::Bool(value);
+    }
+    if number && let Ok(value) = text.parse::<i64>() {
+        return Json::from(value);
+    }
+    Json::from(text)
+}
+
+/// A JSON scalar without quotes.
+pub(super) fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(",")
+}
+
+/// `${1}` as `$1`.
+fn braces_to_dollars(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, tail) = rest.split_at(at);
+        out.push_str(before);
+        let number = tail[2..].split('}').next().unwrap_or_default();
+        if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && tail.contains('}') {
+            out.push('$');
+            out.push_str(number);
+            rest = &tail[number.len() + 3..];
+        } else {
+            out.push_str("${");
+            rest = &tail[2..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `$1` as `${1}`.
+fn dollars_to_braces(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let (before, tail) = rest.split_at(at);
+        out.push_str(before);
+        let digits = tail[1..].bytes().take_while(u8::is_ascii_digit).count();
+        let number = &tail[1..=digits];
+        if digits == 0 {
+            out.push('$');
+        } else {
+            out.push_str(&format!("${{{number}}}"));
+        }
+        rest = &tail[digits + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(yaml: &str) -> Row {
+        serde_yaml::from_str(yaml).unwrap_or_default()
+    }
+
+    fn round(yaml: &str, provider: &str, neutral: &str) {
+        let row = row(yaml);
+        assert_eq!(decode(&row, provider, false).as_deref(), Some(neutral));
+        let encoded = encode(&row, "x", neutral);
+        assert_eq!(encoded.map(|e| plain(&e.value)).as_deref(), Some(provider));
+    }
+
+    #[test]
+    fn forms_are_exact_both_ways() {
+        round(
+            "{form: listen-ports}",
+            r#"[{"HTTP":80},{"HTTPS":443}]"#,
+            "http:80,https:443",
+        );
+        round("{form: braces}", "/a/${1}/${12}", "/a/$1/$12");
+        round("{form: json-values}", r#"{"values":["a","b"]}"#, "a,b");
+        round("{form: colon-pairs}", "a:b,c:d", "a=b,c=d");
+        round("{form: json-pairs}", r#"{"a":"b"}"#, "a=b");
+        round("{unit: minutes}", "30", "1800");
+        round("{form: port}", "443", "https:443");
+        round("{words: {internal: inner}}", "inner", "internal");
+        round(
+            "{form: specify-protocol}",
+            r#"{"80":{"protocol":["HTTP"]}}"#,
+            "http:80",
+        );
+    }
+
+    #[test]
+    fn limits_and_units_are_said() {
+        let minutes = row("{unit: minutes, range: [1, 60]}");
+        let code = |n: &str| encode(&minutes, "x", n).and_then(|e| e.change).map(|c| c.0);
+        assert_eq!(code("1800"), None);
+        assert_eq!(code("90"), Some("provider-value-rounded"));
+        assert_eq!(code("7200"), Some("provider-value-clamped"));
+        let first = row("{form: first}");
+        assert!(encode(&first, "x", "a,b").is_some_and(|e| e.change.is_some()));
+    }
+}

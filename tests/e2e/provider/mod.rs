@@ -1,0 +1,3 @@
+//! Objects of one provider become objects of another.
+
+mod cases;
