@@ -119,6 +119,7 @@ impl ComposeArgs {
             needed,
             findings,
             sources,
+            ..ApplicationImages::default()
         })
     }
 }

@@ -121,6 +121,7 @@ impl ImageSource for RenderedChart {
             needed,
             findings,
             sources,
+            pull_secrets: inventory::pull_secrets(&objects),
         })
     }
 

@@ -102,6 +102,7 @@ impl ManifestArgs {
             needed,
             findings,
             sources,
+            pull_secrets: inventory::pull_secrets(&objects),
         })
     }
 }

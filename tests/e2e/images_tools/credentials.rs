@@ -155,3 +155,33 @@ fn wrong_credentials_end_with_77_and_are_never_shown() {
         ran.err
     );
 }
+
+#[test]
+fn the_pull_secret_of_the_application_opens_its_registry() {
+    let desk = Desk::new();
+    let Some((registry, digest)) = protected(&desk) else {
+        return;
+    };
+    let host = registry.host();
+    let config = desk.write(".docker/config.json", &auths(&host, USER.1));
+    desk.docker(&[
+        "images",
+        "sync",
+        "--from",
+        "oci:made",
+        "--to-registry",
+        &host,
+    ])
+    .ok();
+    std::fs::remove_file(config).unwrap();
+    let secret = BASE64.encode(auths(&host, USER.1));
+    desk.write(
+        "app.yaml",
+        &format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: pull}}\ntype: kubernetes.io/dockerconfigjson\ndata: {{.dockerconfigjson: {secret}}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  imagePullSecrets: [{{name: pull}}]\n  containers: [{{name: c, image: \"{host}/team/app:1\"}}]\n"),
+    );
+    let listed = desk
+        .kubectl(&["images", "list", "-f", "app.yaml", "-o", "json"])
+        .ok();
+    assert!(listed.out.contains(&digest), "{listed:?}");
+    assert!(!listed.out.contains(&secret) && !listed.err.contains(USER.1));
+}

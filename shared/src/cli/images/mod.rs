@@ -72,6 +72,8 @@ pub struct ApplicationImages {
     pub findings: Findings,
     /// The texts that findings and images point into.
     pub sources: Sources,
+    /// Secrets of the application by which it pulls its images.
+    pub pull_secrets: Vec<serde_json::Value>,
 }
 
 /// The verb group `images`.

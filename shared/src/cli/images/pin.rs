@@ -24,6 +24,7 @@ pub(crate) fn pin(
     printer: Printer,
 ) -> Result<(), Exit> {
     let stores = Stores::new(options).map_err(|error| super::sync::failed(printer, &error))?;
+    stores.add_pull_secrets(&images.pull_secrets);
     let mut found: Vec<(Reference, Digest)> = Vec::new();
     let mut worst = Exit::Done;
     let exit = crate::cli::block_on(printer, async {

@@ -127,6 +127,7 @@ impl<Source: ImageSource> Selection<Source> {
                 Exit::Input,
             ));
         }
+        stores.add_pull_secrets(&images.pull_secrets);
         let mut items = Vec::new();
         for (needed, target) in images.needed.iter().zip(&targets) {
             let item = self.item(stores, &needed.image, target).await;

@@ -125,6 +125,14 @@ impl Stores {
         })
     }
 
+    /// Adds the Secrets by which an application pulls its images; the user's own credentials come first.
+    pub fn add_pull_secrets(&self, secrets: &[serde_json::Value]) {
+        for secret in secrets {
+            // One that is damaged helps nobody, and its registry will say so.
+            let _ = self.credentials.add_secret(secret);
+        }
+    }
+
     /// A registry to read from.
     ///
     /// # Errors

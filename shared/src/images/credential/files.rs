@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -30,6 +30,8 @@ type Answer = Arc<OnceLock<Result<Option<Credential>, String>>>;
 /// The first one that knows the repository, or else its registry, counts. In a file, the most specific path counts.
 pub struct CredentialFiles {
     files: Vec<CredentialFile>,
+    /// Those of the application itself.
+    secrets: RwLock<Vec<CredentialFile>>,
     /// Files that cannot be understood. Reported when a registry is asked for, not before: the application may not need
     /// any.
     broken: Vec<String>,
@@ -55,6 +57,7 @@ impl CredentialFiles {
     pub fn new(paths: Vec<PathBuf>) -> Self {
         let mut own = Self {
             files: Vec::new(),
+            secrets: RwLock::default(),
             broken: Vec::new(),
             limit: HELPER_LIMIT,
             answers: Mutex::default(),
@@ -81,8 +84,8 @@ impl CredentialFiles {
     }
 
     /// Adds the credentials of a Kubernetes Secret of type `kubernetes.io/dockerconfigjson` or
-    /// `kubernetes.io/dockercfg`, with less weight than all before. `false` if it is none.
-    pub fn add_secret(&mut self, secret: &Value) -> bool {
+    /// `kubernetes.io/dockercfg`, with less weight than all before. `false` if it is none, or damaged.
+    pub fn add_secret(&self, secret: &Value) -> bool {
         let name = secret["metadata"]["name"].as_str().unwrap_or_default();
         let content = |key: &str| -> Option<Vec<u8>> {
             if let Some(text) = secret["stringData"][key].as_str() {
@@ -91,19 +94,21 @@ impl CredentialFiles {
             let text: String = secret["data"][key].as_str()?.split_whitespace().collect();
             BASE64.decode(text).ok()
         };
-        let label = format!("Secret {name}");
-        if let Some(text) = content(".dockerconfigjson") {
-            self.add(CredentialFile::parse(label, &text).map(Some));
-            return true;
-        }
-        if let Some(text) = content(".dockercfg") {
+        let text = content(".dockerconfigjson").or_else(|| {
             // The old form: the entries without `auths` around them.
-            let entries: Value = serde_json::from_slice(&text).unwrap_or_default();
-            let text = json!({ "auths": entries }).to_string();
-            self.add(CredentialFile::parse(label, text.as_bytes()).map(Some));
-            return true;
-        }
-        false
+            let entries: Value = serde_json::from_slice(&content(".dockercfg")?).ok()?;
+            Some(json!({ "auths": entries }).to_string().into_bytes())
+        });
+        let Some(file) =
+            text.and_then(|text| CredentialFile::parse(format!("Secret {name}"), &text).ok())
+        else {
+            return false;
+        };
+        self.secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(file);
+        true
     }
 
     /// Names of the files that were read, for people.
@@ -131,7 +136,8 @@ impl CredentialFiles {
 impl CredentialSource for CredentialFiles {
     fn credential(&self, registry: &str, repository: &str) -> Result<Credential, String> {
         let keys = candidates(registry, repository);
-        for file in &self.files {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        for file in self.files.iter().chain(secrets.iter()) {
             for (index, key) in keys.iter().enumerate() {
                 for hint in file.look(key, index + 1 == keys.len())? {
                     match hint {

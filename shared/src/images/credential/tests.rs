@@ -132,7 +132,7 @@ fn a_damaged_file_is_named_and_nothing_of_it_is_shown() {
 #[test]
 fn pull_secrets_of_the_application_are_asked_last() {
     let config = json!({"auths": {"r.example": {"auth": auth("secret", "1")}}}).to_string();
-    let mut credentials = with(&[]);
+    let credentials = with(&[]);
     assert!(credentials.add_secret(&json!({
         "kind": "Secret", "metadata": {"name": "pull"},
         "data": {".dockerconfigjson": BASE64.encode(config)},

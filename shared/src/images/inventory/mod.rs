@@ -1,10 +1,8 @@
 //! The images that an application needs.
 
 mod objects;
-#[cfg(test)]
-mod tests;
 
-pub use objects::of_objects;
+pub use objects::{of_objects, pull_secrets};
 
 use oci_distribution::Reference;
 
@@ -278,3 +276,6 @@ impl Renamed<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,24 @@ pub fn of_objects(objects: &[Object], findings: &mut Findings) -> Vec<Needed> {
     walk.needed
 }
 
+/// The Secrets by which these objects pull their images.
+#[must_use]
+pub fn pull_secrets(objects: &[Object]) -> Vec<serde_json::Value> {
+    const TYPES: [&str; 2] = ["kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"];
+    let is_pull_secret = |object: &&Object| {
+        let kind = object
+            .node
+            .as_mapping()
+            .and_then(|map| map.get("type")?.as_text());
+        object.kind == "Secret" && kind.is_some_and(|kind| TYPES.contains(&kind))
+    };
+    objects
+        .iter()
+        .filter(is_pull_secret)
+        .map(|object| object.node.to_json())
+        .collect()
+}
+
 /// The API groups of Kubernetes itself have no dot, or end with `.k8s.io`.
 fn is_custom(api_version: &str) -> bool {
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
