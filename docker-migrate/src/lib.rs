@@ -7,7 +7,7 @@ mod source;
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use migrate::cli::images::{ImagesArgs, images};
+use migrate::cli::images::{ImagesArgs, OrNames, images};
 use migrate::cli::migration::{
     PlanArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs, plan, resume, rollback,
     run as run_migration, status,
@@ -40,7 +40,7 @@ enum Command {
     /// Convert a Compose file or a Swarm stack to Kubernetes objects
     Convert(Box<ConvertArgs>),
     /// List and copy the images that an application needs
-    Images(ImagesArgs<ComposeArgs>),
+    Images(ImagesArgs<OrNames<ComposeArgs>>),
     /// Say what a migration would do, and whether it would succeed; changes nothing
     Plan(Box<PlanArgs<ComposeMigration>>),
     /// Migrate the application: convert, copy images, start, wait until it is ready

@@ -48,12 +48,12 @@ pub(crate) enum Format {
 
 impl ComposeMigration {
     fn cluster(&self, application: &str) -> Kubernetes {
-        Kubernetes {
-            context: self.kube_context.clone(),
-            kubeconfig: self.kubeconfig.clone(),
-            namespace: self.target.namespace.clone(),
-            application: application.to_owned(),
-        }
+        Kubernetes::new(
+            application,
+            self.kube_context.clone(),
+            self.kubeconfig.clone(),
+            self.target.namespace.clone(),
+        )
     }
 }
 

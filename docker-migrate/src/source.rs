@@ -96,12 +96,15 @@ impl ComposeArgs {
     }
 }
 
-impl ImageSource for ComposeArgs {
-    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
-        let options = self.load_options(printer)?;
+impl ComposeArgs {
+    /// The images of the application that these options load.
+    pub(crate) fn images_of(
+        options: &LoadOptions,
+        printer: Printer,
+    ) -> Result<ApplicationImages, Exit> {
         let mut sources = Sources::default();
         let mut findings = Findings::default();
-        let project = match load(&options, &Disk, &mut sources, &mut findings) {
+        let project = match load(options, &Disk, &mut sources, &mut findings) {
             Ok(project) => project,
             Err(findings) => {
                 printer.complain(&report::to_text(&findings, &sources, printer.style()));
@@ -116,7 +119,14 @@ impl ImageSource for ComposeArgs {
             needed,
             findings,
             sources,
+            ..ApplicationImages::default()
         })
+    }
+}
+
+impl ImageSource for ComposeArgs {
+    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
+        Self::images_of(&self.load_options(printer)?, printer)
     }
 
     fn is_named(&self) -> bool {

@@ -7,7 +7,7 @@ mod source;
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use migrate::cli::images::{ImagesArgs, images};
+use migrate::cli::images::{ImagesArgs, OrNames, images};
 use migrate::cli::migration::{
     PlanArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs, plan, resume, rollback,
     run as run_migration, status,
@@ -39,7 +39,7 @@ enum Command {
     /// Convert Kubernetes objects to a Compose file or a Swarm stack
     Convert(Box<ConvertArgs>),
     /// List and copy the images that an application needs
-    Images(ImagesArgs<ManifestArgs>),
+    Images(ImagesArgs<OrNames<ManifestArgs>>),
     /// Say what a migration would do, and whether it would succeed; changes nothing
     Plan(Box<PlanArgs<ManifestMigration>>),
     /// Migrate the application: convert, copy images, start, wait until it is ready

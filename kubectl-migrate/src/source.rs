@@ -9,9 +9,8 @@ use migrate::finding::Findings;
 use migrate::host::kubectl::{KubectlError, kustomize};
 use migrate::images::inventory;
 use migrate::orchestration::kubernetes::load::{LoadOptions, load};
-use migrate::orchestration::kubernetes::read;
 use migrate::report;
-use migrate::source::{Disk, Ledger, Sources};
+use migrate::source::{Disk, Sources};
 
 /// Kubernetes objects, as `kubectl apply` takes them.
 #[derive(Debug, Args)]
@@ -81,27 +80,36 @@ impl ManifestArgs {
     }
 }
 
-impl ImageSource for ManifestArgs {
-    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
-        let options = self.load_options(printer)?;
+impl ManifestArgs {
+    /// The images of the objects that these options load.
+    pub(crate) fn images_of(
+        options: &LoadOptions,
+        printer: Printer,
+    ) -> Result<ApplicationImages, Exit> {
         let mut sources = Sources::default();
         let mut findings = Findings::default();
-        let objects = match load(&options, &Disk, &mut sources, &mut findings) {
+        let objects = match load(options, &Disk, &mut sources, &mut findings) {
             Ok(objects) => objects,
             Err(findings) => {
                 printer.complain(&report::to_text(&findings, &sources, printer.style()));
                 return Err(Exit::Input);
             }
         };
-        let application = read::read(&objects, &mut Ledger::new());
         // What happens to other fields is not the subject here.
         let mut findings = Findings::default();
-        let needed = inventory::of_application(&application, &mut findings);
+        let needed = inventory::of_objects(&objects, &mut findings);
         Ok(ApplicationImages {
             needed,
             findings,
             sources,
+            pull_secrets: inventory::pull_secrets(&objects),
         })
+    }
+}
+
+impl ImageSource for ManifestArgs {
+    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
+        Self::images_of(&self.load_options(printer)?, printer)
     }
 
     fn is_named(&self) -> bool {

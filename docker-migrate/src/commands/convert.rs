@@ -1,7 +1,7 @@
 //! `docker migrate convert`
 
 use clap::{Args, ValueEnum};
-use migrate::cli::{Exit, ImageOptions, OutputOptions, ReportOptions, finish};
+use migrate::cli::{Exit, ImageOptions, OutputOptions, PinOptions, ReportOptions, finish};
 use migrate::orchestration::convert::to_kubernetes;
 use migrate::orchestration::kubernetes::{
     BindPolicy, ControllerChoice, KubernetesOptions, ProbePolicy, Publish, StartOrder,
@@ -28,6 +28,8 @@ pub(crate) struct ConvertArgs {
     target: TargetArgs,
     #[command(flatten)]
     images: ImageOptions,
+    #[command(flatten)]
+    pin: PinOptions,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
@@ -159,8 +161,17 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         Ok(options) => options,
         Err(exit) => return exit,
     };
+    let rules = args.pin.rules(
+        args.images.rules(),
+        || ComposeArgs::images_of(&options, printer),
+        printer,
+    );
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
+    };
     let target = KubernetesOptions {
-        images: args.images.rules(),
+        images: rules,
         ..args.target.options()
     };
     let result = to_kubernetes(&options, &target, !args.output.no_carry, &Disk);

@@ -1,7 +1,7 @@
 //! `kubectl migrate convert`
 
 use clap::{Args, ValueEnum};
-use migrate::cli::{Exit, ImageOptions, OutputOptions, ReportOptions, finish};
+use migrate::cli::{Exit, ImageOptions, OutputOptions, PinOptions, ReportOptions, finish};
 use migrate::images::rewrite::Rules;
 use migrate::orchestration::compose::{
     ComposeOptions, ComposeTarget, CronRunner, HttpProbe, IngressProxy,
@@ -27,6 +27,8 @@ pub(crate) struct ConvertArgs {
     target: TargetArgs,
     #[command(flatten)]
     images: ImageOptions,
+    #[command(flatten)]
+    pin: PinOptions,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
@@ -96,7 +98,16 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         Goal::Compose => ComposeTarget::Compose,
         Goal::Swarm => ComposeTarget::Swarm,
     };
-    let target = args.target.options(target, args.images.rules());
+    let rules = args.pin.rules(
+        args.images.rules(),
+        || ManifestArgs::images_of(&options, printer),
+        printer,
+    );
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
+    };
+    let target = args.target.options(target, rules);
     let result = to_compose(&options, &target, !args.output.no_carry, &Disk);
     let what = match args.to {
         Goal::Compose => "Compose file",

@@ -22,7 +22,7 @@ pub use install::{InstallArgs, install, uninstall};
 pub use printer::Printer;
 pub use runtime::{block_on, state_folder};
 pub use start::start;
-pub use write::{DocumentFormat, ImageOptions, OutputOptions, WriteError};
+pub use write::{DocumentFormat, ImageOptions, OutputOptions, PinOptions, WriteError};
 
 /// Reads all of standard input as text.
 ///

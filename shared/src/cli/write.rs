@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use super::images::{ApplicationImages, StoreOptions, pin};
+use super::{Exit, Printer};
 use crate::images::rewrite::{Map, Rules, check_place};
 use crate::orchestration::convert::to_yaml;
 use crate::orchestration::output::Output;
@@ -46,6 +48,35 @@ impl ImageOptions {
     #[must_use]
     pub fn rules(&self) -> Rules {
         Rules::new(self.map_registry.clone(), self.to_registry.clone())
+    }
+}
+
+/// Whether references are pinned to digests, and how registries are asked for them.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Images")]
+pub struct PinOptions {
+    /// Write the digest that each tag has now, so that a tag that moves later changes nothing
+    #[arg(long)]
+    pub pin_digest: bool,
+    #[command(flatten)]
+    stores: StoreOptions,
+}
+
+impl PinOptions {
+    /// The rules, with the digests of `images` if they are asked for. What is wrong is said.
+    ///
+    /// # Errors
+    /// A registry cannot be asked, or does not have an image.
+    pub fn rules(
+        &self,
+        mut rules: Rules,
+        images: impl FnOnce() -> Result<ApplicationImages, Exit>,
+        printer: Printer,
+    ) -> Result<Rules, Exit> {
+        if self.pin_digest {
+            pin(&mut rules, &images()?, &self.stores, printer)?;
+        }
+        Ok(rules)
     }
 }
 

@@ -10,30 +10,30 @@ use serde_json::Value;
 use tests::fixtures;
 
 /// The folder of the provider fixtures.
-pub fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     fixtures::folder().join("provider")
 }
 
-pub fn nodes(text: &str) -> Vec<Node> {
+pub(super) fn nodes(text: &str) -> Vec<Node> {
     let file = Sources::default().add("x", text);
     parse(file, text, &Limits::default()).unwrap_or_else(|e| panic!("{}\n{text}", e.message))
 }
 
-pub fn provider(name: &str) -> Provider {
+pub(super) fn provider(name: &str) -> Provider {
     Provider::named(name).unwrap_or_else(|| panic!("no provider {name}"))
 }
 
-pub fn mapping(text: &str) -> Mapping {
+pub(super) fn mapping(text: &str) -> Mapping {
     let file = Sources::default().add("map", text);
     Mapping::parse(file, text, &Limits::default()).unwrap()
 }
 
-pub fn yaml(converted: &Converted) -> String {
+pub(super) fn yaml(converted: &Converted) -> String {
     let documents = converted.objects().map(|node| emit(&node.to_json()));
     documents.collect::<Vec<_>>().join("---\n")
 }
 
-pub fn talk(findings: &Findings) -> String {
+pub(super) fn talk(findings: &Findings) -> String {
     let lines = findings.as_slice().iter().map(|f| {
         format!(
             "{:?} {} [{}] {}\n",

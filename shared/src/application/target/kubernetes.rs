@@ -36,6 +36,8 @@ pub struct Kubernetes {
     pub namespace: Option<String>,
     /// Name of the application, for the lock.
     pub application: String,
+    /// Whether this process has made the namespace.
+    made_namespace: std::cell::Cell<bool>,
 }
 
 /// An object as kubectl names it.
@@ -84,7 +86,25 @@ impl Kubernetes {
             kubeconfig: text("kubeconfig"),
             namespace: text("namespace"),
             application: text("application")?,
+            made_namespace: std::cell::Cell::default(),
         })
+    }
+
+    /// A namespace of a cluster; what is `None` is left to kubectl.
+    #[must_use]
+    pub fn new(
+        application: &str,
+        context: Option<String>,
+        kubeconfig: Option<String>,
+        namespace: Option<String>,
+    ) -> Self {
+        Self {
+            context,
+            kubeconfig,
+            namespace,
+            application: application.to_owned(),
+            made_namespace: std::cell::Cell::default(),
+        }
     }
 
     /// kubectl for this namespace.
@@ -158,6 +178,23 @@ impl Kubernetes {
                 name
             }
         })
+    }
+
+    /// Makes the namespace if it is not there. Without the right to see namespaces it has to be.
+    fn make_namespace(&self) -> Result<(), Failure> {
+        let namespace = self.namespace();
+        let question = [
+            "get",
+            "namespace",
+            &namespace,
+            "--ignore-not-found",
+            "--output=json",
+        ];
+        if self.json(&question).is_ok_and(|value| value.is_null()) {
+            self.call(&["create", "namespace", &namespace])?;
+            self.made_namespace.set(true);
+        }
+        Ok(())
     }
 
     fn lock_name(&self) -> String {
@@ -239,6 +276,7 @@ impl Target for Kubernetes {
     }
 
     fn lock(&self, run: &str) -> Result<(), Failure> {
+        self.make_namespace()?;
         let until = jiff::Timestamp::now() + LOCK_LIFE;
         let lock = json!({
             "apiVersion": "v1",
@@ -306,40 +344,18 @@ impl Target for Kubernetes {
 
     fn snapshot(&self, output: &Output) -> Result<Value, Failure> {
         let namespace = self.namespace();
-        let there = self.json(&[
-            "get",
-            "namespace",
-            &namespace,
-            "--ignore-not-found",
-            "--output=json",
-        ]);
-        // Without the right to see namespaces it has to be there.
-        let namespace_is_new = there.is_ok_and(|value| value.is_null());
-        let objects: Vec<Value> = if namespace_is_new {
-            Vec::new()
-        } else {
-            self.live(output)?
-                .into_iter()
-                .filter_map(|(_, live)| Some(kept(&live?)))
-                .collect()
-        };
+        let namespace_is_new = self.made_namespace.get();
+        let objects: Vec<Value> = self
+            .live(output)?
+            .into_iter()
+            .filter_map(|(_, live)| Some(kept(&live?)))
+            .collect();
         Ok(
             json!({"namespace_is_new": namespace_is_new, "namespace": namespace, "objects": objects}),
         )
     }
 
     fn deploy(&self, output: &Output, _: &Path, conflict: OnConflict) -> Result<Value, Failure> {
-        let namespace = self.namespace();
-        let there = self.json(&[
-            "get",
-            "namespace",
-            &namespace,
-            "--ignore-not-found",
-            "--output=json",
-        ]);
-        if there.is_ok_and(|value| value.is_null()) {
-            self.call(&["create", "namespace", &namespace])?;
-        }
         let existing: BTreeSet<ObjectName> = self
             .live(output)?
             .into_iter()

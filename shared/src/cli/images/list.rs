@@ -8,6 +8,7 @@ use super::stores::{StoreOptions, Stores};
 use super::{ImageSource, count, size};
 use crate::cli::{Exit, Printer};
 use crate::images::sync::{Engine, ImagePlan, Plan, Settings};
+use crate::source::Origin;
 
 /// Which images are listed, and how.
 #[derive(Debug, Args)]
@@ -63,7 +64,7 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
                 to_text(&selected, &plan, args.selection.has_target(), args.offline)
             }
             ListFormat::Json => to_json(&selected, &plan, args.selection.has_target()),
-            ListFormat::Name => names(&plan),
+            ListFormat::Name => names(&selected),
         };
         if let Err(error) = printer.data(&text) {
             printer.complain(&format!("error: standard output: {error}"));
@@ -77,13 +78,13 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
     })
 }
 
-fn names(plan: &Plan) -> String {
-    let names: Vec<&str> = plan
-        .images
-        .iter()
-        .map(|image| image.source.as_str())
-        .collect();
-    names.join("\n") + "\n"
+fn names(selected: &Selected) -> String {
+    let mut out = String::new();
+    for needed in &selected.images.needed {
+        out.push_str(&needed.image.whole());
+        out.push('\n');
+    }
+    out
 }
 
 fn names_only(selected: &Selected) -> Plan {
@@ -99,20 +100,38 @@ fn names_only(selected: &Selected) -> Plan {
     Plan { images }
 }
 
-/// The places that ask for an image: `compose.yaml:3:12`.
+/// The places that ask for an image: `compose.yaml:3:12 (services.web.image)`.
 pub(super) fn places(selected: &Selected, index: usize) -> Vec<String> {
-    let Some(needed) = selected.images.needed.get(index) else {
-        return Vec::new();
-    };
-    let sources = &selected.images.sources;
-    let place = |origin: &crate::source::Origin| {
-        let file = sources.get(origin.at.file)?;
-        Some(format!(
-            "{}:{}:{}",
-            file.name, origin.at.line, origin.at.column
-        ))
-    };
-    needed.origins.iter().filter_map(place).collect()
+    origins(selected, index)
+        .iter()
+        .map(|origin| {
+            let place = selected.images.sources.display(origin.at);
+            format!("{place} ({})", origin.path)
+        })
+        .collect()
+}
+
+fn origins(selected: &Selected, index: usize) -> &[Origin] {
+    selected
+        .images
+        .needed
+        .get(index)
+        .map_or(&[], |needed| needed.origins.as_slice())
+}
+
+/// The same places for programs.
+fn places_json(selected: &Selected, index: usize) -> Vec<serde_json::Value> {
+    origins(selected, index)
+        .iter()
+        .map(|origin| {
+            json!({
+                "file": selected.images.sources.get(origin.at.file).map(|file| file.name.as_str()),
+                "line": origin.at.line,
+                "column": origin.at.column,
+                "path": origin.path.to_string(),
+            })
+        })
+        .collect()
 }
 
 pub(super) fn to_json(selected: &Selected, plan: &Plan, has_target: bool) -> String {
@@ -122,7 +141,7 @@ pub(super) fn to_json(selected: &Selected, plan: &Plan, has_target: bool) -> Str
         .enumerate()
         .map(|(index, image)| {
             let mut value = serde_json::to_value(image).unwrap_or_default();
-            value["asked_for_at"] = json!(places(selected, index));
+            value["asked_for_at"] = json!(places_json(selected, index));
             if !has_target && let Some(fields) = value.as_object_mut() {
                 for key in [
                     "target",

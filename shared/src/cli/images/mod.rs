@@ -1,10 +1,13 @@
-//! The verbs `images list` and `images sync`: the image layer on the command line.
+//! The verbs `images list`, `sync`, `watch` and `queue`: the image layer on the command line.
 
 mod list;
+mod pin;
 mod progress;
+mod queue;
 mod select;
 mod stores;
 mod sync;
+mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -13,6 +16,7 @@ use crate::finding::Findings;
 use crate::images::inventory::Needed;
 use crate::source::Sources;
 
+pub(crate) use pin::pin;
 pub use progress::ProgressMode;
 pub(crate) use progress::progress;
 pub use stores::{Place, StoreOptions, Stores};
@@ -28,6 +32,35 @@ pub trait ImageSource: Args {
 
     /// Whether the user has named an application at all.
     fn is_named(&self) -> bool;
+
+    /// Images that the user has named instead of an application.
+    fn names(&self) -> &[String] {
+        &[]
+    }
+}
+
+/// An application, or images by name.
+#[derive(Debug, Args)]
+pub struct OrNames<Source: ImageSource> {
+    /// Images by name, instead of those of an application
+    #[arg(value_name = "IMAGE")]
+    image: Vec<String>,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl<Source: ImageSource> ImageSource for OrNames<Source> {
+    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
+        self.source.images(printer)
+    }
+
+    fn is_named(&self) -> bool {
+        !self.image.is_empty() || self.source.is_named()
+    }
+
+    fn names(&self) -> &[String] {
+        &self.image
+    }
 }
 
 /// The images of an application.
@@ -39,6 +72,8 @@ pub struct ApplicationImages {
     pub findings: Findings,
     /// The texts that findings and images point into.
     pub sources: Sources,
+    /// Secrets of the application by which it pulls its images.
+    pub pull_secrets: Vec<serde_json::Value>,
 }
 
 /// The verb group `images`.
@@ -54,6 +89,10 @@ enum ImagesCommand<Source: ImageSource> {
     List(Box<list::ListArgs<Source>>),
     /// Copy the images that the target lacks
     Sync(Box<sync::SyncArgs<Source>>),
+    /// Watch sources and copy new images before a migration needs them
+    Watch(Box<watch::WatchArgs>),
+    /// Look at the queue of `images watch`, and mend it
+    Queue(queue::QueueArgs),
 }
 
 /// Runs a verb of the group. `command` is what users type: `docker migrate`.
@@ -62,6 +101,8 @@ pub fn images<Source: ImageSource>(command: &str, args: &ImagesArgs<Source>) -> 
     match &args.command {
         ImagesCommand::List(args) => list::list(args),
         ImagesCommand::Sync(args) => sync::sync(command, args),
+        ImagesCommand::Watch(args) => watch::watch(command, args),
+        ImagesCommand::Queue(args) => queue::queue(command, args),
     }
 }
 

@@ -1,14 +1,15 @@
 //! What is seen of a sync while it goes on: a bar on a terminal, a line for each image elsewhere.
 
+use std::collections::VecDeque;
 use std::io::IsTerminal as _;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::size;
+use super::{count, size};
 use crate::cli::Printer;
 use crate::images::sync::{BlobOutcome, Event, ImageOutcome, Item, Observer, Quiet};
 
@@ -75,45 +76,137 @@ pub(crate) fn progress(mode: ProgressMode, printer: Printer, items: &[Item]) -> 
 
 fn bar(names: Vec<String>) -> Shown {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-    // A template that is part of the program is right, or the default is good enough.
-    if let Ok(style) = ProgressStyle::with_template(
-        "{spinner} {bytes:>9}/{total_bytes:9} {wide_bar} {binary_bytes_per_sec:>11} {eta:>4}  {msg}",
-    ) {
+    // Until it is known how much there is to do: archives and engines can have to compress first.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
         bar.set_style(style);
     }
+    bar.set_message(format!("looking at {}", count(names.len(), "image")));
     bar.enable_steady_tick(Duration::from_millis(200));
-    bar.set_message(format!("0/{} images", names.len()));
     Shown {
         observer: Arc::new(Bar {
             shown: bar.clone(),
             names,
-            done: std::sync::atomic::AtomicUsize::new(0),
+            state: Mutex::default(),
         }),
         bar: Some(bar),
     }
 }
 
+/// A bar below the lines of what is done.
 #[derive(Debug)]
 struct Bar {
     shown: ProgressBar,
     names: Vec<String>,
-    done: std::sync::atomic::AtomicUsize,
+    state: Mutex<BarState>,
+}
+
+/// What the bar shows.
+#[derive(Debug, Default)]
+struct BarState {
+    total: u64,
+    position: u64,
+    mounted: u64,
+    there: u64,
+    images: usize,
+    /// Positions of the last seconds, for the rate.
+    window: VecDeque<(Instant, u64)>,
+}
+
+/// Over so long the rate is measured.
+const WINDOW: Duration = Duration::from_secs(3);
+
+impl BarState {
+    fn advance(&mut self, bytes: u64) {
+        self.position += bytes;
+        let now = Instant::now();
+        if self
+            .window
+            .back()
+            .is_none_or(|(at, _)| now - *at >= Duration::from_millis(100))
+        {
+            self.window.push_back((now, self.position));
+        }
+        while self
+            .window
+            .front()
+            .is_some_and(|(at, _)| now - *at > WINDOW)
+        {
+            self.window.pop_front();
+        }
+    }
+
+    /// Bytes for each second.
+    fn rate(&self) -> Option<u64> {
+        let ((begun, from), (ended, to)) = (self.window.front()?, self.window.back()?);
+        let milliseconds = u64::try_from((*ended - *begun).as_millis()).ok()?;
+        (milliseconds >= 300).then(|| to.saturating_sub(*from) * 1000 / milliseconds)
+    }
+
+    /// `282 MB of 300 MB, 58 MB/s, 1 s left; 0/1 images; 80 MB mounted`
+    fn text(&self, images: usize) -> String {
+        let mut text = format!("{} of {}", size(self.position), size(self.total));
+        if let Some(rate) = self.rate().filter(|rate| *rate > 0) {
+            let left = self.total.saturating_sub(self.position) / rate;
+            text.push_str(&format!(", {}/s, {}", size(rate), left_text(left)));
+        }
+        text.push_str(&format!("; {}/{images} images", self.images));
+        if self.mounted > 0 {
+            text.push_str(&format!("; {} mounted", size(self.mounted)));
+        }
+        if self.there > 0 {
+            text.push_str(&format!("; {} there", size(self.there)));
+        }
+        text
+    }
+}
+
+fn left_text(seconds: u64) -> String {
+    match seconds {
+        0..100 => format!("{seconds} s left"),
+        100..6000 => format!("{} min left", seconds / 60),
+        _ => format!("{} h left", seconds / 3600),
+    }
+}
+
+impl Bar {
+    fn show(&self, state: &BarState) {
+        if state.total == 0 {
+            return;
+        }
+        if self.shown.length() == Some(0)
+            && let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}")
+        {
+            self.shown.set_style(style);
+        }
+        self.shown.set_length(state.total);
+        self.shown.set_position(state.position);
+        self.shown.set_message(state.text(self.names.len()));
+    }
 }
 
 impl Observer for Bar {
     fn see(&self, event: Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::ImagePlanned { size, .. } => self.shown.inc_length(size),
-            Event::Advanced { bytes, .. } => self.shown.inc(bytes),
+            Event::ImagePlanned { size, .. } => state.total += size,
+            Event::Advanced { bytes, .. } => state.advance(bytes),
             Event::WentBack { bytes, .. } => {
-                let position = self.shown.position().saturating_sub(bytes);
-                self.shown.set_position(position);
+                state.position = state.position.saturating_sub(bytes);
+                state.window.clear();
             }
-            Event::BlobDone {
-                size,
-                outcome: BlobOutcome::Mounted | BlobOutcome::Skipped,
-                ..
-            } => self.shown.inc(size),
+            Event::BlobDone { size, outcome, .. } => match outcome {
+                BlobOutcome::Transferred => {}
+                BlobOutcome::Mounted => {
+                    state.mounted += size;
+                    state.position += size;
+                    state.window.clear();
+                }
+                BlobOutcome::Skipped => {
+                    state.there += size;
+                    state.position += size;
+                    state.window.clear();
+                }
+            },
             Event::Retry {
                 item,
                 reason,
@@ -126,15 +219,14 @@ impl Observer for Bar {
                 ));
             }
             Event::ImageDone { outcome, .. } => {
-                let done = self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                self.shown
-                    .set_message(format!("{done}/{} images", self.names.len()));
+                state.images += 1;
                 if !outcome.up_to_date && outcome.error.is_none() {
                     self.shown.println(line(&outcome));
                 }
             }
-            Event::ImageStarted { .. } | Event::BlobDone { .. } => {}
+            Event::ImageStarted { .. } => return,
         }
+        self.show(&state);
     }
 }
 
@@ -201,4 +293,28 @@ fn line(outcome: &ImageOutcome) -> String {
         outcome.target,
         parts.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_says_what_is_done_and_what_is_left() {
+        let now = Instant::now();
+        let earlier = now.checked_sub(Duration::from_secs(2)).unwrap_or(now);
+        let mut state = BarState {
+            total: 300_000_000,
+            position: 200_000_000,
+            mounted: 80_000_000,
+            ..BarState::default()
+        };
+        assert_eq!(state.text(3), "200 MB of 300 MB; 0/3 images; 80 MB mounted");
+        state.window = [(earlier, 100_000_000), (now, 200_000_000)].into();
+        assert_eq!(
+            state.text(3),
+            "200 MB of 300 MB, 50 MB/s, 2 s left; 0/3 images; 80 MB mounted"
+        );
+        assert!(state.text(3).len() < 78);
+    }
 }

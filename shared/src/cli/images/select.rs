@@ -18,9 +18,6 @@ use crate::report;
 /// Which images are meant, and where they are and go.
 #[derive(Debug, Args)]
 pub(super) struct Selection<Source: ImageSource> {
-    /// Images by name, instead of those of an application
-    #[arg(value_name = "IMAGE")]
-    image: Vec<String>,
     /// File with one image a line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     images_from: Option<PathBuf>,
@@ -43,11 +40,13 @@ pub(super) struct Selection<Source: ImageSource> {
     /// Where the images of a registry or namespace go; the longest SOURCE counts
     #[arg(long, value_name = "SOURCE=TARGET", help_heading = "Target")]
     map_registry: Vec<Map>,
-    /// Read all images from a store instead of their registries: oci:DIR
+    /// Read the images from a store instead of their registries: oci:DIR, oci-archive:FILE, docker-archive:FILE,
+    /// docker-daemon: ; without an application or names, all that it has
     #[arg(long, value_name = "STORE", help_heading = "Target")]
     from: Option<Place>,
-    /// Write all images into a store instead of a registry: oci:DIR
-    #[arg(long, value_name = "STORE", conflicts_with_all = ["to_registry", "map_registry"], help_heading = "Target")]
+    /// Write the images into a store instead of a registry: oci:DIR, oci-archive:FILE, docker-archive:FILE,
+    /// docker-daemon:
+    #[arg(long, value_name = "STORE", help_heading = "Target")]
     to: Option<Place>,
     /// Platform to copy; one alone is copied under its own digest [default: all]
     #[arg(long, value_name = "OS/ARCH", help_heading = "Target")]
@@ -71,6 +70,16 @@ impl<Source: ImageSource> Selection<Source> {
         self.to.is_some() || self.to_registry.is_some() || !self.map_registry.is_empty()
     }
 
+    /// An archive that would be overwritten.
+    pub(super) fn occupied(&self) -> Option<&std::path::Path> {
+        match &self.to {
+            Some(Place::OciArchive(file) | Place::DockerArchive(file)) => {
+                Some(file.as_path()).filter(|file| file.symlink_metadata().is_ok())
+            }
+            _ => None,
+        }
+    }
+
     /// The images that are meant. What is wrong is said.
     pub(super) async fn select(&self, stores: &Stores, printer: Printer) -> Result<Selected, Exit> {
         let fail = |text: String, exit: Exit| {
@@ -85,37 +94,55 @@ impl<Source: ImageSource> Selection<Source> {
                     .map_err(|(text, exit)| fail(text, exit))?,
                 ..ApplicationImages::default()
             }
+        } else if let Some(place) = self.from.as_ref().filter(|_| !self.source.is_named()) {
+            let names = stores.images(place).await.map_err(|error| {
+                let mut text = error.to_string();
+                if let Some(remedy) = error.remedy() {
+                    text.push_str(&format!("\n{remedy}"));
+                }
+                fail(text, error.exit())
+            })?;
+            ApplicationImages {
+                needed: inventory::of_list(&names.join("\n"), "store")
+                    .map_err(|text| fail(text, Exit::Input))?,
+                ..ApplicationImages::default()
+            }
         } else {
             let images = self.source.images(printer)?;
-            printer.say(&report::to_text(
-                &images.findings,
-                &images.sources,
-                printer.style(),
-            ));
+            let said = report::to_text(&images.findings, &images.sources, printer.style());
+            if !said.is_empty() {
+                printer.say(&said);
+            }
             images
         };
         if images.needed.is_empty() {
             return Err(fail("there is no image to look at".into(), Exit::Input));
         }
         let rules = Rules::new(self.map_registry.clone(), self.to_registry.clone());
-        let targets =
-            inventory::targets(&images.needed, &rules).map_err(|text| fail(text, Exit::Usage))?;
-        let items = images
-            .needed
-            .iter()
-            .zip(&targets)
-            .map(|(needed, target)| self.item(stores, &needed.image, target))
-            .collect::<Result<Vec<Item>, ImageError>>()
-            .map_err(|error| fail(error.to_string(), error.exit()))?;
+        let targets = inventory::targets(&images.needed, &rules, &images.sources)
+            .map_err(|text| fail(text, Exit::Usage))?;
+        if images.findings.has_errors() {
+            return Err(fail(
+                "what is no image cannot be copied; nothing was done".into(),
+                Exit::Input,
+            ));
+        }
+        stores.add_pull_secrets(&images.pull_secrets);
+        let mut items = Vec::new();
+        for (needed, target) in images.needed.iter().zip(&targets) {
+            let item = self.item(stores, &needed.image, target).await;
+            items.push(item.map_err(|error| fail(error.to_string(), error.exit()))?);
+        }
+        keep_apart(&mut items);
         Ok(Selected { images, items })
     }
 
     fn is_explicit(&self) -> bool {
-        !self.image.is_empty() || self.images_from.is_some() || self.repository.is_some()
+        !self.source.names().is_empty() || self.images_from.is_some() || self.repository.is_some()
     }
 
     async fn explicit(&self, stores: &Stores) -> Result<Vec<Needed>, (String, Exit)> {
-        let mut lines = self.image.clone();
+        let mut lines = self.source.names().to_vec();
         let mut needed = Vec::new();
         if let Some(file) = &self.images_from {
             let text = if file.as_os_str() == "-" {
@@ -164,6 +191,8 @@ impl<Source: ImageSource> Selection<Source> {
             tags.extend(page.map_err(failed)?);
         }
         let found = tags.len();
+        // Not every registry has an order of its own.
+        tags.sort();
         let tags = self.tags.select(tags);
         if tags.is_empty() {
             return Err((
@@ -178,15 +207,31 @@ impl<Source: ImageSource> Selection<Source> {
             .collect())
     }
 
-    fn item(
+    async fn item(
         &self,
         stores: &Stores,
         image: &Reference,
         target: &Reference,
     ) -> Result<Item, ImageError> {
-        let (source, source_repository) = stores.source(self.from.as_ref(), image)?;
-        let (target_store, target_repository) = stores.target(self.to.as_ref(), target)?;
-        let source_name = name(image)?;
+        let (target_store, target_repository) = if self.has_target() {
+            stores.target(self.to.as_ref(), target)?
+        } else {
+            stores.nowhere(target)?
+        };
+        let wanted = name(image)?;
+        let (source, source_repository, source_name) =
+            match stores.origin(self.from.as_ref(), image).await {
+                Some(origin) => origin,
+                None => {
+                    let (source, repository) = stores.source(self.from.as_ref(), image)?;
+                    // A store keeps an image that has a tag under it, whatever its digest.
+                    let name = match (&self.from, image.tag()) {
+                        (Some(_), Some(tag)) => Name::Tag(tag.to_owned()),
+                        _ => wanted.clone(),
+                    };
+                    (source, repository, name)
+                }
+            };
         Ok(Item {
             source,
             source_repository,
@@ -195,12 +240,28 @@ impl<Source: ImageSource> Selection<Source> {
             // A reference with tag and digest is read by its digest and gets its tag.
             target_name: match target.tag() {
                 Some(tag) => Name::Tag(tag.to_owned()),
-                None => source_name.clone(),
+                None => wanted,
             },
             source_name,
             platforms: self.platform.clone(),
             referrers: self.referrers,
         })
+    }
+}
+
+/// An image with tag and digest gets its tag, unless another one is meant by the tag alone: then it is kept by its digest.
+fn keep_apart(items: &mut [Item]) {
+    let tagged: Vec<(String, Name)> = items
+        .iter()
+        .filter(|item| matches!(item.source_name, Name::Tag(_)))
+        .map(|item| (item.target_repository.clone(), item.target_name.clone()))
+        .collect();
+    for item in items {
+        if let Name::Digest(_) = item.source_name
+            && tagged.contains(&(item.target_repository.clone(), item.target_name.clone()))
+        {
+            item.target_name = item.source_name.clone();
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use clap::Args;
 
 use crate::images::credential::CredentialFiles;
 use crate::images::registry::{Registry, RegistryOptions};
-use crate::images::store::{Layout, Source, Target};
+use crate::images::rewrite::ImageName;
+use crate::images::store::{
+    DockerArchive, DockerEngine, Goal, Layout, Name, OciArchive, Source, Staged, Target,
+};
 use crate::images::{ImageError, Reference};
 
 /// How registries are reached.
@@ -56,10 +59,16 @@ impl StoreOptions {
 }
 
 /// A store other than the registries that references name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     /// An OCI layout folder: `oci:DIR`.
     Layout(PathBuf),
+    /// An OCI layout in a tar archive: `oci-archive:FILE`.
+    OciArchive(PathBuf),
+    /// What `docker save` writes and `docker load` reads: `docker-archive:FILE`.
+    DockerArchive(PathBuf),
+    /// The Docker engine: `docker-daemon:`.
+    Engine,
 }
 
 impl FromStr for Place {
@@ -68,7 +77,14 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             Some(("oci", folder)) if !folder.is_empty() => Ok(Self::Layout(folder.into())),
-            _ => Err(format!("`{text}` is no store; oci:DIR is expected")),
+            Some(("oci-archive", file)) if !file.is_empty() => Ok(Self::OciArchive(file.into())),
+            Some(("docker-archive", file)) if !file.is_empty() => {
+                Ok(Self::DockerArchive(file.into()))
+            }
+            Some(("docker-daemon", "")) => Ok(Self::Engine),
+            _ => Err(format!(
+                "`{text}` is no store; oci:DIR, oci-archive:FILE, docker-archive:FILE or docker-daemon: is expected"
+            )),
         }
     }
 }
@@ -80,6 +96,17 @@ pub struct Stores {
     credentials: Arc<CredentialFiles>,
     sources: Mutex<HashMap<String, Registry>>,
     targets: Mutex<HashMap<String, Registry>>,
+    opened: Mutex<HashMap<Place, Opened>>,
+    staged: Mutex<HashMap<Place, Staged>>,
+}
+
+/// A store that is read from.
+#[derive(Debug, Clone)]
+enum Opened {
+    Layout(Arc<Layout>),
+    OciArchive(Arc<OciArchive>),
+    DockerArchive(Arc<DockerArchive>),
+    Engine(Arc<DockerEngine>),
 }
 
 impl Stores {
@@ -93,7 +120,17 @@ impl Stores {
             credentials: Arc::new(CredentialFiles::from_environment()),
             sources: Mutex::default(),
             targets: Mutex::default(),
+            opened: Mutex::default(),
+            staged: Mutex::default(),
         })
+    }
+
+    /// Adds the Secrets by which an application pulls its images; the user's own credentials come first.
+    pub fn add_pull_secrets(&self, secrets: &[serde_json::Value]) {
+        for secret in secrets {
+            // One that is damaged helps nobody, and its registry will say so.
+            let _ = self.credentials.add_secret(secret);
+        }
     }
 
     /// A registry to read from.
@@ -142,10 +179,107 @@ impl Stores {
                 self.source_registry(image.registry())?,
                 image.repository().to_owned(),
             )),
-            Some(Place::Layout(folder)) => {
-                Ok((Arc::new(Layout::open(folder)?), repository_in_layout(image)))
+            Some(place) => {
+                let source: Arc<dyn Source> = match self.open(place)? {
+                    Opened::Layout(store) => store,
+                    Opened::OciArchive(store) => store,
+                    Opened::DockerArchive(store) => store,
+                    Opened::Engine(store) => store,
+                };
+                Ok((source, repository_in_layout(image)))
             }
         }
+    }
+
+    fn open(&self, place: &Place) -> Result<Opened, ImageError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = opened.get(place) {
+            return Ok(store.clone());
+        }
+        let store = match place {
+            Place::Layout(folder) => Opened::Layout(Arc::new(Layout::open(folder)?)),
+            Place::OciArchive(file) => Opened::OciArchive(Arc::new(OciArchive::open(file)?)),
+            Place::DockerArchive(file) => {
+                Opened::DockerArchive(Arc::new(DockerArchive::open(file)?))
+            }
+            Place::Engine => Opened::Engine(Arc::new(DockerEngine::connect()?)),
+        };
+        opened.insert(place.clone(), store.clone());
+        Ok(store)
+    }
+
+    /// All images of a store: `REGISTRY/REPOSITORY:TAG`, or with a digest where there is no tag.
+    ///
+    /// # Errors
+    /// The store cannot be opened or read.
+    pub async fn images(&self, place: &Place) -> Result<Vec<String>, ImageError> {
+        let images = match self.open(place)? {
+            Opened::Layout(store) => store.images()?,
+            Opened::OciArchive(store) => store.images()?,
+            Opened::DockerArchive(store) => store.images()?,
+            Opened::Engine(store) => store.images().await?,
+        };
+        let mut names: Vec<String> = images
+            .into_iter()
+            .map(|(repository, name)| match name {
+                Name::Tag(tag) => format!("{repository}:{tag}"),
+                Name::Digest(digest) => format!("{repository}@{digest}"),
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Where an image of the engine is as it was pulled: its registry still has it, and can be reached. Its layers come
+    /// from there byte for byte, which an engine does not always keep.
+    pub async fn origin(
+        &self,
+        place: Option<&Place>,
+        image: &Reference,
+    ) -> Option<(Arc<dyn Source>, String, Name)> {
+        if place != Some(&Place::Engine) {
+            return None;
+        }
+        let Ok(Opened::Engine(engine)) = self.open(&Place::Engine) else {
+            return None;
+        };
+        let name: ImageName = image.whole().parse().ok()?;
+        for origin in engine.origins(&name).await.ok()? {
+            let source = self.source_registry(&origin.registry).ok()?;
+            let digest = Name::Digest(origin.digest.clone()?);
+            if let Ok(Some(_)) = source.resolve(&origin.repository, &digest).await {
+                return Some((source, origin.repository, digest));
+            }
+        }
+        None
+    }
+
+    /// Whether the images that were read have the digests that they had at their registry.
+    #[must_use]
+    pub fn keeps_digests(&self) -> bool {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.values().all(|store| match store {
+            Opened::DockerArchive(archive) => archive.keeps_digests(),
+            Opened::Engine(engine) => engine.keeps_digests(),
+            Opened::Layout(_) | Opened::OciArchive(_) => true,
+        })
+    }
+
+    /// Hands images over to targets that take all at once: archives and engines. Returns what has to be known about it.
+    ///
+    /// # Errors
+    /// One of them cannot be written. What was collected for it stays.
+    pub async fn finish(&self) -> Result<Vec<String>, ImageError> {
+        let staged: Vec<Staged> = {
+            let staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+            staged.values().cloned().collect()
+        };
+        let mut notes = Vec::new();
+        for target in staged {
+            notes.extend(target.finish().await?);
+        }
+        Ok(notes)
     }
 
     /// Where an image is written to, and its repository there.
@@ -166,7 +300,36 @@ impl Stores {
                 Arc::new(Layout::create(folder)?),
                 repository_in_layout(image),
             )),
+            Some(place) => Ok((Arc::new(self.stage(place)?), repository_in_layout(image))),
         }
+    }
+
+    /// A target that has nothing, for looking at images without one: a folder that is never made.
+    ///
+    /// # Errors
+    /// As [`Self::target`].
+    pub fn nowhere(&self, image: &Reference) -> Result<(Arc<dyn Target>, String), ImageError> {
+        let folder = std::env::temp_dir().join(format!("migrate-nowhere-{}", std::process::id()));
+        Ok((
+            Arc::new(Layout::create(folder)?),
+            repository_in_layout(image),
+        ))
+    }
+
+    fn stage(&self, place: &Place) -> Result<Staged, ImageError> {
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = staged.get(place) {
+            return Ok(target.clone());
+        }
+        let goal = match place {
+            Place::OciArchive(file) | Place::Layout(file) => Goal::OciArchive(file.clone()),
+            Place::DockerArchive(file) => Goal::DockerArchive(file.clone()),
+            Place::Engine => Goal::Engine(DockerEngine::connect()?),
+        };
+        let folder = crate::cli::state_folder().unwrap_or_else(std::env::temp_dir);
+        let target = Staged::open(goal, &folder.join("images"))?;
+        staged.insert(place.clone(), target.clone());
+        Ok(target)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::images::sync::{Engine, Rate, Schedule, Settings, Summary};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   images sync --to-registry registry.example/shop          all images of the application
-  images sync redis:7 nginx:1.27 --to-registry dc2:5000    these images
+  images sync --images-from list.txt --to-registry dc2:5000  those of a list, one a line
   images sync --repository quay.io/team/app --tags 'semver:>=1.2' --to-registry dc2:5000
   images sync --to oci:bundle/images                       into a folder that travels
   images sync --to-registry dc2:5000 --dry-run             what would move, to the byte")]
@@ -112,9 +112,16 @@ pub(super) fn sync<Source: ImageSource>(command: &str, args: &SyncArgs<Source>) 
     };
     if !args.selection.has_target() {
         printer.complain(
-            "error: where should the images go? Name it: --to-registry HOST[:PORT][/PREFIX], --map-registry SOURCE=TARGET, or --to oci:DIR",
+            "error: where should the images go? Name it: --to-registry HOST[:PORT][/PREFIX], --map-registry SOURCE=TARGET, or --to oci:DIR for a folder that travels",
         );
         return Exit::Usage;
+    }
+    if let Some(file) = args.selection.occupied() {
+        printer.complain(&format!(
+            "error: `{}` is there already; remove it or choose another name",
+            file.display()
+        ));
+        return Exit::Refused;
     }
     crate::cli::block_on(printer, async {
         let stores = match Stores::new(&args.stores) {
@@ -149,11 +156,34 @@ pub(super) fn sync<Source: ImageSource>(command: &str, args: &SyncArgs<Source>) 
             .sync(&selected.items, &observer.observer, &cancellation)
             .await;
         observer.finish();
+        if summary.failed().next().is_none()
+            && let Err(exit) = hand_over(&stores, printer).await
+        {
+            return exit;
+        }
         if args.output == SummaryFormat::Json && printer.data(&summary_json(&summary)).is_err() {
             return Exit::Failed;
         }
         conclude(command, printer, &selected, &summary)
     })
+}
+
+/// Hands the images over to an archive or engine, and says what has to be known about them.
+async fn hand_over(stores: &Stores, printer: Printer) -> Result<(), Exit> {
+    match stores.finish().await {
+        Ok(notes) => {
+            for note in notes {
+                printer.say(&format!("note: {note}"));
+            }
+        }
+        Err(error) => return Err(failed(printer, &error)),
+    }
+    if !stores.keeps_digests() {
+        printer.say(
+            "note: the source keeps its layers unpacked; they were compressed anew, so the manifests have new digests. The digests of the configurations (the image ids) are the old ones.",
+        );
+    }
+    Ok(())
 }
 
 /// Says what became of all, and chooses the exit code.
@@ -166,7 +196,14 @@ fn conclude(command: &str, printer: Printer, selected: &Selected, summary: &Summ
             for place in places(selected, index) {
                 printer.complain(&format!("  asked for at {place}"));
             }
-            if let Some(remedy) = error.remedy() {
+            let is_built = selected
+                .images
+                .needed
+                .get(index)
+                .is_some_and(|needed| needed.built);
+            if is_built && matches!(error, ImageError::NotFound { .. }) {
+                printer.complain("  It is built from source there: build it and push it first (`docker compose build --push`).");
+            } else if let Some(remedy) = error.remedy() {
                 printer.complain(&format!("  {remedy}"));
             }
         }
@@ -184,15 +221,21 @@ fn conclude(command: &str, printer: Printer, selected: &Selected, summary: &Summ
     let copied = summary.images.len() - up_to_date - failed;
     let mut line = format!("{} copied, {up_to_date} up to date", count(copied, "image"));
     if failed > 0 {
-        line.push_str(&format!(", {failed} not"));
+        line.push_str(&format!(", {failed} failed"));
     }
-    line.push_str(&format!(
-        "; {} sent, {} mounted, {} there, in {:.1} s",
-        size(summary.transferred()),
-        size(total(|image| image.mounted)),
-        size(total(|image| image.skipped)),
-        summary.elapsed.as_secs_f64()
-    ));
+    let bytes: Vec<String> = [
+        (summary.transferred(), "sent"),
+        (total(|image| image.mounted), "mounted"),
+        (total(|image| image.skipped), "there"),
+    ]
+    .into_iter()
+    .filter(|(bytes, _)| *bytes > 0)
+    .map(|(bytes, what)| format!("{} {what}", size(bytes)))
+    .collect();
+    if !bytes.is_empty() {
+        line.push_str(&format!("; {}", bytes.join(", ")));
+    }
+    line.push_str(&format!("; {:.1} s", summary.elapsed.as_secs_f64()));
     printer.say(&line);
     let Some(error) = worst else {
         return Exit::Done;

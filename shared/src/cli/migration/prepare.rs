@@ -55,10 +55,12 @@ pub(super) fn prepare<Source: Migration>(
             }
             Goal::Target(_) => None,
         };
-        let targets = inventory::targets(&conversion.images, &rules).map_err(|text| {
-            printer.complain(&format!("error: {text}"));
-            Exit::Usage
-        })?;
+        let targets = inventory::targets(&conversion.images, &rules, &conversion.sources).map_err(
+            |text| {
+                printer.complain(&format!("error: {text}"));
+                Exit::Usage
+            },
+        )?;
         let pairs = conversion.images.iter().zip(&targets);
         let items: Result<Vec<Item>, ImageError> = pairs
             .filter(|(needed, target)| place.is_some() || needed.image.whole() != target.whole())

@@ -1,278 +1,197 @@
-//! Credentials from the files of docker and podman (docker/cli, `config/configfile`; containers-auth.json(5)).
+//! All places where this machine's users keep the credentials of registries.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use base64::Engine as _;
-use serde::Deserialize;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
 
-use super::helper;
-use super::{Credential, CredentialSource};
+use super::file::{CredentialFile, Hint};
+use super::key::candidates;
+use super::{Credential, CredentialSource, helper};
 
-/// How Docker Hub is called in the files.
-const DOCKER_HUB: [&str; 5] = [
-    "https://index.docker.io/v1/",
-    "index.docker.io",
-    "docker.io",
-    "registry-1.docker.io",
-    "https://index.docker.io/v2/",
-];
+/// How long a helper may take: some ask the user's keychain, some a cloud.
+const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Reads the files of docker and podman, and asks the helpers that they name.
-#[derive(Debug)]
+type Answer = Arc<OnceLock<Result<Option<Credential>, String>>>;
+
+/// The credentials that docker, podman, helm and Kubernetes keep, in this order:
+///
+/// 1. the file named by `REGISTRY_AUTH_FILE`,
+/// 2. docker's `config.json` (`DOCKER_CONFIG`, else `~/.docker`),
+/// 3. helm's file (`HELM_REGISTRY_CONFIG`),
+/// 4. podman's `auth.json` (`XDG_RUNTIME_DIR`, then `XDG_CONFIG_HOME`, else `~/.config`),
+/// 5. pull secrets among the application's own objects ([`CredentialFiles::add_secret`]).
+///
+/// The first one that knows the repository, or else its registry, counts. In a file, the most specific path counts.
 pub struct CredentialFiles {
-    files: Vec<PathBuf>,
-    asked: Mutex<HashMap<(String, String), Result<Credential, String>>>,
-}
-
-#[derive(Deserialize, Default)]
-struct File {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-    #[serde(default, rename = "credsStore")]
-    store: Option<String>,
-    #[serde(default, rename = "credHelpers")]
-    helpers: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-struct Entry {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
-    registrytoken: Option<String>,
-}
-
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Entry(<redacted>)")
-    }
+    files: Vec<CredentialFile>,
+    /// Those of the application itself.
+    secrets: RwLock<Vec<CredentialFile>>,
+    /// Files that cannot be understood. Reported when a registry is asked for, not before: the application may not need
+    /// any.
+    broken: Vec<String>,
+    limit: Duration,
+    answers: Mutex<HashMap<(String, String), Answer>>,
 }
 
 impl CredentialFiles {
-    /// The files that docker and podman read, in the order in which they count: `REGISTRY_AUTH_FILE`, docker's
-    /// `config.json`, podman's `auth.json`.
+    /// The credentials of the user who runs this program.
     #[must_use]
     pub fn from_environment() -> Self {
-        let variable = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let home = std::env::home_dir();
-        let mut files = Vec::new();
-        files.extend(variable("REGISTRY_AUTH_FILE"));
-        let docker = variable("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
-        files.extend(docker.map(|folder| folder.join("config.json")));
-        files.extend(variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")));
-        let config = variable("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
-        files.extend(config.map(|folder| folder.join("containers/auth.json")));
-        Self::new(files)
+        Self::find(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
     }
 
-    /// These files, the first one that knows a registry counts. Missing files are no errors.
+    /// The credentials under other environment variables.
     #[must_use]
-    pub fn new(files: Vec<PathBuf>) -> Self {
-        Self {
-            files,
-            asked: Mutex::default(),
+    pub fn find(variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self::new(paths(variable))
+    }
+
+    /// The credentials in these files; those that are not there are no errors.
+    #[must_use]
+    pub fn new(paths: Vec<PathBuf>) -> Self {
+        let mut own = Self {
+            files: Vec::new(),
+            secrets: RwLock::default(),
+            broken: Vec::new(),
+            limit: HELPER_LIMIT,
+            answers: Mutex::default(),
+        };
+        for path in paths {
+            own.add(CredentialFile::read(&path));
+        }
+        own
+    }
+
+    fn add(&mut self, file: Result<Option<CredentialFile>, String>) {
+        match file {
+            Ok(Some(file)) => self.files.push(file),
+            Ok(None) => {}
+            Err(error) => self.broken.push(error),
         }
     }
 
-    fn find(&self, registry: &str, repository: &str) -> Result<Credential, String> {
-        for path in &self.files {
-            let text = match fs_err::read(path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error.to_string()),
-            };
-            let file: File = serde_json::from_slice(&text)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            if let Some(credential) = file.credential(path, registry, repository)? {
-                return Ok(credential);
+    /// Lets helpers take another time.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Adds the credentials of a Kubernetes Secret of type `kubernetes.io/dockerconfigjson` or
+    /// `kubernetes.io/dockercfg`, with less weight than all before. `false` if it is none, or damaged.
+    pub fn add_secret(&self, secret: &Value) -> bool {
+        let name = secret["metadata"]["name"].as_str().unwrap_or_default();
+        let content = |key: &str| -> Option<Vec<u8>> {
+            if let Some(text) = secret["stringData"][key].as_str() {
+                return Some(text.as_bytes().to_vec());
             }
-        }
-        Ok(Credential::Anonymous)
+            let text: String = secret["data"][key].as_str()?.split_whitespace().collect();
+            BASE64.decode(text).ok()
+        };
+        let text = content(".dockerconfigjson").or_else(|| {
+            // The old form: the entries without `auths` around them.
+            let entries: Value = serde_json::from_slice(&content(".dockercfg")?).ok()?;
+            Some(json!({ "auths": entries }).to_string().into_bytes())
+        });
+        let Some(file) =
+            text.and_then(|text| CredentialFile::parse(format!("Secret {name}"), &text).ok())
+        else {
+            return false;
+        };
+        self.secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(file);
+        true
+    }
+
+    /// Names of the files that were read, for people.
+    #[must_use]
+    pub fn files(&self) -> Vec<&str> {
+        self.files.iter().map(|file| file.name.as_str()).collect()
+    }
+
+    fn ask(&self, helper: &str, server: &str) -> Result<Option<Credential>, String> {
+        let answer = {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(
+                answers
+                    .entry((helper.to_owned(), server.to_owned()))
+                    .or_default(),
+            )
+        };
+        // Only who asks for the same waits here.
+        answer
+            .get_or_init(|| helper::ask(helper, server, self.limit))
+            .clone()
     }
 }
 
 impl CredentialSource for CredentialFiles {
     fn credential(&self, registry: &str, repository: &str) -> Result<Credential, String> {
-        let key = (registry.to_owned(), repository.to_owned());
-        if let Ok(asked) = self.asked.lock()
-            && let Some(known) = asked.get(&key)
-        {
-            return known.clone();
-        }
-        let found = self.find(registry, repository);
-        if let Ok(mut asked) = self.asked.lock() {
-            asked.insert(key, found.clone());
-        }
-        found
-    }
-}
-
-impl File {
-    /// What this file has for a repository: the most specific entry, from a helper if one is named for it.
-    fn credential(
-        &self,
-        path: &Path,
-        registry: &str,
-        repository: &str,
-    ) -> Result<Option<Credential>, String> {
-        for key in keys(registry, repository) {
-            if let Some(name) = self.helpers.get(&key)
-                && let Some(credential) = ask(path, name, &key)?
-            {
-                return Ok(Some(credential));
-            }
-            let entry = self.auths.iter().find(|(own, _)| matches(own, &key));
-            if let Some(credential) = entry.and_then(|(_, entry)| entry.credential()) {
-                return Ok(Some(credential));
+        let keys = candidates(registry, repository);
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        for file in self.files.iter().chain(secrets.iter()) {
+            for (index, key) in keys.iter().enumerate() {
+                for hint in file.look(key, index + 1 == keys.len())? {
+                    match hint {
+                        Hint::Known(credential) => return Ok(credential),
+                        Hint::Ask { helper, server } => {
+                            let answer = self
+                                .ask(&helper, &server)
+                                .map_err(|error| format!("{error} (named in `{}`)", file.name))?;
+                            if let Some(credential) = answer {
+                                return Ok(credential);
+                            }
+                        }
+                    }
+                }
             }
         }
-        let Some(store) = self.store.as_deref().filter(|store| !store.is_empty()) else {
-            return Ok(None);
-        };
-        let names: &[&str] = if DOCKER_HUB.contains(&registry) {
-            &DOCKER_HUB[..1]
-        } else {
-            &[registry]
-        };
-        for name in names {
-            if let Some(credential) = ask(path, store, name)? {
-                return Ok(Some(credential));
-            }
+        match self.broken.first() {
+            Some(error) => Err(error.clone()),
+            None => Ok(Credential::Anonymous),
         }
-        Ok(None)
     }
 }
 
-fn ask(path: &Path, name: &str, key: &str) -> Result<Option<Credential>, String> {
-    helper::get(name, key).map_err(|error| format!("{error} (named in {})", path.display()))
-}
-
-/// `host/a/b/c`, `host/a/b`, `host/a`, `host`; all names of Docker Hub.
-fn keys(registry: &str, repository: &str) -> Vec<String> {
-    let hosts: Vec<&str> = if DOCKER_HUB.contains(&registry) {
-        DOCKER_HUB.to_vec()
-    } else {
-        vec![registry]
-    };
-    let mut paths = vec![repository];
-    while let Some((parent, _)) = paths.last().and_then(|path| path.rsplit_once('/')) {
-        paths.push(parent);
-    }
-    let mut keys = Vec::new();
-    for host in &hosts {
-        let spaces = paths.iter().filter(|path| !path.is_empty());
-        keys.extend(spaces.map(|path| format!("{host}/{path}")));
-    }
-    keys.extend(hosts.into_iter().map(str::to_owned));
-    keys
-}
-
-/// Old versions of docker wrote URLs: `https://host/v1/`.
-fn matches(own: &str, key: &str) -> bool {
-    if own == key {
-        return true;
-    }
-    let plain = own
-        .trim_start_matches("https://")
-        .trim_start_matches("http://")
-        .trim_end_matches('/');
-    let plain = plain
-        .strip_suffix("/v1")
-        .or(plain.strip_suffix("/v2"))
-        .unwrap_or(plain);
-    plain == key
-}
-
-impl Entry {
-    fn credential(&self) -> Option<Credential> {
-        let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if let Some(token) = set(&self.registrytoken) {
-            return Some(Credential::Bearer(token));
-        }
-        if let Some(token) = set(&self.identitytoken) {
-            return Some(Credential::Identity(token));
-        }
-        if let (Some(user), Some(password)) = (set(&self.username), set(&self.password)) {
-            return Some(Credential::Basic { user, password });
-        }
-        let decoded = base64::prelude::BASE64_STANDARD
-            .decode(set(&self.auth)?.trim())
-            .ok()?;
-        let text = String::from_utf8(decoded).ok()?;
-        let (user, password) = text.trim_end_matches('\0').split_once(':')?;
-        Some(Credential::Basic {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        })
+impl std::fmt::Debug for CredentialFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("CredentialFiles")
+            .field(&self.files())
+            .finish()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(text: &str) -> (tempfile::TempDir, CredentialFiles) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        fs_err::write(&path, text).unwrap();
-        {
-            let files = CredentialFiles::new(vec![folder.path().join("missing"), path]);
-            (folder, files)
+fn paths(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let home = variable("HOME")
+        .or_else(|| variable("USERPROFILE"))
+        .map(PathBuf::from);
+    let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
+    let all = [
+        variable("REGISTRY_AUTH_FILE").map(PathBuf::from),
+        variable("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| below_home(".docker"))
+            .map(|folder| folder.join("config.json")),
+        variable("HELM_REGISTRY_CONFIG").map(PathBuf::from),
+        variable("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("containers/auth.json")),
+        variable("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .or_else(|| below_home(".config"))
+            .map(|folder| folder.join("containers/auth.json")),
+    ];
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for path in all.into_iter().flatten() {
+        if !paths.contains(&path) {
+            paths.push(path);
         }
     }
-
-    fn basic(user: &str, password: &str) -> Credential {
-        Credential::Basic {
-            user: user.into(),
-            password: password.into(),
-        }
-    }
-
-    #[test]
-    fn the_most_specific_entry_counts() {
-        let (_folder, files) = files(
-            r#"{"auths": {
-                "r.example": {"auth": "YTpi"},
-                "r.example/team": {"username": "t", "password": "p:w"},
-                "https://index.docker.io/v1/": {"identitytoken": "id"},
-                "https://old.example/v1/": {"auth": "YTpi"},
-                "empty.example": {}
-            }}"#,
-        );
-        let get = |registry, repository| files.credential(registry, repository).unwrap();
-        assert_eq!(get("r.example", "app"), basic("a", "b"));
-        assert_eq!(get("r.example", "team/app"), basic("t", "p:w"));
-        assert_eq!(get("r.example", "teams/app"), basic("a", "b"));
-        assert_eq!(
-            get("docker.io", "library/redis"),
-            Credential::Identity("id".into())
-        );
-        assert_eq!(get("old.example", "x"), basic("a", "b"));
-        assert_eq!(get("empty.example", "x"), Credential::Anonymous);
-        assert_eq!(get("other.example", "x"), Credential::Anonymous);
-    }
-
-    #[test]
-    fn a_damaged_file_is_named() {
-        let (folder, files) = files("{");
-        let error = files.credential("r.example", "x").unwrap_err();
-        assert!(
-            error.contains(&folder.path().display().to_string()),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn nothing_secret_is_shown() {
-        let text = format!("{:?}", basic("user", "password"));
-        assert!(!text.contains("user") && !text.contains("password"));
-    }
+    paths
 }

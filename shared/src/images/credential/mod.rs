@@ -1,7 +1,11 @@
 //! Who we are to a registry.
 
+mod file;
 mod files;
 mod helper;
+mod key;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

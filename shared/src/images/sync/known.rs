@@ -2,15 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use crate::images::Digest;
 
+/// Blobs that are remembered. Beyond it all is forgotten but what is on its way: a process can live for years, and what
+/// is forgotten only costs a question.
+const MOST: usize = 20_000;
+
+/// At most this share of the time goes into writing what is known: one part in so many.
+const SHARE_OF_TIME: u32 = 50;
+
 /// What is known of the blobs of one target.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     blobs: Mutex<HashMap<Digest, Blob>>,
+    /// When it is worth writing again.
+    next_keep: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +52,28 @@ pub(super) enum Claim {
 impl Known {
     fn with<T>(&self, digest: &Digest, change: impl FnOnce(&mut Blob) -> T) -> T {
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if blobs.len() >= MOST && !blobs.contains_key(digest) {
+            blobs.retain(|_, blob| blob.sending || !blob.mounting.is_empty());
+        }
         change(blobs.entry(digest.clone()).or_default())
+    }
+
+    /// Whether it is worth writing what is known: not after each of many images one by one.
+    pub(super) fn keep_is_due(&self) -> bool {
+        let next = self
+            .next_keep
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        next.is_none_or(|next| next <= Instant::now())
+    }
+
+    /// It was written, which took so long.
+    pub(super) fn was_kept(&self, took: Duration) {
+        let next = Instant::now().checked_add(took.saturating_mul(SHARE_OF_TIME));
+        *self
+            .next_keep
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = next;
     }
 
     pub(super) fn claim(&self, digest: &Digest, repository: &str, mounts: bool) -> Claim {
@@ -121,14 +152,18 @@ impl Known {
         });
     }
 
-    /// All that is known, for a file.
-    pub(super) fn save(&self) -> BTreeMap<Digest, BTreeSet<String>> {
+    /// Shows all that is known, for a file: blobs with their repositories.
+    pub(super) fn show<T>(&self, see: impl FnOnce(&BTreeMap<&Digest, Vec<&str>>) -> T) -> T {
         let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        blobs
+        let all = blobs
             .iter()
-            .map(|(digest, blob)| (digest.clone(), &blob.confirmed | &blob.hints))
+            .map(|(digest, blob)| {
+                let repositories = blob.confirmed.union(&blob.hints);
+                (digest, repositories.map(String::as_str).collect::<Vec<_>>())
+            })
             .filter(|(_, repositories)| !repositories.is_empty())
-            .collect()
+            .collect();
+        see(&all)
     }
 }
 
@@ -170,6 +205,18 @@ mod tests {
         assert!(matches!(known.claim(&digest, "b", true), Claim::Wait(_)));
         known.mounted(&digest, "b", "a", false);
         assert!(matches!(known.claim(&digest, "b", true), Claim::Send(None)));
+    }
+
+    #[test]
+    fn a_long_life_does_not_fill_the_memory() {
+        let known = Known::default();
+        let busy = Digest::of(b"on its way");
+        assert!(matches!(known.claim(&busy, "a", true), Claim::Send(None)));
+        for number in 0..MOST + 10 {
+            known.hint(&Digest::of(number.to_string().as_bytes()), "a");
+        }
+        assert!(known.blobs.lock().unwrap().len() <= MOST);
+        assert!(matches!(known.claim(&busy, "a", true), Claim::Wait(_)));
     }
 
     #[test]

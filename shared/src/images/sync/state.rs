@@ -34,10 +34,10 @@ struct UploadFile {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct KnownFile {
+struct KnownFile<Target, Blobs> {
     version: u32,
-    target: String,
-    blobs: BTreeMap<Digest, BTreeSet<String>>,
+    target: Target,
+    blobs: Blobs,
 }
 
 impl State {
@@ -138,7 +138,12 @@ impl State {
         let content = self
             .known_file(target)
             .and_then(|file| fs_err::read(file).ok())
-            .and_then(|bytes| serde_json::from_slice::<KnownFile>(&bytes).ok())
+            .and_then(|bytes| {
+                serde_json::from_slice::<KnownFile<String, BTreeMap<Digest, BTreeSet<String>>>>(
+                    &bytes,
+                )
+                .ok()
+            })
             .filter(|content| content.version == VERSION && content.target == target);
         for (digest, repositories) in content.into_iter().flat_map(|content| content.blobs) {
             for repository in repositories {
@@ -153,14 +158,22 @@ impl State {
         let Some(file) = self.known_file(target) else {
             return;
         };
-        let content = KnownFile {
-            version: VERSION,
-            target: target.to_owned(),
-            blobs: known.save(),
-        };
-        if let Err(error) = write(&file, &content) {
+        if !known.keep_is_due() {
+            return;
+        }
+        let begun = std::time::Instant::now();
+        let written = known.show(|blobs| {
+            let content = KnownFile {
+                version: VERSION,
+                target,
+                blobs,
+            };
+            write(&file, &content)
+        });
+        if let Err(error) = written {
             tracing::warn!(%error, "what is known of the target is not kept");
         }
+        known.was_kept(begun.elapsed());
     }
 }
 

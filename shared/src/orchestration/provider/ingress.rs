@@ -245,11 +245,11 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
             }
         };
         let old_api = ctx.refs[object].api_version != "networking.k8s.io/v1";
-        if let (Some(property), "regex") = (&to.path_property, mode.as_str()) {
-            if let Some(word) = property.words.get("regex") {
-                let at = path.key("property").key(&property.key);
-                ctx.put(object, &at, &Json::from(word.as_str()), &key);
-            }
+        if let (Some(property), "regex") = (&to.path_property, mode.as_str())
+            && let Some(word) = property.words.get("regex")
+        {
+            let at = path.key("property").key(&property.key);
+            ctx.put(object, &at, &Json::from(word.as_str()), &key);
         }
         if !old_api && old_type.as_deref() != Some(kind) {
             ctx.put(object, &type_path, &Json::from(kind), &key);

@@ -383,7 +383,7 @@ fn tolerations(ctx: &mut Context<'_>, object: usize, base: &KeyPath) {
                 .values()
                 .flat_map(OneOrMany::iter)
                 .any(|l| *l == key);
-        if !own && !(key == "virtual-kubelet.io/provider" && ctx.from.name == "ali") {
+        if !(own || key == "virtual-kubelet.io/provider" && ctx.from.name == "ali") {
             continue;
         }
         let shown = ctx

@@ -81,7 +81,7 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
                 .any(|word| all.iter().any(|(_, keys)| keys.contains(word)))
         })
     };
-    if !own_type && !(used && has("access-key")) {
+    if !(own_type || used && has("access-key")) {
         return;
     }
     let what = format!(

@@ -478,7 +478,7 @@ fn leftover_members(
     }
 }
 
-fn rows_of<'v>(view: View<'v>) -> impl Iterator<Item = &'v Row> {
+fn rows_of(view: View<'_>) -> impl Iterator<Item = &Row> {
     view.rows.values().flat_map(OneOrMany::iter)
 }
 

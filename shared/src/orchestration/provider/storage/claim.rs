@@ -207,7 +207,7 @@ fn finish(
                 .any(|row| !row.read_only && row.parameter.is_some())
         });
         let wanted = match open {
-            Some(open) if open.is_empty() => false,
+            Some([]) => false,
             Some(open) => open.contains(name) || !in_class,
             None => true,
         };
@@ -454,7 +454,7 @@ fn without_provisioner(
     let mut bag = bag.clone();
     super::super::settings::complete(ctx, target.view(&ctx.to.storage), object, &mut bag);
     let at = ctx.before[object].at;
-    let kept = std::mem::replace(&mut ctx.now[object], Some(Node::from_json(&volume, at)));
+    let kept = ctx.now[object].replace(Node::from_json(&volume, at));
     let trail = ctx.trail.clone();
     super::volume::write_source(
         ctx,

@@ -358,7 +358,7 @@ fn generate(
         base["mountOptions"] = json!(target.mount_options);
     }
     // The writer works on objects of the list: the new one stands in for the claim for a moment.
-    let claim = std::mem::replace(&mut ctx.now[object], Some(Node::from_json(&base, at)));
+    let claim = ctx.now[object].replace(Node::from_json(&base, at));
     let trail = ctx.trail.clone();
     let holder = Holder {
         object,

@@ -426,7 +426,7 @@ pub(super) fn write_source(
             .into_iter()
             .flat_map(|rows| rows.iter());
         let word = rows
-            .flat_map(|r| r.words.get(word))
+            .filter_map(|r| r.words.get(word))
             .find_map(|w| w.iter().next().cloned());
         let from = bag
             .0
@@ -460,12 +460,11 @@ pub(super) fn write_source(
         let required = gaps(pattern).all(|gap| {
             meaning(gap).id.is_some() || bag.has(gap) || gap == "share" || gap == "path"
         });
-        if gaps(pattern).any(|gap| bag.has(gap))
-            || (required && gaps(pattern).any(|gap| gap != "path"))
+        if (gaps(pattern).any(|gap| bag.has(gap))
+            || (required && gaps(pattern).any(|gap| gap != "path")))
+            && let Some((text, from)) = filled(ctx, object, target, pattern, bag, name, &mut used)
         {
-            if let Some((text, from)) = filled(ctx, object, target, pattern, bag, name, &mut used) {
-                ctx.put(object, &attributes.key(key), &Json::from(text), &from);
-            }
+            ctx.put(object, &attributes.key(key), &Json::from(text), &from);
         }
     }
     options_from_list(ctx, object, base, &attributes, target);
@@ -896,7 +895,7 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
             },
         });
         let at = ctx.before[object].at;
-        let kept = std::mem::replace(&mut ctx.now[object], Some(Node::from_json(&volume, at)));
+        let kept = ctx.now[object].replace(Node::from_json(&volume, at));
         let trail = ctx.trail.clone();
         write_source(
             ctx,
