@@ -49,11 +49,6 @@ pub(crate) fn compare(have: &Json, want: &Json, ignored: &BTreeSet<Vec<Step>>) -
     found
 }
 
-/// Whether there is no difference.
-pub(crate) fn equal(have: &Json, want: &Json, ignored: &BTreeSet<Vec<Step>>) -> bool {
-    compare(have, want, ignored).is_empty()
-}
-
 fn walk(
     have: &Json,
     want: &Json,

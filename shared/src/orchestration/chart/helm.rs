@@ -15,9 +15,9 @@ const MOST_OUTPUT: usize = 100 << 20;
 /// Most that is read of helm's messages.
 const MOST_MESSAGES: u64 = 1 << 20;
 /// Longest that one rendering may take.
-const LONGEST_RENDERING: Duration = Duration::from_secs(120);
+const LONGEST_RENDERING: Duration = Duration::from_mins(2);
 /// Longest that a download may take.
-const LONGEST_DOWNLOAD: Duration = Duration::from_secs(300);
+const LONGEST_DOWNLOAD: Duration = Duration::from_mins(5);
 
 /// The helm program.
 #[derive(Debug)]

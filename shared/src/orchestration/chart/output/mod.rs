@@ -2,7 +2,6 @@
 //! reaches becomes a rendered file.
 
 pub(crate) mod flat;
-mod instances;
 pub(crate) mod lines;
 pub(crate) mod plan;
 pub(crate) mod schema;

@@ -155,7 +155,7 @@ fn free_name(out: &ChartOutput, name: &str) -> String {
         return name.to_owned();
     }
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "yaml"));
-    (2..)
+    (2..1000)
         .map(|number| format!("{stem}-{number}.{extension}"))
         .find(|name| !out.files.contains_key(name))
         .unwrap_or_else(|| name.to_owned())
@@ -338,7 +338,10 @@ fn digest(definition: &str, lock: &str) -> Option<String> {
         .replace('<', "\\u003c")
         .replace('>', "\\u003e");
     let hash = Sha256::digest(as_go.as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hash.iter().fold(String::new(), |mut out, byte| {
+        out.push_str(&format!("{byte:02x}"));
+        out
+    });
     Some(format!("sha256:{hex}"))
 }
 

@@ -323,10 +323,7 @@ pub(crate) fn parse_documents(text: &str) -> Result<Vec<Tree>, String> {
                 });
                 None
             }
-            Event::SequenceEnd | Event::MappingEnd => match stack.pop() {
-                Some(open) => Some(open.close(range.end)),
-                None => None,
-            },
+            Event::SequenceEnd | Event::MappingEnd => stack.pop().map(|open| open.close(range.end)),
         };
         if let Some((tree, anchor)) = done {
             if anchor != 0 {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::super::identify::Place;
-use super::super::target::Wanted;
-use super::super::yaml::Step;
-use super::lines::{Line, balance};
-use super::plan::{Planner, neutral};
+use super::{Planner, neutral};
+use crate::orchestration::chart::identify::Place;
+use crate::orchestration::chart::output::lines::{Line, balance};
+use crate::orchestration::chart::target::Wanted;
+use crate::orchestration::chart::yaml::Step;
 
 impl Planner<'_> {
     /// Puts a key before a line that makes several things, or below it (`inside`), with a value for each of those that
@@ -62,7 +62,10 @@ impl Planner<'_> {
                     sibling.truncate(tell.len() - 1);
                 }
                 sibling.push(tell[tell.len() - 1].clone());
-                let Some(name) = self.now(*s, *d, &sibling).and_then(super::lines::text_of) else {
+                let Some(name) = self
+                    .now(*s, *d, &sibling)
+                    .and_then(crate::orchestration::chart::output::lines::text_of)
+                else {
                     fits = false;
                     break;
                 };
@@ -81,7 +84,8 @@ impl Planner<'_> {
                     .flatten()
                     .filter(|want| !released || self.holds_release(*s, want))
                     .map(|value| neutral(value, release));
-                let name = name.replace(release.as_str(), super::super::helm::RELEASE);
+                let name =
+                    name.replace(release.as_str(), crate::orchestration::chart::helm::RELEASE);
                 match chosen.get(&name) {
                     Some(other) if *other != want => {
                         fits = false;
@@ -109,7 +113,7 @@ impl Planner<'_> {
                 if json.contains('`') {
                     return false;
                 }
-                let release = super::super::helm::RELEASE;
+                let release = crate::orchestration::chart::helm::RELEASE;
                 let json = if json.contains(release) {
                     let arguments = vec!["$.Release.Name"; json.matches(release).count()].join(" ");
                     format!(
@@ -174,7 +178,7 @@ impl Planner<'_> {
         }
         // Inside of `with` and `range`, a dot means something else.
         let dots = expression.contains(" .") || expression.contains("(.");
-        (!(deeper && depth > 0) || !dots).then_some(expression)
+        (!deeper || depth == 0 || !dots).then_some(expression)
     }
 
     /// An object that the target needs stands before the one that needs it, under the same conditions.
@@ -201,9 +205,10 @@ impl Planner<'_> {
             let identity = |s: usize, d: usize| {
                 let state = &self.states[s];
                 let mut identity = state.documents[d].identity();
-                identity.name = identity
-                    .name
-                    .replace(state.variant.release.as_str(), super::super::helm::RELEASE);
+                identity.name = identity.name.replace(
+                    state.variant.release.as_str(),
+                    crate::orchestration::chart::helm::RELEASE,
+                );
                 identity
             };
             let own = identity(state, document);
@@ -271,7 +276,7 @@ impl Planner<'_> {
 
 /// A text of a rendering as an argument: the release by its name in the template.
 fn named(name: &str) -> String {
-    let release = super::super::helm::RELEASE;
+    let release = crate::orchestration::chart::helm::RELEASE;
     if name.contains(release) {
         let count = name.matches(release).count();
         let arguments = vec!["$.Release.Name"; count].join(" ");
