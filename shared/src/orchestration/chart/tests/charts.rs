@@ -197,7 +197,7 @@ fn objects_come_and_go() {
     );
     let text = solution.work.chart.text("templates/pvc.yaml").unwrap();
     assert!(
-        text.contains("{{- if .Values.persistence }}\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: {{ .Release.Name }}-data-dst\n"),
+        text.contains("{{- if .Values.persistence }}\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: {{ $.Release.Name }}-data-dst\n"),
         "{text}"
     );
 }
