@@ -221,6 +221,18 @@ impl Journal {
         Ok(ids(&runs)?.iter().map(|id| Self::open(Some(id))).collect())
     }
 
+    /// Whether a run of this machine has ended, well or not, so that nothing it holds is needed any more. A run of another
+    /// machine may still go on.
+    #[must_use]
+    pub fn is_over(id: &str) -> bool {
+        Self::open(Some(id)).is_ok_and(|journal| {
+            matches!(
+                journal.record.status,
+                Status::Done | Status::Undone | Status::RolledBack
+            )
+        })
+    }
+
     /// The folder of the run.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run, run_with_input};
+use crate::application::Journal;
 use crate::host::kubectl;
 use crate::orchestration::convert::to_yaml;
 use crate::orchestration::output::Output;
@@ -303,7 +304,7 @@ impl Target for Kubernetes {
             .as_str()
             .and_then(|text| text.parse::<jiff::Timestamp>().ok())
             .is_some_and(|until| until > jiff::Timestamp::now());
-        if holder == run || !alive || held.is_null() {
+        if holder == run || !alive || Journal::is_over(holder) || held.is_null() {
             // Replacing with the version that was seen fails if somebody else was faster.
             let mut lock = lock;
             lock["metadata"]["resourceVersion"] = held["metadata"]["resourceVersion"].clone();

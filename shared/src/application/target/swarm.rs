@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, remove_files, write_files};
 use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run, run_with_input};
+use crate::application::Journal;
 use crate::orchestration::output::Output;
 
 /// Marks what belongs to a stack.
@@ -174,7 +175,7 @@ impl Target for Swarm {
             .as_str()
             .and_then(|text| text.parse::<jiff::Timestamp>().ok())
             .is_some_and(|until| until > jiff::Timestamp::now());
-        if holder == run || !alive {
+        if holder == run || !alive || Journal::is_over(holder) {
             self.engine.call(&["config", "rm", &name])?;
             return create().map(drop);
         }

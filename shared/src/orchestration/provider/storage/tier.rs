@@ -300,7 +300,9 @@ mod tests {
             ("huawei", "SSD", 2000, "ali", "PL1"),
             ("huawei", "ESSD", 460, "ali", "PL1"),
             ("huawei", "ESSD", 1000, "ali", "PL2"),
-            ("huawei", "ESSD", 1964, "ali", "PL2"),
+            ("huawei", "ESSD", 1300, "ali", "PL2"),
+            // PL2 has the operations, but three quarters of the throughput.
+            ("huawei", "ESSD", 1964, "ali", "PL3"),
             ("huawei", "ESSD", 3000, "ali", "PL3"),
             ("huawei", "GPSSD", 700, "ali", "PL1"),
             ("ali", "cloud", 40, "huawei", "SAS"),
@@ -323,6 +325,13 @@ mod tests {
                 "{from} {tier} {size} GiB to {to}: {choice:?}"
             );
         }
+    }
+
+    #[test]
+    fn less_throughput_is_taken_when_asked_for() {
+        let needs = kind("huawei").tiers["ESSD"].baseline(1964);
+        let choice = choose(&kind("ali"), 1964, needs, true);
+        assert_eq!(choice.map(|choice| choice.name).as_deref(), Some("PL2"));
     }
 
     #[test]
