@@ -225,14 +225,15 @@ fn summary(conversion: &ChartConversion, place: &str) -> String {
         live_templates,
         changed_files,
         values,
-        live_values,
+        kept_values,
+        idle_values: _,
         objects,
         helm_runs: _,
         seen: _,
     } = &conversion.summary;
     let from = if from.is_empty() { "no provider" } else { from };
     let mut text = format!(
-        "{from} -> {to}: {}, {live_templates} of {templates} templates and {live_values} of {values} values are live, \
+        "{from} -> {to}: {}, {live_templates} of {templates} templates are live, {kept_values} of {values} values kept, \
          {} changed; {place}",
         count(*objects, "object", "objects"),
         count(changed_files.len(), "file", "files"),

@@ -238,7 +238,14 @@ fn live_output(
             .collect::<BTreeSet<_>>()
             .len(),
     );
-    (summary.values, summary.live_values) = count_values(original, &solution.work);
+    (summary.values, summary.kept_values, summary.idle_values) =
+        count_values(original, &solution.work);
+    for value in &summary.idle_values {
+        findings.push(Finding::new(
+            Code("chart-value-idle"),
+            format!("no template asks for the value `{value}` any more"),
+        ));
+    }
     summary.changed_files = changed_files(&original.chart, &solution.work.chart);
     let written: ChartFiles = solution.work.chart;
     let disk = OnDisk::write(&written, &solution.work.user, false, true)?;
@@ -297,7 +304,7 @@ fn nothing_to_do(
         "nothing of any provider was seen in what the chart renders, so nothing had to change",
     ));
     let templates = live_sources(bases).len();
-    let (values, live_values) = count_values(&original, &original);
+    let (values, kept_values, _) = count_values(&original, &original);
     ChartConversion {
         output: write::output(&original, &original, options.to.name(), "its source"),
         findings,
@@ -308,7 +315,7 @@ fn nothing_to_do(
             templates,
             live_templates: templates,
             values,
-            live_values,
+            kept_values,
             objects: bases.first().map_or(0, |b| b.rendering.documents.len()),
             helm_runs: helm.runs(),
             ..Summary::default()

@@ -19,8 +19,11 @@ pub struct Summary {
     pub changed_files: Vec<String>,
     /// Values of the chart.
     pub values: usize,
-    /// Those that still have their effect: they are there, and templates that used them still do.
-    pub live_values: usize,
+    /// Those that are still there.
+    pub kept_values: usize,
+    /// Those that are there, but that no template asks for any more: what they said of the source is said otherwise, or
+    /// not at all, at the target.
+    pub idle_values: Vec<String>,
     /// Objects that were rendered with the default values.
     pub objects: usize,
     /// How often helm was run.
@@ -29,11 +32,12 @@ pub struct Summary {
     pub seen: Vec<String>,
 }
 
-/// Counts the values, and those that still have their effect. Keys of annotations and labels belong to a provider's
-/// language and are not counted.
-pub(crate) fn count_values(before: &Work, after: &Work) -> (usize, usize) {
+/// How many values there are, how many are kept, and those that lost their effect. Keys of annotations and labels belong
+/// to a provider's language and are not counted.
+pub(crate) fn count_values(before: &Work, after: &Work) -> (usize, usize, Vec<String>) {
     let mut all = 0;
-    let mut live = 0;
+    let mut kept = 0;
+    let mut idle = Vec::new();
     for folder in before.chart.chart_folders() {
         let file = if folder.is_empty() {
             "values.yaml".to_owned()
@@ -55,12 +59,23 @@ pub(crate) fn count_values(before: &Work, after: &Work) -> (usize, usize) {
                 let name = reference(&path[..depth])?;
                 old_templates.contains(&name).then_some(name)
             });
-            if there && used.is_none_or(|name| new_templates.contains(&name)) {
-                live += 1;
+            // What came from a map may only be an entry of it that the target does not have.
+            if !there && used.is_some() && new_templates.contains(used.as_deref().unwrap_or("")) {
+                all -= 1;
+                continue;
+            }
+            kept += usize::from(there);
+            if used.is_some_and(|name| !new_templates.contains(&name)) {
+                let path = super::yaml::path_text(&path);
+                idle.push(if folder.is_empty() {
+                    path
+                } else {
+                    format!("{folder}: {path}")
+                });
             }
         }
     }
-    (all, live)
+    (all, kept, idle)
 }
 
 fn reference(path: &[Step]) -> Option<String> {
