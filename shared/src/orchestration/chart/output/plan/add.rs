@@ -126,7 +126,13 @@ impl Planner<'_> {
             return;
         }
         let parent = parent.to_vec();
-        self.add_chosen((state, document), &parent, key, true);
+        if self.add_chosen((state, document), &parent, key, true) {
+            return;
+        }
+        let _ = self.hoist_key((state, document), &parent, key, true)
+            || beside
+                .iter()
+                .any(|anchor| self.hoist_key((state, document), anchor, key, false));
     }
 
     /// Puts a key directly below the key of its mapping.

@@ -35,10 +35,21 @@ impl Planner<'_> {
             &crate::source::emit(&wanted.value),
             &release,
         );
-        if level == 0 && self.add_before_cause(state, wanted, &text) {
+        let same = self.is_same_everywhere(state, wanted);
+        if level == 0 && same && self.add_before_cause(state, wanted, &text) {
             return;
         }
-        if level > 1 {
+        let everywhere = same
+            && self.states.iter().all(|other| {
+                other
+                    .wanted
+                    .iter()
+                    .any(|w| w.base.is_none() && w.identity.kind == wanted.identity.kind)
+            });
+        if level <= 1 && !everywhere && self.hoist_object(wanted, state) {
+            return;
+        }
+        if level > 2 {
             return;
         }
         let folder = self

@@ -6,6 +6,7 @@ use crate::orchestration::chart::identify::{Place, Source, TextRef};
 use crate::orchestration::chart::output::lines::{
     Line, block, entry_lines, text_of, with_filter, with_quotes, with_value,
 };
+use crate::orchestration::chart::work::ValuesRef;
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
 
 use super::{Op, Planner, balanced};
@@ -20,10 +21,10 @@ impl Planner<'_> {
         want: &Json,
         level: usize,
     ) {
-        if level == 0 && self.replace_value(state, document, path, want) {
+        if level <= 1 && self.replace_value(state, document, path, want) {
             return;
         }
-        if level <= 1 && self.replace_text(state, document, path, have, want, level) {
+        if level <= 2 && self.replace_text(state, document, path, have, want, level) {
             return;
         }
         if level <= 2 && self.replace_filter(state, document, path, have, want) {
@@ -68,6 +69,16 @@ impl Planner<'_> {
                 continue;
             };
             if !self.value_fits(state, leaf, &text, &file) {
+                // Another variant wants another value: the values file of this one sets its own.
+                let own = match here.variant.files.as_slice() {
+                    [one] => ValuesRef::User(*one),
+                    _ => continue,
+                };
+                if file != own && self.value_fits(state, leaf, &text, &own) {
+                    let value = self.typed(state, leaf, want, &text, parts.len() == 1);
+                    self.push(Op::Value(own, YamlEdit::Set(leaf.clone(), value)));
+                    return true;
+                }
                 continue;
             }
             let value = self.typed(state, leaf, want, &text, parts.len() == 1);
