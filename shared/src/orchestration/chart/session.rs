@@ -15,7 +15,7 @@ use super::output::{flat, schema};
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
 use super::variants;
-use super::work::{OnDisk, UserFile, Variant, Work};
+use super::work::{OnDisk, Origin, UserFile, Variant, Work};
 use super::yaml::{Step, parse_tree};
 use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
@@ -108,6 +108,13 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
     };
     file_of_options(&mut original, options, &job, &mut findings)?;
 
+    if original.user.len() > 1 {
+        original.user.push(UserFile {
+            name: "together.yaml".into(),
+            text: String::new(),
+            origin: Origin::Together,
+        });
+    }
     let mut files = FileTable::default();
     let required = variants::required(&original.user);
     let mut bases = solve::render_bases(&job, &original, &required, &mut files)?;
@@ -466,7 +473,11 @@ fn user_files(paths: &[PathBuf]) -> Result<Vec<UserFile>, ChartError> {
                 Ok(Some(tree)) if !tree.to_json().is_object() => Err(ChartError::Input(format!(
                     "{name}: a values file holds keys with values, and this does not"
                 ))),
-                Ok(_) => Ok(UserFile { name, text }),
+                Ok(_) => Ok(UserFile {
+                    name,
+                    text,
+                    origin: Origin::Given,
+                }),
             }
         })
         .collect()

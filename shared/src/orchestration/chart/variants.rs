@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::helm::RELEASE;
-use super::work::{UserFile, Variant};
+use super::work::{Origin, UserFile, Variant};
 
 /// The variants for which the law must hold: the default values, each values file on its own, and all together.
 pub(crate) fn required(user: &[UserFile]) -> Vec<Variant> {
@@ -19,11 +19,20 @@ pub(crate) fn required(user: &[UserFile]) -> Vec<Variant> {
     };
     let mut variants = vec![variant("the default values".into(), Vec::new())];
     for (index, file) in user.iter().enumerate() {
+        // Options are given together with the files, and only mean something with them.
+        let alone = match file.origin {
+            Origin::Given => true,
+            Origin::Options => user.len() == 1,
+            Origin::Together => false,
+        };
+        if !alone {
+            continue;
+        }
         variants.push(variant(format!("`{}`", file.name), vec![index]));
     }
     if user.len() > 1 {
         variants.push(variant(
-            "all values files".into(),
+            "all values together".into(),
             (0..user.len()).collect(),
         ));
     }

@@ -19,6 +19,19 @@ pub(crate) struct UserFile {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// Whose it is.
+    pub origin: Origin,
+}
+
+/// Where a values file comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The user gave it.
+    Given,
+    /// Made of `--set` and the like.
+    Options,
+    /// What all of them together need besides; empty as a rule.
+    Together,
 }
 
 /// The chart and the values files, as they are now.
@@ -43,6 +56,13 @@ pub(crate) struct Variant {
     pub release: String,
     /// Whether the law must hold. Others are tried for the parts that are switched off by default.
     pub required: bool,
+}
+
+impl Variant {
+    /// The values file that no other variant reads last: its own, if it has one.
+    pub(crate) fn own_file(&self) -> Option<usize> {
+        self.files.last().copied()
+    }
 }
 
 /// A file with values.

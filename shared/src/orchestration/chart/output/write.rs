@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::ChartError;
 use super::super::input::{ChartFile, ChartFiles};
-use super::super::work::{UserFile, Work};
+use super::super::work::{Origin, UserFile, Work};
 use super::super::yaml::{Item, Step, Tree, YamlEdit, edit_yaml, parse_tree};
 use crate::source::emit;
 
@@ -112,9 +112,17 @@ pub(crate) fn output(original: &Work, work: &Work, target: &str, from: &str) -> 
         format!("# What differs at {target} from the values that this chart had at {from}.\n");
     add_text(&mut out, &name, overlay(before, after, &header));
     for (old, new) in original.user.iter().zip(&work.user) {
+        if new.origin == Origin::Together && new.text.is_empty() {
+            continue;
+        }
         let name = free_name(&out, &twin_name(&old.name, target));
         add_text(&mut out, &name, new.text.clone());
-        out.twins.push((old.name.clone(), name));
+        let old = match old.origin {
+            Origin::Given => old.name.clone(),
+            Origin::Options => "--set".to_owned(),
+            Origin::Together => "all values together (give it last)".to_owned(),
+        };
+        out.twins.push((old, name));
     }
     out
 }
@@ -359,6 +367,7 @@ pub(crate) fn file_of_options(values: &Json) -> UserFile {
     UserFile {
         name: "set.yaml".into(),
         text: emit(values),
+        origin: Origin::Options,
     }
 }
 

@@ -63,6 +63,7 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
             .map(|(name, text)| UserFile {
                 name: (*name).to_owned(),
                 text: (*text).to_owned(),
+                origin: super::work::Origin::Given,
             })
             .collect(),
     };

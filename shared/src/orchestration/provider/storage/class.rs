@@ -2,6 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::orchestration::provider::ObjectRef;
+
 use serde_json::{Value as Json, json};
 
 use super::{Bag, change_tier, gib, kind_of_provisioner, target_kind, tier};
@@ -389,12 +391,15 @@ fn generate(
     if words.is_empty() {
         words.push(kind_name.to_owned());
     }
-    let name = format!(
-        "{}-{}-{:08x}",
-        ctx.to.name,
-        words.join("-"),
-        print(&class.to_json().to_string())
-    );
+    let text = class.to_json().to_string();
+    // What is missing is missing for this one object, whose name a chart can write for each release.
+    let own = ObjectRef::of(object, &ctx.before[object]).name;
+    let tail = if text.contains(PLACEHOLDER) && !own.is_empty() {
+        own
+    } else {
+        format!("{:08x}", print(&text))
+    };
+    let name = format!("{}-{}-{tail}", ctx.to.name, words.join("-"));
     let name = crate::orchestration::provider::companion::short(&name);
     super::super::edit::set(
         &mut class,
@@ -406,6 +411,9 @@ fn generate(
     ctx.note("storage-class-added", object, &KeyPath::root(), &what);
     name
 }
+
+/// What placeholders begin with.
+const PLACEHOLDER: &str = "TODO-";
 
 /// A number for a text, the same on each machine (FNV-1a).
 fn print(text: &str) -> u32 {

@@ -16,7 +16,7 @@ use super::{Op, Planner, file_name, neutral};
 impl Planner<'_> {
     /// Puts an added object into the values, because the values files want it differently, or not all of them do. One
     /// template writes all such objects.
-    pub(super) fn hoist_object(&mut self, wanted: &Wanted, state: usize) -> bool {
+    pub(super) fn hoist_object(&mut self, wanted: &Wanted, state: usize, level: usize) -> bool {
         let release = self.states[state].variant.release.clone();
         let slug = file_name(&wanted.identity, &release);
         let map = format!("{}Objects", self.target);
@@ -24,7 +24,7 @@ impl Planner<'_> {
             .map(|index| self.object_in(index, state, &wanted.identity).map(as_value))
             .collect();
         let base = vec![Step::Key(map.clone()), Step::Key(slug)];
-        if !self.set_for_each(&base, &wants) {
+        if !self.set_for_each(&base, &wants, level > 0) {
             return false;
         }
         self.push(Op::NewFile(
@@ -33,6 +33,28 @@ impl Planner<'_> {
                 "{{{{- /* Objects that only this provider needs; the values files set them. */}}}}\n\
                  {{{{- range $name, $object := .Values.{map} }}}}\n{{{{- if $object }}}}\n---\n{{{{ tpl (toYaml $object) $ }}}}\n{{{{- end }}}}\n{{{{- end }}}}\n"
             ),
+        ));
+        true
+    }
+
+    /// Switches an object off that came from the values, in the file of the variant that does not want it.
+    pub(super) fn unhoist_object(&mut self, state: usize, document: usize) -> bool {
+        let here = &self.states[state];
+        let file = format!("/templates/{}-objects.yaml", self.target);
+        let Some(own) = here.variant.own_file() else {
+            return false;
+        };
+        if !here.documents[document].source.ends_with(&file) {
+            return false;
+        }
+        let slug = file_name(&here.documents[document].identity(), &here.variant.release);
+        let path = vec![
+            Step::Key(format!("{}Objects", self.target)),
+            Step::Key(slug),
+        ];
+        self.push(Op::Value(
+            ValuesRef::User(own),
+            YamlEdit::Set(path, Json::Null),
         ));
         true
     }
@@ -60,6 +82,11 @@ impl Planner<'_> {
             self.object_in(index, state, &wanted.identity)
                 .is_none_or(|value| value == own)
         })
+    }
+
+    /// Whether each variant wants an added object.
+    pub(super) fn is_wanted_everywhere(&self, state: usize, wanted: &Wanted) -> bool {
+        (0..self.states.len()).all(|index| self.object_in(index, state, &wanted.identity).is_some())
     }
 
     /// Puts a key into a line of its own whose value each values file sets.
@@ -121,7 +148,7 @@ impl Planner<'_> {
         let map = format!("{}Settings", self.target);
         let mut path = self.chart_of(state, document);
         path.extend([Step::Key(map.clone()), Step::Key(slug.clone())]);
-        if !self.set_for_each(&path, &wants) {
+        if !self.set_for_each(&path, &wants, false) {
             return false;
         }
         let column = parts.column() + if inside { 2 } else { 0 };
@@ -151,7 +178,7 @@ impl Planner<'_> {
     }
 
     /// Sets a value in the chart's values and, where a values file needs another one, in that file.
-    fn set_for_each(&mut self, path: &[Step], wants: &[Option<Json>]) -> bool {
+    fn set_for_each(&mut self, path: &[Step], wants: &[Option<Json>], again: bool) -> bool {
         let default = wants.first().cloned().flatten();
         let mut edits = Vec::new();
         if let Some(value) = &default {
@@ -162,10 +189,13 @@ impl Planner<'_> {
             if *want == default {
                 continue;
             }
-            // Only a single values file can set it for itself; several together follow from each.
-            let [file] = variant.files.as_slice() else {
+            let Some(file) = variant.own_file() else {
                 continue;
             };
+            // Together they have what each has, until that is found to be wrong.
+            if variant.files.len() > 1 && !again {
+                continue;
+            }
             let value = match (&default, want) {
                 (Some(default), Some(want)) => {
                     difference(default, want).unwrap_or_else(|| want.clone())
@@ -173,7 +203,7 @@ impl Planner<'_> {
                 (None, Some(want)) => want.clone(),
                 (_, None) => Json::Null,
             };
-            edits.push((ValuesRef::User(*file), value));
+            edits.push((ValuesRef::User(file), value));
         }
         for (file, value) in &edits {
             self.push(Op::Value(

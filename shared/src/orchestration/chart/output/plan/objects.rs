@@ -21,7 +21,8 @@ impl Planner<'_> {
             if here.pairs[document].is_none() {
                 let identity = here.documents[document].identity();
                 self.source.clone_from(&here.documents[document].source);
-                if self.attempt(&identity, &[]) == 0 {
+                let level = self.attempt(&identity, &[]);
+                if !self.unhoist_object(state, document) && level == 0 {
                     self.remove_object(state, document);
                 }
             }
@@ -39,14 +40,8 @@ impl Planner<'_> {
         if level == 0 && same && self.add_before_cause(state, wanted, &text) {
             return;
         }
-        let everywhere = same
-            && self.states.iter().all(|other| {
-                other
-                    .wanted
-                    .iter()
-                    .any(|w| w.base.is_none() && w.identity.kind == wanted.identity.kind)
-            });
-        if level <= 1 && !everywhere && self.hoist_object(wanted, state) {
+        let everywhere = same && self.is_wanted_everywhere(state, wanted);
+        if level <= 1 && !everywhere && self.hoist_object(wanted, state, level) {
             return;
         }
         if level > 2 {

@@ -70,9 +70,8 @@ impl Planner<'_> {
             };
             if !self.value_fits(state, leaf, &text, &file) {
                 // Another variant wants another value: the values file of this one sets its own.
-                let own = match here.variant.files.as_slice() {
-                    [one] => ValuesRef::User(*one),
-                    _ => continue,
+                let Some(own) = here.variant.own_file().map(ValuesRef::User) else {
+                    continue;
                 };
                 if file != own && self.value_fits(state, leaf, &text, &own) {
                     let value = self.typed(state, leaf, want, &text, parts.len() == 1);
