@@ -57,7 +57,7 @@ fn make(file: &Path, folder: &Path) -> Result<(), Failure> {
 async fn add(layout: &Layout, image: &Reference) -> Result<(), Failure> {
     let repository = format!("{}/{}", image.registry(), image.repository());
     let layers = [
-        archive("base", &[b'.'; 1 << 18])?,
+        archive("base", &vec![b'.'; 1 << 18])?,
         archive("name", image.whole().as_bytes())?,
     ];
     let config = serde_json::json!({

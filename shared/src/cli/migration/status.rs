@@ -178,7 +178,13 @@ pub fn resume(
     let mut line = vec![std::ffi::OsString::from(host.program())];
     line.extend(record.arguments.iter().map(std::ffi::OsString::from));
     // It was agreed to when the run began.
-    line.push("--yes".into());
+    if !record
+        .arguments
+        .iter()
+        .any(|argument| argument == "--yes" || argument == "-y")
+    {
+        line.push("--yes".into());
+    }
     again(line, journal)
 }
 

@@ -311,7 +311,7 @@ mod tests {
             ("ali", "cloud_ssd", 100, "huawei", "SSD"),
             ("ali", "PL0", 100, "huawei", "GPSSD"),
             ("ali", "PL1", 100, "huawei", "SSD"),
-            ("ali", "PL2", 600, "huawei", "SSD"),
+            ("ali", "PL2", 600, "huawei", "ESSD"),
             ("ali", "PL2", 1500, "huawei", "ESSD"),
             ("huawei", "SAS", 100, "tencent", "CLOUD_PREMIUM"),
             ("huawei", "SSD", 100, "tencent", "CLOUD_HSSD"),
