@@ -107,7 +107,6 @@ fn a_folder_with_files_is_not_overwritten() {
 }
 
 #[test]
-#[ignore = "values files that lead to other objects are refused, not yet planned; run with --ignored"]
 fn values_files_and_options_get_twins() {
     let Some((_, helm)) = helms().into_iter().next() else {
         return;
