@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
+
 use super::super::helm::RELEASE;
 use super::super::input::ChartFiles;
 use super::super::target::Wanted;
-use super::super::work::Work;
+use super::super::work::{ValuesRef, Work};
+use super::super::yaml::{Step, YamlEdit, edit_yaml};
 use super::lines::{as_template, balance};
-use super::plan::State;
+use super::plan::hoist::{as_value, objects_template};
+use super::plan::{State, file_name};
 use super::solve::Job;
+use super::write::difference;
 use crate::source::emit;
 
 /// Writes the templates that still differ as text. Gives the files, and why each had to be.
@@ -60,6 +65,17 @@ pub(crate) fn flatten_open(
         else {
             continue;
         };
+        if differs(states, &source) {
+            into_values(job, work, states, &source);
+            let text = definitions(original.chart.text(&file).unwrap_or_default());
+            if text.is_empty() {
+                work.chart.files.remove(&file);
+            } else {
+                work.chart.set_text(&file, text);
+            }
+            flattened.push((file, why));
+            continue;
+        }
         let documents: Vec<&Wanted> = state.wanted.iter().filter(|w| w.source == source).collect();
         let mut text = definitions(original.chart.text(&file).unwrap_or_default());
         text.push_str(&documents_text(&documents, &state.variant.release));
@@ -72,6 +88,90 @@ pub(crate) fn flatten_open(
         flattened.push((file, why));
     }
     flattened
+}
+
+/// Whether the values files want different objects of a template.
+fn differs(states: &[State], source: &str) -> bool {
+    let mut sets = states.iter().filter(|s| s.variant.required).map(|state| {
+        state
+            .wanted
+            .iter()
+            .filter(|w| w.source == source)
+            .map(|w| &w.value)
+            .collect::<Vec<_>>()
+    });
+    let first = sets.next();
+    sets.any(|set| Some(set) != first)
+}
+
+/// The objects of a template become values, which each values file sets for itself.
+fn into_values(job: &Job<'_>, work: &mut Work, states: &[State], source: &str) {
+    let required: Vec<&State> = states.iter().filter(|s| s.variant.required).collect();
+    let object = |state: &State, slug: &str| -> Option<Json> {
+        state
+            .wanted
+            .iter()
+            .find(|w| w.source == source && file_name(&w.identity, RELEASE) == slug)
+            .map(|w| as_value(w.value.clone()))
+    };
+    let slugs: BTreeSet<String> = required
+        .iter()
+        .flat_map(|state| state.wanted.iter())
+        .filter(|w| w.source == source)
+        .map(|w| file_name(&w.identity, RELEASE))
+        .collect();
+    let map = format!("{}Objects", job.target);
+    let mut set = |file: &ValuesRef, slug: &str, value: Json| {
+        let path = vec![Step::Key(map.clone()), Step::Key(slug.to_owned())];
+        let text = work.values_text(file).unwrap_or_default();
+        if let Ok(text) = edit_yaml(&text, &[YamlEdit::Set(path, value)]) {
+            work.set_values_text(file, text);
+        }
+    };
+    for slug in slugs {
+        let default = required.first().and_then(|state| object(state, &slug));
+        if let Some(value) = &default {
+            set(
+                &ValuesRef::Chart("values.yaml".into()),
+                &slug,
+                value.clone(),
+            );
+        }
+        let mut alone: Vec<Option<Json>> = Vec::new();
+        for state in required.iter().skip(1) {
+            let Some(own) = state.variant.own_file() else {
+                continue;
+            };
+            let wanted = object(state, &slug);
+            // Together, what the last file says that says something counts.
+            let before = if state.variant.files.len() > 1 {
+                alone
+                    .iter()
+                    .rev()
+                    .find(|one| **one != default)
+                    .cloned()
+                    .unwrap_or_else(|| default.clone())
+            } else {
+                alone.push(wanted.clone());
+                default.clone()
+            };
+            if wanted == before {
+                continue;
+            }
+            let value = match (&before, &wanted) {
+                (Some(before), Some(wanted)) => {
+                    difference(before, wanted).unwrap_or_else(|| wanted.clone())
+                }
+                (None, Some(wanted)) => wanted.clone(),
+                (_, None) => Json::Null,
+            };
+            set(&ValuesRef::User(own), &slug, value);
+        }
+    }
+    work.chart.set_text(
+        &format!("templates/{}-objects.yaml", job.target),
+        objects_template(job.target),
+    );
 }
 
 /// The named templates of a file, which others may use.

@@ -29,10 +29,7 @@ impl Planner<'_> {
         }
         self.push(Op::NewFile(
             format!("templates/{}-objects.yaml", self.target),
-            format!(
-                "{{{{- /* Objects that only this provider needs; the values files set them. */}}}}\n\
-                 {{{{- range $name, $object := .Values.{map} }}}}\n{{{{- if $object }}}}\n---\n{{{{ tpl (toYaml $object) $ }}}}\n{{{{- end }}}}\n{{{{- end }}}}\n"
-            ),
+            objects_template(self.target),
         ));
         true
     }
@@ -117,10 +114,11 @@ impl Planner<'_> {
                 return false;
             }
             let want = self.wanted(*s, *d, &new).flatten();
-            if want.is_some_and(|want| self.holds_release(*s, want)) {
+            if want.is_some_and(|want| want.to_string().contains("{{")) {
                 return false;
             }
-            wants[*s] = want.cloned();
+            let release = &self.states[*s].variant.release;
+            wants[*s] = want.map(|want| as_value(neutral(want, release)));
         }
         let Some(text) = self.text(state, &place) else {
             return false;
@@ -160,7 +158,7 @@ impl Planner<'_> {
             &place,
             at..at,
             format!(
-                "{pad}{{{{- with (get ($.Values.{map} | default dict) \"{slug}\") }}}}\n{pad}{written}: {{{{ . | toJson }}}}\n{pad}{{{{- end }}}}\n"
+                "{pad}{{{{- with (get ($.Values.{map} | default dict) \"{slug}\") }}}}\n{pad}{written}: {{{{ tpl (toJson .) $ }}}}\n{pad}{{{{- end }}}}\n"
             ),
         );
         true
@@ -215,8 +213,17 @@ impl Planner<'_> {
     }
 }
 
+/// The template that writes the objects of the values.
+pub(crate) fn objects_template(target: &str) -> String {
+    format!(
+        "{{{{- /* Objects that only this provider needs; the values files set them. */}}}}\n\
+         {{{{- range $name, $object := .Values.{target}Objects }}}}\n{{{{- if $object }}}}\n---\n\
+         {{{{ tpl (toYaml $object) $ }}}}\n{{{{- end }}}}\n{{{{- end }}}}\n"
+    )
+}
+
 /// An object as a value that `tpl` evaluates: the release by its name there.
-fn as_value(value: Json) -> Json {
+pub(crate) fn as_value(value: Json) -> Json {
     match value {
         Json::String(text) => Json::from(
             text.replace("{{", "\u{1}")

@@ -1,7 +1,7 @@
 //! What to change so that the chart renders what it shall: one step of many, each checked by rendering.
 
 mod add;
-mod hoist;
+pub(crate) mod hoist;
 mod instances;
 mod objects;
 mod origin;
