@@ -353,13 +353,14 @@ fn probe(
         .unwrap_or_default();
     let mut marks = Vec::new();
     let mut probes = Vec::new();
+    // What one variant has to change must fit the others as well.
+    let (texts, keys) = looked_for(states);
     let mut values = Vec::new();
-    for (state, rendering) in states.iter().zip(renderings) {
+    for rendering in renderings {
         let all = complete_values(&rendering.values, &defaults);
         let mut own = marked.clone();
         values.push(mark_texts(&all, &mut Vec::new(), &mut own));
         marks.push(own);
-        let (texts, keys) = looked_for(state);
         let mut probe = Probe::default();
         let marked_values = probe.mark(&all, &|path, value| wanted(path, value, &texts, &keys));
         values.push(marked_values);
@@ -367,9 +368,6 @@ fn probe(
     }
     let results = parallel(states.len() * 2, |index| {
         let state = &states[index / 2];
-        if state_is_done(state) {
-            return Err(ChartError::Input(String::new()));
-        }
         if index % 2 == 1 && probes[index / 2].is_empty() {
             return Err(ChartError::Input(String::new()));
         }
@@ -395,17 +393,11 @@ fn probe(
     Ok(())
 }
 
-/// Whether nothing is open in a variant. Its provenance is still needed when other variants are open, since changes
-/// must fit it as well; rendering it costs little.
-fn state_is_done(_state: &State) -> bool {
-    false
-}
-
 /// The texts that have to change, and the keys that have to go.
-fn looked_for(state: &State) -> (Vec<String>, BTreeSet<String>) {
+fn looked_for(states: &[State]) -> (Vec<String>, BTreeSet<String>) {
     let mut texts = BTreeSet::new();
     let mut keys = BTreeSet::new();
-    for difference in state.differences.iter().flatten() {
+    for difference in states.iter().flat_map(|s| &s.differences).flatten() {
         if let Some(Step::Key(key)) = difference.path.last() {
             keys.insert(key.clone());
         }

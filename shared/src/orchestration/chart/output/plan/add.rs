@@ -239,9 +239,18 @@ impl Planner<'_> {
             })
         });
         let Some(map) = map else { return false };
-        if !self.fits_map(state, &map, key, want, values.is_null()) {
+        let whole = values.is_null();
+        let own = if self.fits_map(state, &map, key, want, (whole, false)) {
+            None
+        } else if self.fits_map(state, &map, key, want, (whole, true)) {
+            // Another variant wants nothing of it: the values file of this one sets its own.
+            match self.states[state].variant.own_file() {
+                Some(file) => Some(ValuesRef::User(file)),
+                None => return false,
+            }
+        } else {
             return false;
-        }
+        };
         if values.is_null() {
             let Some(entries) = want.as_object() else {
                 return false;
@@ -249,18 +258,29 @@ impl Planner<'_> {
             for (key, value) in entries {
                 let mut leaf = map.clone();
                 leaf.push(Step::Key(key.clone()));
-                self.put(state, &map, leaf, value.clone());
+                self.put(state, &map, leaf, value.clone(), own.as_ref());
             }
             return true;
         }
         let mut leaf = map.clone();
         leaf.push(Step::Key(key.to_owned()));
-        self.put(state, &map, leaf, values);
+        self.put(state, &map, leaf, values, own.as_ref());
         true
     }
 
     /// Sets a new key in the file that defines the map.
-    pub(super) fn put(&mut self, state: usize, map: &[Step], leaf: Leaf, value: Json) {
+    pub(super) fn put(
+        &mut self,
+        state: usize,
+        map: &[Step],
+        leaf: Leaf,
+        value: Json,
+        own: Option<&ValuesRef>,
+    ) {
+        if let Some(file) = own {
+            self.push(Op::Value(file.clone(), YamlEdit::Set(leaf, value)));
+            return;
+        }
         match self.work.definer(&self.states[state].variant, map) {
             Some((file, local)) => {
                 let mut path = local;
@@ -281,23 +301,43 @@ impl Planner<'_> {
         map: &Leaf,
         key: &str,
         want: &Json,
+        (whole, own): (bool, bool),
+    ) -> bool {
+        let file_in = |index: usize| {
+            self.work
+                .definer(&self.states[index].variant, map)
+                .map(|(file, _)| file)
+        };
+        let here = file_in(state);
+        (0..self.states.len())
+            .filter(|index| *index == state || (!own && file_in(*index) == here))
+            .all(|index| self.map_wants(state, index, map, (key, want), whole))
+    }
+
+    /// Whether all that a map of values fills in one variant wants the new key.
+    fn map_wants(
+        &self,
+        state: usize,
+        index: usize,
+        map: &Leaf,
+        (key, want): (&str, &Json),
         whole: bool,
     ) -> bool {
-        let here = &self.states[state];
-        here.maps.iter().enumerate().all(|(other, maps)| {
+        let there = &self.states[index];
+        there.maps.iter().enumerate().all(|(document, maps)| {
             maps.iter()
-                .filter(|(_, m)| m.contains(map))
+                .filter(|(_, filled)| filled.contains(map))
                 .all(|(path, _)| {
-                    if here.pairs[other].is_none() {
+                    if there.pairs[document].is_none() {
                         return true;
                     }
                     let mut at = path.clone();
                     if !whole {
                         at.push(Step::Key(key.to_owned()));
                     }
-                    match self.wanted(state, other, &at) {
+                    match self.wanted(index, document, &at) {
                         Some(Some(value)) => {
-                            value == want
+                            self.same(state, want, index, value)
                                 || (whole
                                     && want.as_object().is_some_and(|w| {
                                         w.iter().all(|(k, v)| value.get(k) == Some(v))

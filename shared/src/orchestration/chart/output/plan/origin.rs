@@ -262,11 +262,17 @@ impl<'p> Planner<'p> {
 
     /// Whether all that comes from a part of the values is to be removed.
     pub(super) fn alone(&self, state: usize, part: &[Step]) -> bool {
+        let file_in = |index: usize| {
+            self.work
+                .definer(&self.states[index].variant, part)
+                .map(|(file, _)| file)
+        };
+        let here = file_in(state);
         self.leaves
             .iter()
             .filter(|(leaf, _)| leaf.starts_with(part))
             .flat_map(|(_, users)| users)
-            .filter(|(other, ..)| *other == state)
+            .filter(|(other, ..)| *other == state || file_in(*other) == here)
             .all(|(s, d, path)| matches!(self.wanted(*s, *d, path), None | Some(None)))
     }
 

@@ -58,6 +58,14 @@ impl Planner<'_> {
         };
         // A value cannot hold the name of the release.
         if want_text.contains(here.variant.release.as_str()) {
+            // What stands in a map of values leaves it, and is added to the template in the next round.
+            if let Some(leaf) = self.value_entry(state, document, path)
+                && let Some((file, local)) = self.work.definer(&here.variant, &leaf)
+                && matches!(local.last(), Some(Step::Key(_)))
+            {
+                self.push(Op::Value(file, YamlEdit::Remove(local)));
+                return true;
+            }
             return false;
         }
         for part in parts {
