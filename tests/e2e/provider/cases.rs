@@ -10,30 +10,30 @@ use serde_json::Value;
 use tests::fixtures;
 
 /// The folder of the provider fixtures.
-pub fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     fixtures::folder().join("provider")
 }
 
-pub fn nodes(text: &str) -> Vec<Node> {
+pub(super) fn nodes(text: &str) -> Vec<Node> {
     let file = Sources::default().add("x", text);
     parse(file, text, &Limits::default()).unwrap_or_else(|e| panic!("{}\n{text}", e.message))
 }
 
-pub fn provider(name: &str) -> Provider {
+pub(super) fn provider(name: &str) -> Provider {
     Provider::named(name).unwrap_or_else(|| panic!("no provider {name}"))
 }
 
-pub fn mapping(text: &str) -> Mapping {
+pub(super) fn mapping(text: &str) -> Mapping {
     let file = Sources::default().add("map", text);
     Mapping::parse(file, text, &Limits::default()).unwrap()
 }
 
-pub fn yaml(converted: &Converted) -> String {
+pub(super) fn yaml(converted: &Converted) -> String {
     let documents = converted.objects().map(|node| emit(&node.to_json()));
     documents.collect::<Vec<_>>().join("---\n")
 }
 
-pub fn talk(findings: &Findings) -> String {
+pub(super) fn talk(findings: &Findings) -> String {
     let lines = findings.as_slice().iter().map(|f| {
         format!("{:?} {} [{}] {}\n", f.severity(), f.code.0, f.path, f.message)
     });
@@ -135,4 +135,29 @@ fn each_line_of_the_tables() {
     }
     println!("{} cases", all.len());
     assert!(faults.is_empty(), "{faults}");
+}
+
+#[test]
+fn each_catalog_is_of_the_form() {
+    let folder = fixtures::folder().join("../../shared/src/orchestration/provider/catalog");
+    let mut faults = String::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        count += 1;
+        let text = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+        let mut sources = Sources::default();
+        let file = sources.add(path.display().to_string(), text.clone());
+        if let Err(findings) = Provider::from_text(file, &text, &Limits::default()) {
+            for finding in findings.as_slice() {
+                let place = finding.place(&sources).unwrap_or_default();
+                faults.push_str(&format!("{place}: {}\n", finding.message));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+    assert_eq!(count, Provider::all().len());
 }
