@@ -1,12 +1,20 @@
 //! `helm convert`: turns a chart for one cloud provider into a chart for another.
 
+mod commands;
+mod source;
+
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use migrate::cli::images::{ImagesArgs, images};
 use migrate::cli::{
     CompletionArgs, DoctorArgs, Exit, ExplainArgs, completion, doctor, explain, start,
 };
 use migrate::host::Host;
+
+use commands::chart::{ChartArgs, chart};
+use commands::post_render::{PostRenderArgs, post_render};
+use source::RenderedChart;
 
 /// Turns a chart for one cloud provider into a chart for another
 #[derive(Debug, Parser)]
@@ -23,6 +31,12 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List and copy the images that a chart needs
+    Images(ImagesArgs<RenderedChart>),
+    /// Turn a chart for one provider into a chart for another
+    Chart(Box<ChartArgs>),
+    /// Convert manifests between helm's rendering and installing: standard input to standard output
+    PostRender(Box<PostRenderArgs>),
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached
@@ -35,6 +49,9 @@ enum Command {
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> Exit {
     start(Host::Helm, arguments, |args: Args| match args.command {
+        Command::Images(args) => images(Host::Helm.command(), &args),
+        Command::Chart(args) => chart(&args),
+        Command::PostRender(args) => post_render(&args),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(Host::Helm, &args),
         Command::Completion(args) => completion(Host::Helm, &args),

@@ -8,12 +8,16 @@
     reason = "tests fail by panicking, and say plainly what they could not test"
 )]
 
+mod application;
 mod catalog;
+mod charts;
 mod cli;
 mod deletion;
 mod fields;
 mod hostile;
+mod images_tools;
 mod paths;
+mod presync;
 mod provider;
 mod round_trip;
 mod snapshots;

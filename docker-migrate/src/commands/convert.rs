@@ -1,17 +1,16 @@
 //! `docker migrate convert`
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
-use migrate::cli::{Exit, OutputOptions, ReportOptions, finish, read_stdin};
-use migrate::orchestration::compose::load::LoadOptions;
+use migrate::cli::{Exit, ImageOptions, OutputOptions, PinOptions, ReportOptions, finish};
 use migrate::orchestration::convert::to_kubernetes;
 use migrate::orchestration::kubernetes::{
     BindPolicy, ControllerChoice, KubernetesOptions, ProbePolicy, Publish, StartOrder,
 };
-use migrate::orchestration::model::{Controller, Dialect};
+use migrate::orchestration::model::Controller;
 use migrate::orchestration::quantity::bytes_from_kubernetes;
 use migrate::source::Disk;
+
+use crate::source::ComposeArgs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -20,46 +19,21 @@ use migrate::source::Disk;
   docker migrate convert -f a.yml -f b.yml --strict     merged; exit code 2 if anything was lost
   docker migrate explain ulimits                        what happens to a key")]
 pub(crate) struct ConvertArgs {
-    /// Compose file; several are merged; `-` is standard input [default: Compose's own discovery]
-    #[arg(long, short, value_name = "FILE")]
-    file: Vec<PathBuf>,
-    /// Folder that relative paths start from [default: folder of the first file]
-    #[arg(long, value_name = "DIR")]
-    project_directory: Option<PathBuf>,
-    /// Name of the application
-    #[arg(long, short, value_name = "NAME")]
-    project_name: Option<String>,
-    /// Profile whose services are included; `*` is all
-    #[arg(long, value_name = "NAME")]
-    profile: Vec<String>,
-    /// File with variables for interpolation [default: .env]
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
-    /// Whose rules the file follows: the same `deploy` means different things
-    #[arg(long, value_enum, default_value_t = DialectChoice::Auto)]
-    dialect: DialectChoice,
-    /// Let the file name other files outside of the project folder
-    #[arg(long)]
-    allow_outside: bool,
+    #[command(flatten)]
+    source: ComposeArgs,
     /// What to convert to
     #[arg(long, value_enum, default_value_t = Goal::Kubernetes)]
     to: Goal,
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
+    images: ImageOptions,
+    #[command(flatten)]
+    pin: PinOptions,
+    #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
     report: ReportOptions,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum DialectChoice {
-    /// Decided by what the files contain
-    Auto,
-    /// As `docker compose` understands it
-    Compose,
-    /// As `docker stack deploy` understands it
-    Swarm,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -70,13 +44,13 @@ enum Goal {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choices for Kubernetes")]
-struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// Controller of long-running services [default: deployment, or what the file asks for]
     #[arg(long, value_enum)]
     controller: Option<ControllerArg>,
     /// Namespace of all objects [default: that of kubectl's context]
     #[arg(long, short, value_name = "NAME")]
-    namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// What a published port becomes
     #[arg(long, value_enum, default_value_t = PublishArg::Loadbalancer)]
     publish: PublishArg,
@@ -183,54 +157,30 @@ enum ProbesArg {
 pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     let Goal::Kubernetes = args.to;
     let printer = args.report.printer();
-    let stdin = if args.file.iter().any(|f| f.as_os_str() == "-") {
-        match read_stdin() {
-            Ok(text) => Some(text),
-            Err(error) => {
-                printer.complain(&format!("error: standard input: {error}"));
-                return Exit::Input;
-            }
-        }
-    } else {
-        None
+    let options = match args.source.load_options(printer) {
+        Ok(options) => options,
+        Err(exit) => return exit,
     };
-    let working_dir = match std::env::current_dir() {
-        Ok(folder) => folder,
-        Err(error) => {
-            printer.complain(&format!("error: the current folder: {error}"));
-            return Exit::Failed;
-        }
-    };
-    let options = LoadOptions {
-        files: args.file.clone(),
-        stdin,
-        working_dir,
-        project_directory: args.project_directory.clone(),
-        project_name: args.project_name.clone(),
-        profiles: args.profile.clone(),
-        env_files: args.env_file.clone(),
-        environment: std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        dialect: match args.dialect {
-            DialectChoice::Auto => None,
-            DialectChoice::Compose => Some(Dialect::Compose),
-            DialectChoice::Swarm => Some(Dialect::Swarm),
-        },
-        allow_outside: args.allow_outside,
-        ..LoadOptions::default()
-    };
-    let result = to_kubernetes(
-        &options,
-        &args.target.options(),
-        !args.output.no_carry,
-        &Disk,
+    let rules = args.pin.rules(
+        args.images.rules(),
+        || ComposeArgs::images_of(&options, printer),
+        printer,
     );
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
+    };
+    let target = KubernetesOptions {
+        images: rules,
+        ..args.target.options()
+    };
+    let result = to_kubernetes(&options, &target, !args.output.no_carry, &Disk);
     finish(result, &args.output, &args.report, "Kubernetes objects")
 }
 
 impl TargetArgs {
-    fn options(&self) -> KubernetesOptions {
+    /// The choices, for the writer.
+    pub(crate) fn options(&self) -> KubernetesOptions {
         KubernetesOptions {
             controller: self.controller.map_or(ControllerChoice::Auto, |c| match c {
                 ControllerArg::Deployment => ControllerChoice::Replicas(Controller::Deployment),
@@ -274,6 +224,7 @@ impl TargetArgs {
             external_key: self.external_key.clone(),
             pull_secrets: self.image_pull_secret.clone(),
             ingress_class: self.ingress_class.clone(),
+            ..KubernetesOptions::default()
         }
     }
 }

@@ -1,16 +1,15 @@
 //! `kubectl migrate convert`
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
-use migrate::cli::{Exit, OutputOptions, ReportOptions, finish, read_stdin};
-use migrate::host::kubectl::{KubectlError, kustomize};
+use migrate::cli::{Exit, ImageOptions, OutputOptions, PinOptions, ReportOptions, finish};
+use migrate::images::rewrite::Rules;
 use migrate::orchestration::compose::{
     ComposeOptions, ComposeTarget, CronRunner, HttpProbe, IngressProxy,
 };
 use migrate::orchestration::convert::to_compose;
-use migrate::orchestration::kubernetes::load::LoadOptions;
 use migrate::source::Disk;
+
+use crate::source::ManifestArgs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -19,25 +18,17 @@ use migrate::source::Disk;
   kubectl migrate convert -k overlays/prod -d compose      a kustomization, rendered by kubectl
   kubectl migrate explain PodSpec.hostNetwork              what happens to a field")]
 pub(crate) struct ConvertArgs {
-    /// File or folder with Kubernetes objects; `-` is standard input
-    #[arg(
-        long,
-        short,
-        value_name = "FILE|DIR",
-        required_unless_present = "kustomize"
-    )]
-    filename: Vec<PathBuf>,
-    /// Go into sub-folders as well
-    #[arg(long, short = 'R')]
-    recursive: bool,
-    /// Folder with a kustomization, rendered by kubectl
-    #[arg(long, short, value_name = "DIR", conflicts_with = "filename")]
-    kustomize: Option<PathBuf>,
+    #[command(flatten)]
+    source: ManifestArgs,
     /// What to convert to
     #[arg(long, value_enum, default_value_t = Goal::Compose)]
     to: Goal,
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    images: ImageOptions,
+    #[command(flatten)]
+    pin: PinOptions,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
@@ -54,7 +45,7 @@ enum Goal {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Choices for Compose and Swarm")]
-struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// How an HTTP probe is asked from inside of the container
     #[arg(long, value_enum, default_value_t = HttpProbeArg::Either)]
     http_probe: HttpProbeArg,
@@ -99,51 +90,25 @@ enum IngressArg {
 /// Runs the verb.
 pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     let printer = args.report.printer();
-    let (stdin, stdin_name) = if let Some(folder) = &args.kustomize {
-        match kustomize(folder) {
-            Ok(text) => (
-                Some(text),
-                format!("kubectl kustomize {}", folder.display()),
-            ),
-            Err(error) => {
-                printer.complain(&format!("error: {error}"));
-                return match error {
-                    KubectlError::Failed { .. } => Exit::NativeTool,
-                    KubectlError::Missing | KubectlError::Start { .. } => Exit::Unreachable,
-                };
-            }
-        }
-    } else if args.filename.iter().any(|f| f.as_os_str() == "-") {
-        match read_stdin() {
-            Ok(text) => (Some(text), String::new()),
-            Err(error) => {
-                printer.complain(&format!("error: standard input: {error}"));
-                return Exit::Input;
-            }
-        }
-    } else {
-        (None, String::new())
+    let options = match args.source.load_options(printer) {
+        Ok(options) => options,
+        Err(exit) => return exit,
     };
-    let working_dir = match std::env::current_dir() {
-        Ok(folder) => folder,
-        Err(error) => {
-            printer.complain(&format!("error: the current folder: {error}"));
-            return Exit::Failed;
-        }
+    let target = match args.to {
+        Goal::Compose => ComposeTarget::Compose,
+        Goal::Swarm => ComposeTarget::Swarm,
     };
-    let options = LoadOptions {
-        files: if args.kustomize.is_some() {
-            vec![PathBuf::from("-")]
-        } else {
-            args.filename.clone()
-        },
-        recursive: args.recursive,
-        stdin,
-        stdin_name,
-        working_dir,
-        ..LoadOptions::default()
+    let rules = args.pin.rules(
+        args.images.rules(),
+        || ManifestArgs::images_of(&options, printer),
+        printer,
+    );
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(exit) => return exit,
     };
-    let result = to_compose(&options, &args.options(), !args.output.no_carry, &Disk);
+    let target = args.target.options(target, rules);
+    let result = to_compose(&options, &target, !args.output.no_carry, &Disk);
     let what = match args.to {
         Goal::Compose => "Compose file",
         Goal::Swarm => "stack file",
@@ -151,28 +116,27 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     finish(result, &args.output, &args.report, what)
 }
 
-impl ConvertArgs {
-    fn options(&self) -> ComposeOptions {
+impl TargetArgs {
+    /// The choices, for the writer.
+    pub(crate) fn options(&self, target: ComposeTarget, images: Rules) -> ComposeOptions {
         ComposeOptions {
-            target: match self.to {
-                Goal::Compose => ComposeTarget::Compose,
-                Goal::Swarm => ComposeTarget::Swarm,
-            },
-            http_probe: match self.target.http_probe {
+            target,
+            http_probe: match self.http_probe {
                 HttpProbeArg::Either => HttpProbe::Either,
                 HttpProbeArg::Wget => HttpProbe::Wget,
                 HttpProbeArg::Curl => HttpProbe::Curl,
             },
-            unroll_stateful: self.target.unroll_stateful,
-            cron: match self.target.cron {
+            unroll_stateful: self.unroll_stateful,
+            cron: match self.cron {
                 CronArg::None => CronRunner::None,
                 CronArg::Labels => CronRunner::Labels,
             },
-            ingress: match self.target.ingress {
+            ingress: match self.ingress {
                 IngressArg::None => IngressProxy::None,
                 IngressArg::Traefik => IngressProxy::Traefik,
             },
-            inline_secrets: self.target.inline_secrets,
+            inline_secrets: self.inline_secrets,
+            images,
         }
     }
 }

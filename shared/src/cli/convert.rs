@@ -14,7 +14,7 @@ use crate::source::Sources;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Report")]
 pub struct ReportOptions {
-    /// Write all findings as JSON into this file
+    /// Write all findings into this file: .json, or .html for people
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Exit with code 2 when something could only be approximated or was lost
@@ -76,6 +76,7 @@ fn succeed(
         findings,
         sources,
         name,
+        images: _,
     } = conversion;
     let place = if let Some(folder) = &output.out_dir {
         match output.write(&documents, folder) {
@@ -122,7 +123,11 @@ fn succeed(
     Exit::Done
 }
 
-fn write_report(
+/// Writes the report file, if one is asked for.
+///
+/// # Errors
+/// The exit code, when the file cannot be written; that has been said then.
+pub fn write_report(
     options: &ReportOptions,
     findings: &Findings,
     sources: &Sources,
@@ -131,11 +136,7 @@ fn write_report(
     let Some(path) = &options.report else {
         return Ok(());
     };
-    // Writing JSON values to memory cannot fail.
-    let mut text =
-        serde_json::to_string_pretty(&report::to_json(findings, sources)).unwrap_or_default();
-    text.push('\n');
-    fs_err::write(path, text).map_err(|error| {
+    report::write(path, findings, sources, None).map_err(|error| {
         printer.complain(&format!("error: {error}"));
         Exit::Failed
     })

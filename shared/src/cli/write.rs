@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use super::images::{ApplicationImages, StoreOptions, pin};
+use super::{Exit, Printer};
+use crate::images::rewrite::{Map, Rules, check_place};
 use crate::orchestration::convert::to_yaml;
 use crate::orchestration::output::Output;
 use crate::source::normalize;
@@ -26,6 +29,55 @@ pub struct OutputOptions {
     /// Do not carry along what the target cannot say
     #[arg(long)]
     pub no_carry: bool,
+}
+
+/// Which images the output refers to.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Images")]
+pub struct ImageOptions {
+    /// Registry of the target: all images are taken from there, with their repositories and tags
+    #[arg(long, value_name = "HOST[:PORT][/PREFIX]", value_parser = check_place)]
+    pub to_registry: Option<String>,
+    /// Where the images of a registry or namespace are at the target; the longest SOURCE counts
+    #[arg(long, value_name = "SOURCE=TARGET")]
+    pub map_registry: Vec<Map>,
+}
+
+impl ImageOptions {
+    /// The rules that these options ask for.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        Rules::new(self.map_registry.clone(), self.to_registry.clone())
+    }
+}
+
+/// Whether references are pinned to digests, and how registries are asked for them.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Images")]
+pub struct PinOptions {
+    /// Write the digest that each tag has now, so that a tag that moves later changes nothing
+    #[arg(long)]
+    pub pin_digest: bool,
+    #[command(flatten)]
+    stores: StoreOptions,
+}
+
+impl PinOptions {
+    /// The rules, with the digests of `images` if they are asked for. What is wrong is said.
+    ///
+    /// # Errors
+    /// A registry cannot be asked, or does not have an image.
+    pub fn rules(
+        &self,
+        mut rules: Rules,
+        images: impl FnOnce() -> Result<ApplicationImages, Exit>,
+        printer: Printer,
+    ) -> Result<Rules, Exit> {
+        if self.pin_digest {
+            pin(&mut rules, &images()?, &self.stores, printer)?;
+        }
+        Ok(rules)
+    }
 }
 
 /// Format of the documents.

@@ -21,7 +21,7 @@ pub struct Explanation {
 }
 
 /// One file for each part of the program that makes findings.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 15] = [
     include_str!("catalog/source.tsv"),
     include_str!("catalog/compose-load.tsv"),
     include_str!("catalog/compose-read.tsv"),
@@ -33,7 +33,10 @@ const TABLES: [&str; 12] = [
     include_str!("catalog/kubernetes-fields.tsv"),
     include_str!("catalog/carry.tsv"),
     include_str!("catalog/host.tsv"),
+    include_str!("catalog/images.tsv"),
+    include_str!("catalog/presync.tsv"),
     include_str!("catalog/provider.tsv"),
+    include_str!("catalog/chart.tsv"),
 ];
 
 static CATALOG: LazyLock<BTreeMap<&'static str, Explanation>> = LazyLock::new(|| {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::ask::ask;
+use super::ask::{AskError, ask};
 
 /// A variable of helm's that is set to something.
 fn variable(name: &str) -> Option<OsString> {
@@ -44,4 +44,50 @@ pub fn version(program: &std::ffi::OsStr) -> Option<String> {
     let answer = ask(command, Duration::from_secs(10)).ok()?;
     let version = answer.output.trim();
     (answer.success && version.starts_with('v')).then(|| version.to_owned())
+}
+
+/// Why a chart could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// Helm cannot be started, or takes too long.
+    #[error("{0}; install helm (https://helm.sh/docs/intro/install/), or set HELM_BIN to its path")]
+    Start(#[from] AskError),
+    /// It failed, in its own words.
+    #[error("`{command}` failed: {message}")]
+    Failed {
+        /// The command.
+        command: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// Longest that one rendering may take; the chart can have to be downloaded first.
+const LONGEST_RENDERING: Duration = Duration::from_mins(5);
+
+/// What `helm template` prints for a chart (a folder, an archive, `repo/name`, a URL, `oci://...`), hooks among it.
+/// `options` are those of helm itself: `--values FILE`, `--set KEY=VALUE`, `--version VERSION`.
+///
+/// # Errors
+/// See [`RenderError`].
+pub fn template(chart: &str, options: &[OsString]) -> Result<String, RenderError> {
+    let mut command = Command::new(program());
+    command.arg("template").arg(chart).args(options);
+    if let Some(namespace) = variable("HELM_NAMESPACE") {
+        command.arg("--namespace").arg(namespace);
+    }
+    // Plugins cost time at each start, and rendering needs none.
+    command.env("HELM_PLUGINS", "/nonexistent");
+    let answer = ask(command, LONGEST_RENDERING)?;
+    if answer.success {
+        return Ok(answer.output);
+    }
+    Err(RenderError::Failed {
+        command: format!("helm template {chart}"),
+        message: answer
+            .complaint
+            .trim()
+            .trim_start_matches("Error: ")
+            .to_owned(),
+    })
 }

@@ -148,6 +148,9 @@ impl ImageError {
             Self::Denied { .. } => {
                 "Log in with `docker login REGISTRY`, or name another configuration folder in DOCKER_CONFIG."
             }
+            Self::Unreachable { place, .. } if place.starts_with("docker-daemon:") => {
+                "Start the engine, or choose another one (--context, DOCKER_HOST); `docker info` asks the same one."
+            }
             Self::Unreachable { .. } => {
                 "Check the address and the network. A registry without TLS has to be named: --plain-http HOST. A private authority: --ca-file FILE."
             }

@@ -5,6 +5,7 @@
 //! know the source. [`carry`] finds out what a target could not say and packs it into annotations or `x-` fields.
 
 pub mod carry;
+pub mod chart;
 pub mod compose;
 pub mod convert;
 pub mod kubernetes;

@@ -35,7 +35,13 @@ pub(super) fn yaml(converted: &Converted) -> String {
 
 pub(super) fn talk(findings: &Findings) -> String {
     let lines = findings.as_slice().iter().map(|f| {
-        format!("{:?} {} [{}] {}\n", f.severity(), f.code.0, f.path, f.message)
+        format!(
+            "{:?} {} [{}] {}\n",
+            f.severity(),
+            f.code.0,
+            f.path,
+            f.message
+        )
     });
     lines.collect()
 }
@@ -68,9 +74,13 @@ fn cases() -> Vec<Case> {
             let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
             let texts = |key: &str| -> Vec<String> {
                 let items = case[key].as_array().into_iter().flatten();
-                items.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect()
+                items
+                    .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+                    .collect()
             };
-            let known = ["name", "from", "to", "map", "input", "has", "lacks", "says", "missing"];
+            let known = [
+                "name", "from", "to", "map", "input", "has", "lacks", "says", "missing",
+            ];
             for key in case.as_object().unwrap().keys() {
                 assert!(known.contains(&key.as_str()), "{key} in {}", file.display());
             }
@@ -115,9 +125,24 @@ fn each_line_of_the_tables() {
             .map(|m| format!("{} {}", m.kind, m.source.clone().unwrap_or_default()))
             .collect();
         let mut wrong = Vec::new();
-        wrong.extend(case.has.iter().filter(|t| !output.contains(*t)).map(|t| format!("no {t:?}")));
-        wrong.extend(case.lacks.iter().filter(|t| output.contains(*t)).map(|t| format!("has {t:?}")));
-        wrong.extend(case.says.iter().filter(|t| !said.contains(*t)).map(|t| format!("does not say {t:?}")));
+        wrong.extend(
+            case.has
+                .iter()
+                .filter(|t| !output.contains(*t))
+                .map(|t| format!("no {t:?}")),
+        );
+        wrong.extend(
+            case.lacks
+                .iter()
+                .filter(|t| output.contains(*t))
+                .map(|t| format!("has {t:?}")),
+        );
+        wrong.extend(
+            case.says
+                .iter()
+                .filter(|t| !said.contains(*t))
+                .map(|t| format!("does not say {t:?}")),
+        );
         for wanted in &case.missing {
             if !missing.iter().any(|m| m.trim() == wanted) {
                 wrong.push(format!("does not miss {wanted:?}, but {missing:?}"));

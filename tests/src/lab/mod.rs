@@ -1,10 +1,14 @@
 //! The lab: real programs that the tests run against.
 //!
 //! `tests/lab/components` fetches or builds them, [`Components`] finds them,
-//! [`ControlPlane`] runs a Kubernetes API server, and [`validators`] put what
+//! [`ControlPlane`] runs a Kubernetes API server, [`DataCentres`] a whole Swarm and a whole cluster, and [`validators`] put what
 //! we wrote before the programs that have the last word about it.
 
 pub mod control_plane;
+pub mod data_centres;
+pub mod engine;
+pub mod registry;
+pub mod simple_registry;
 pub mod validators;
 
 use std::env;
@@ -14,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use control_plane::ControlPlane;
+pub use data_centres::{DataCentres, Place};
+pub use registry::Registry;
 
 /// Where the real programs are on this machine; `None` for those that are not.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +36,20 @@ pub struct Components {
     pub docker_config: Option<PathBuf>,
     /// The converter that ours is measured against.
     pub kompose: Option<PathBuf>,
+    /// Debian's registry (distribution 2.8).
+    pub docker_registry: Option<PathBuf>,
+    /// The registry of distribution 3.
+    pub registry3: Option<PathBuf>,
+    /// Reads images in every form.
+    pub skopeo: Option<PathBuf>,
+    /// Reads images at registries.
+    pub crane: Option<PathBuf>,
+    /// Helm 4.
+    pub helm4: Option<PathBuf>,
+    /// Runs programs of Docker and others from a tree of their own.
+    pub node_tools: Option<PathBuf>,
+    /// Helm 3.
+    pub helm3: Option<PathBuf>,
 }
 
 impl Components {
@@ -59,6 +79,13 @@ impl Components {
                     is_program(&cached.join("cli-plugins/docker-compose")).then_some(cached)
                 }),
             kompose: find("MIGRATE_LAB_KOMPOSE", "kompose"),
+            docker_registry: find("MIGRATE_LAB_DOCKER_REGISTRY", "docker-registry"),
+            registry3: find("MIGRATE_LAB_REGISTRY3", "registry3"),
+            skopeo: find("MIGRATE_LAB_SKOPEO", "skopeo"),
+            crane: find("MIGRATE_LAB_CRANE", "crane"),
+            helm4: find("MIGRATE_LAB_HELM4", "helm4"),
+            node_tools: find("MIGRATE_LAB_NODE_TOOLS", "node-tools"),
+            helm3: find("MIGRATE_LAB_HELM3", "helm3"),
         }
     }
 }

@@ -5,10 +5,12 @@
 //! command it passes its own global options and the plugin's name in front: `docker-migrate --context x migrate plan`.
 
 mod arguments;
+mod endpoint;
 mod install;
 mod metadata;
 
 pub use arguments::{Call, split};
+pub use endpoint::{Endpoint, endpoint};
 pub use install::{InstallError, Installed, install, plugin_folders, uninstall};
 pub use metadata::{METADATA_ARGUMENT, metadata};
 

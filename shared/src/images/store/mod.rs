@@ -3,6 +3,12 @@
 //! A [`Source`] is read from, a [`Target`] is written to; any source goes to any target. Both name an image by its
 //! repository and a [`Name`]; a store that is not a registry decides itself what a repository is.
 
+mod archive;
+mod contents;
+mod engine;
+mod layout;
+mod staged;
+
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -10,7 +16,22 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
+pub use archive::{DockerArchive, OciArchive};
+pub use engine::DockerEngine;
+pub use layout::Layout;
+pub use staged::{Goal, Staged};
+
 use super::{Descriptor, Digest, ImageError, Manifest};
+
+/// The processor of this machine, as images name it.
+fn host_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    }
+}
 
 /// A step of a store.
 pub type Step<'a, T> = BoxFuture<'a, Result<T, ImageError>>;

@@ -53,10 +53,24 @@ impl Item {
     }
 }
 
+/// Stores that are no registries are written as skopeo writes them: `oci:FOLDER:REPOSITORY:TAG`.
 fn text(location: &str, repository: &str, name: &Name) -> String {
+    let kind = location.split_once(':').map(|(kind, _)| kind);
+    let place = match kind {
+        Some("docker-daemon") => "docker-daemon:".to_owned(),
+        Some(kind @ ("oci" | "oci-archive" | "docker-archive")) => {
+            let path = std::path::Path::new(&location[kind.len() + 1..]);
+            // As short as people would write it.
+            let shown = std::env::current_dir()
+                .ok()
+                .and_then(|here| path.strip_prefix(here).ok().map(std::path::Path::to_owned));
+            format!("{kind}:{}:", shown.as_deref().unwrap_or(path).display())
+        }
+        _ => format!("{location}/"),
+    };
     match name {
-        Name::Tag(tag) => format!("{location}/{repository}:{tag}"),
-        Name::Digest(digest) => format!("{location}/{repository}@{digest}"),
+        Name::Tag(tag) => format!("{place}{repository}:{tag}"),
+        Name::Digest(digest) => format!("{place}{repository}@{digest}"),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct ComposeOptions {
     pub cron: CronRunner,
     /// What an Ingress becomes.
     pub ingress: IngressProxy,
+    /// How references to images change (`--to-registry`, `--map-registry`).
+    pub images: crate::images::rewrite::Rules,
     /// Secret values are written into the Compose file instead of files beside it.
     pub inline_secrets: bool,
 }

@@ -10,6 +10,7 @@ pub use to_compose::{to_compose, to_compose_with};
 pub use to_kubernetes::to_kubernetes;
 
 use crate::finding::Findings;
+use crate::images::inventory::Needed;
 use crate::orchestration::output::Output;
 use crate::source::{Sources, emit};
 
@@ -24,6 +25,8 @@ pub struct Conversion {
     pub sources: Sources,
     /// Name of the application, for folders and messages.
     pub name: String,
+    /// The images that the source asks for, before any rule changed them.
+    pub images: Vec<Needed>,
 }
 
 /// A conversion that was not possible: at least one finding is an error.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::to_kubernetes::canonical;
 use super::{Conversion, Failure, to_yaml};
 use crate::finding::{Code, Finding, Findings};
+use crate::images::inventory;
 use crate::orchestration::carry;
 use crate::orchestration::compose::form;
 use crate::orchestration::compose::load::{
@@ -57,8 +58,10 @@ pub fn to_compose_with(
     };
     let carried = carry::compose::unpack(&mut objects, &mut findings);
     let mut ledger = Ledger::new();
-    let application = kubernetes::read::read(&objects, &mut ledger);
+    let mut application = kubernetes::read::read(&objects, &mut ledger);
     findings.extend(ledger.findings);
+    let images = inventory::of_application(&application, &mut Findings::default());
+    inventory::rewrite(&mut application, &target.images, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }
@@ -110,6 +113,7 @@ pub fn to_compose_with(
         findings,
         sources,
         name: surroundings.name,
+        images,
     })
 }
 

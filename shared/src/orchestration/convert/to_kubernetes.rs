@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Conversion, Failure, to_yaml};
 use crate::finding::Findings;
+use crate::images::inventory;
 use crate::orchestration::carry;
 use crate::orchestration::compose::load::{LoadOptions, Project, load};
 use crate::orchestration::compose::{ComposeOptions, ComposeTarget, read, write as compose_write};
@@ -35,8 +36,10 @@ pub fn to_kubernetes(
     };
     let carried = carry::kubernetes::unpack(&mut project.node, &mut findings);
     let mut ledger = Ledger::new();
-    let application = read::read(&project, files, &mut ledger);
+    let mut application = read::read(&project, files, &mut ledger);
     findings.extend(ledger.findings);
+    let images = inventory::of_application(&application, &mut Findings::default());
+    inventory::rewrite(&mut application, &target.images, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }
@@ -78,6 +81,7 @@ pub fn to_kubernetes(
         findings,
         sources,
         name: project.name,
+        images,
     })
 }
 

@@ -19,6 +19,8 @@ pub struct KubernetesOptions {
     pub binds: BindPolicy,
     /// What `depends_on` becomes (`--start-order`).
     pub start_order: StartOrder,
+    /// How references to images change (`--to-registry`, `--map-registry`).
+    pub images: crate::images::rewrite::Rules,
     /// Image of the containers that wait for others (`--wait-image`).
     pub wait_image: String,
     /// What a health check becomes (`--probes`).
@@ -118,6 +120,7 @@ impl Default for KubernetesOptions {
             publish: Publish::default(),
             binds: BindPolicy::default(),
             start_order: StartOrder::default(),
+            images: crate::images::rewrite::Rules::default(),
             wait_image: "docker.io/library/busybox:1.37".to_owned(),
             probes: ProbePolicy::default(),
             storage_size: 1 << 30,

@@ -1,7 +1,9 @@
 //! What a catalog must keep to beyond its form.
 
 use super::attribute::{is_known, meaning};
-use super::catalog::{Catalog, Constant, DefaultValue, OneOrMany, Requirement, Row, Section, StorageKind, When};
+use super::catalog::{
+    Catalog, Constant, DefaultValue, OneOrMany, Requirement, Row, Section, StorageKind, When,
+};
 use super::mapping;
 use indexmap::IndexMap;
 
@@ -25,7 +27,9 @@ pub(super) fn check(catalog: &Catalog) -> Vec<String> {
     }
     for name in ["block", "file", "object"] {
         if !catalog.storage.kinds.contains_key(name) {
-            faults.say(format!("storage: the kind `{name}` is missing; `instead` says what takes its place"));
+            faults.say(format!(
+                "storage: the kind `{name}` is missing; `instead` says what takes its place"
+            ));
         }
     }
     for (name, kind) in &catalog.storage.kinds {
@@ -33,7 +37,10 @@ pub(super) fn check(catalog: &Catalog) -> Vec<String> {
     }
     for (name, class) in &catalog.storage.classes {
         if !catalog.storage.kinds.contains_key(&class.kind) {
-            faults.say(format!("storage.classes.{name}: there is no kind `{}`", class.kind));
+            faults.say(format!(
+                "storage.classes.{name}: there is no kind `{}`",
+                class.kind
+            ));
         }
         for attribute in class.values.keys().chain(&class.open).chain(&class.needs) {
             faults.attribute(&format!("storage.classes.{name}"), attribute);
@@ -41,10 +48,14 @@ pub(super) fn check(catalog: &Catalog) -> Vec<String> {
     }
     for (name, companion) in &catalog.companions {
         if !matches!(companion.link.from.as_str(), "service" | "ingress") {
-            faults.say(format!("companions.{name}: a link comes from `service` or `ingress`"));
+            faults.say(format!(
+                "companions.{name}: a link comes from `service` or `ingress`"
+            ));
         }
         if companion.link.class == companion.link.annotation.is_some() {
-            faults.say(format!("companions.{name}: a link is an annotation or the class"));
+            faults.say(format!(
+                "companions.{name}: a link is an annotation or the class"
+            ));
         }
     }
     faults.0
@@ -59,7 +70,9 @@ impl Faults {
 
     fn attribute(&mut self, place: &str, name: &str) {
         if !is_known(name) {
-            self.say(format!("{place}: `{name}` is no attribute of the neutral model"));
+            self.say(format!(
+                "{place}: `{name}` is no attribute of the neutral model"
+            ));
         }
     }
 
@@ -83,8 +96,14 @@ impl Faults {
             self.attribute(place, &need.attribute);
             self.when(place, &need.when);
             let id = meaning(&need.attribute).id.as_deref();
-            if id.and_then(mapping::kind).is_none() && need.attribute != "path" && !need.attribute.ends_with("-ranges") {
-                self.say(format!("{place}: `{}` is required but is no id", need.attribute));
+            if id.and_then(mapping::kind).is_none()
+                && need.attribute != "path"
+                && !need.attribute.ends_with("-ranges")
+            {
+                self.say(format!(
+                    "{place}: `{}` is required but is no id",
+                    need.attribute
+                ));
             }
         }
     }
@@ -104,7 +123,10 @@ impl Faults {
             &constant.attribute,
         ];
         if places.iter().filter(|p| p.is_some()).count() != 1 {
-            self.say(format!("{place}: a constant (`{}`) stands at one key", constant.value));
+            self.say(format!(
+                "{place}: a constant (`{}`) stands at one key",
+                constant.value
+            ));
         }
         self.when(place, &constant.when);
     }

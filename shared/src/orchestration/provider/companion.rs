@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::ObjectRef;
 use super::catalog::Companion;
 use super::context::{Context, effect_code, word};
 use super::edit::SourceKey;
@@ -9,7 +10,6 @@ use super::field;
 use super::pattern::glob;
 use super::row::plain;
 use super::settings::{ForCompanion, Holder};
-use super::ObjectRef;
 use crate::source::{KeyPath, Limits, Node, Sources, parse};
 
 /// The companions of the source that an object names, as places to read from. The naming annotation is taken out.
@@ -175,7 +175,9 @@ pub(super) fn make(
                                 let path = key.path.clone();
                                 ctx.note("provider-setting-lost", key.object, &path, &what);
                             }
-                            None => ctx.note("provider-setting-lost", object, &KeyPath::root(), &what),
+                            None => {
+                                ctx.note("provider-setting-lost", object, &KeyPath::root(), &what)
+                            }
                         }
                     }
                 }
@@ -207,7 +209,10 @@ pub(super) fn make(
                 ctx.put(target, &path, &value, &from);
             }
         }
-        let what = format!("a {} `{named}` holds settings of its load balancer", companion.kind);
+        let what = format!(
+            "a {} `{named}` holds settings of its load balancer",
+            companion.kind
+        );
         ctx.note("companion-added", object, &KeyPath::root(), &what);
     }
     class
@@ -245,7 +250,8 @@ pub(super) fn remove_all(ctx: &mut Context<'_>) {
         for (path, node) in leaves {
             let text = path.to_string();
             let done = read.as_ref().is_some_and(|read| {
-                read.iter().any(|r| text == *r || text.starts_with(&format!("{r}[")))
+                read.iter()
+                    .any(|r| text == *r || text.starts_with(&format!("{r}[")))
             });
             if done || is_class {
                 continue;
@@ -264,9 +270,7 @@ pub(super) fn remove_all(ctx: &mut Context<'_>) {
                     ctx.note(effect_code(drop.effect), index, &path, &what);
                 }
                 None => {
-                    let what = format!(
-                        "`{text}` (`{value}`) is not read here and is left out"
-                    );
+                    let what = format!("`{text}` (`{value}`) is not read here and is left out");
                     ctx.note("provider-key-unknown", index, &path, &what);
                 }
             }

@@ -122,7 +122,13 @@ impl<'c> Context<'c> {
             n.as_mapping().is_some_and(|m| m.is_empty())
                 || n.as_sequence().is_some_and(<[Node]>::is_empty)
         };
-        let prunable = ["annotations", "labels", "parameters", "imagePullSecrets", "tolerations"];
+        let prunable = [
+            "annotations",
+            "labels",
+            "parameters",
+            "imagePullSecrets",
+            "tolerations",
+        ];
         if parent.last_key().is_some_and(|k| prunable.contains(&k))
             && edit::get(node, &parent).is_some_and(empty)
         {
@@ -208,7 +214,13 @@ impl<'c> Context<'c> {
         let mapped: Vec<String> = sources
             .into_iter()
             .map(|source| {
-                self.id(kind, Some(source), object, attribute.from.first(), &meaning.what)
+                self.id(
+                    kind,
+                    Some(source),
+                    object,
+                    attribute.from.first(),
+                    &meaning.what,
+                )
             })
             .collect();
         mapped.join(",")

@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::edit::{Edit, apply, difference};
 use super::{
-    Converted, Mapping, Options, Outcome, Provider, SourceKey, companion, ingress, pod, secret, service, storage,
+    Converted, Mapping, Options, Outcome, Provider, SourceKey, companion, ingress, pod, secret,
+    service, storage,
 };
 use crate::source::{KeyPath, Node};
 

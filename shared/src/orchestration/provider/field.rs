@@ -17,13 +17,17 @@ enum Step {
 fn steps(path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     for part in path.split('.') {
-        let (key, rest) = part.split_once('[').map_or((part, ""), |(key, rest)| (key, rest));
+        let (key, rest) = part
+            .split_once('[')
+            .map_or((part, ""), |(key, rest)| (key, rest));
         if !key.is_empty() {
             steps.push(Step::Key(key.to_owned()));
         }
         if let Some(filter) = rest.strip_suffix(']') {
             let filter = filter.split_once('=');
-            steps.push(Step::Each(filter.map(|(k, v)| (k.to_owned(), v.to_owned()))));
+            steps.push(Step::Each(
+                filter.map(|(k, v)| (k.to_owned(), v.to_owned())),
+            ));
         }
     }
     steps

@@ -24,7 +24,9 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
         .key(CLASS_ANNOTATION);
     let field = KeyPath::root().join("spec.ingressClassName");
     let text = |ctx: &Context<'_>, path: &KeyPath| {
-        ctx.get(object, path).and_then(Node::as_text).map(str::to_owned)
+        ctx.get(object, path)
+            .and_then(Node::as_text)
+            .map(str::to_owned)
     };
     let old = text(ctx, &annotation);
     let class = text(ctx, &field).or_else(|| old.clone());
@@ -51,7 +53,9 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
         rows.any(|row| row.on.as_deref() == Some(name))
     };
     for service in &services {
-        others.extend(companion::of_object(ctx, *service, "service", None, tls, &wanted));
+        others.extend(companion::of_object(
+            ctx, *service, "service", None, tls, &wanted,
+        ));
         let mut own = Holder::of_object(*service);
         own.fields = None;
         others.push(("service".to_owned(), own));
@@ -63,7 +67,14 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
     if source.internal_class.is_some() && source.internal_class == class {
         bag.set("scope", Attribute::made("internal"));
     }
-    exposure(ctx, &source.settings, &target.settings, object, &marked, &mut bag);
+    exposure(
+        ctx,
+        &source.settings,
+        &target.settings,
+        object,
+        &marked,
+        &mut bag,
+    );
     if !bag.has("ports") {
         let secure = tls || bag.has("certificate");
         let ports = match (secure, bag.get("plain-http")) {
@@ -97,7 +108,11 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
             name = own;
         }
     }
-    let at = if class.is_some() && old.is_none() { &field } else { &annotation };
+    let at = if class.is_some() && old.is_none() {
+        &field
+    } else {
+        &annotation
+    };
     let key = SourceKey {
         object,
         path: at.clone(),
@@ -181,7 +196,10 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
                 let word = node.as_text().unwrap_or_default().to_owned();
                 let known = property.words.iter().find(|(_, w)| **w == word);
                 mode = known.map(|(mode, _)| mode.clone());
-                key.push(SourceKey { object, path: at.clone() });
+                key.push(SourceKey {
+                    object,
+                    path: at.clone(),
+                });
                 if mode.is_none() {
                     let what = format!("`{word}` is no known way to match a path");
                     ctx.note("provider-value-unknown", object, &at, &what);
@@ -203,7 +221,10 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
         }
         let Some(mode) = mode else { continue };
         let type_path = path.key("pathType");
-        let old_type = ctx.get(object, &type_path).and_then(Node::as_text).map(str::to_owned);
+        let old_type = ctx
+            .get(object, &type_path)
+            .and_then(Node::as_text)
+            .map(str::to_owned);
         let kind = match mode.as_str() {
             "exact" => "Exact",
             "prefix" => {
@@ -224,11 +245,11 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
             }
         };
         let old_api = ctx.refs[object].api_version != "networking.k8s.io/v1";
-        if let (Some(property), "regex") = (&to.path_property, mode.as_str()) {
-            if let Some(word) = property.words.get("regex") {
-                let at = path.key("property").key(&property.key);
-                ctx.put(object, &at, &Json::from(word.as_str()), &key);
-            }
+        if let (Some(property), "regex") = (&to.path_property, mode.as_str())
+            && let Some(word) = property.words.get("regex")
+        {
+            let at = path.key("property").key(&property.key);
+            ctx.put(object, &at, &Json::from(word.as_str()), &key);
         }
         if !old_api && old_type.as_deref() != Some(kind) {
             ctx.put(object, &type_path, &Json::from(kind), &key);
@@ -249,7 +270,11 @@ fn backends(ctx: &mut Context<'_>, object: usize, services: &[usize], to: &Ingre
     }
     for service in services {
         let kind = KeyPath::root().join("spec.type");
-        let now = ctx.get(*service, &kind).and_then(Node::as_text).unwrap_or("ClusterIP").to_owned();
+        let now = ctx
+            .get(*service, &kind)
+            .and_then(Node::as_text)
+            .unwrap_or("ClusterIP")
+            .to_owned();
         if to.backends.contains(&now) {
             continue;
         }

@@ -55,7 +55,7 @@ impl Provider {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
-        let fits = |p: &&Self| p.name() == name || p.aliases().iter().any(|a| *a == name);
+        let fits = |p: &&Self| p.name() == name || p.aliases().contains(&name);
         Self::all().iter().find(fits).cloned()
     }
 

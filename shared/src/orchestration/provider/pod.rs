@@ -12,20 +12,32 @@ use super::{mapping, storage};
 use crate::source::{KeyPath, Node};
 
 /// The labels of nodes with a zone that each provider has.
-const ZONES: [&str; 2] = ["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"];
+const ZONES: [&str; 2] = [
+    "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/zone",
+];
 /// The labels of nodes with a region.
-const REGIONS: [&str; 2] = ["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"];
+const REGIONS: [&str; 2] = [
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/region",
+];
 /// The labels of nodes with their type.
-const TYPES: [&str; 2] = ["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"];
+const TYPES: [&str; 2] = [
+    "node.kubernetes.io/instance-type",
+    "beta.kubernetes.io/instance-type",
+];
 
 /// The pod template of an object, if it has one.
 pub(super) fn template(kind: &str) -> Option<KeyPath> {
     let root = KeyPath::root();
     match kind {
         "Pod" => Some(root),
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" | "Job" => {
-            Some(root.join("spec.template"))
-        }
+        "Deployment"
+        | "StatefulSet"
+        | "DaemonSet"
+        | "ReplicaSet"
+        | "ReplicationController"
+        | "Job" => Some(root.join("spec.template")),
         "CronJob" => Some(root.join("spec.jobTemplate.spec.template")),
         "PodTemplate" => Some(root.key("template")),
         _ => None,
@@ -62,13 +74,24 @@ pub(super) fn pod(ctx: &mut Context<'_>, object: usize, base: &KeyPath) {
     let spec = base.key("spec");
     node_selector(ctx, object, &spec.key("nodeSelector"));
     let affinity = spec.join("affinity.nodeAffinity");
-    let required = affinity.join("requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms");
+    let required =
+        affinity.join("requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms");
     let preferred = affinity.key("preferredDuringSchedulingIgnoredDuringExecution");
     for index in 0..count(ctx, object, &required) {
-        expressions(ctx, object, &required.index(index).key("matchExpressions"), true);
+        expressions(
+            ctx,
+            object,
+            &required.index(index).key("matchExpressions"),
+            true,
+        );
     }
     for index in 0..count(ctx, object, &preferred) {
-        expressions(ctx, object, &preferred.index(index).join("preference.matchExpressions"), false);
+        expressions(
+            ctx,
+            object,
+            &preferred.index(index).join("preference.matchExpressions"),
+            false,
+        );
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         let base = spec.key("affinity").key(kind);
@@ -78,7 +101,11 @@ pub(super) fn pod(ctx: &mut Context<'_>, object: usize, base: &KeyPath) {
         }
         let preferred = base.key("preferredDuringSchedulingIgnoredDuringExecution");
         for index in 0..count(ctx, object, &preferred) {
-            topology_key(ctx, object, &preferred.index(index).join("podAffinityTerm.topologyKey"));
+            topology_key(
+                ctx,
+                object,
+                &preferred.index(index).join("podAffinityTerm.topologyKey"),
+            );
         }
     }
     let spread = spec.key("topologySpreadConstraints");
@@ -122,7 +149,9 @@ fn count(ctx: &Context<'_>, object: usize, path: &KeyPath) -> usize {
 }
 
 fn text(ctx: &Context<'_>, object: usize, path: &KeyPath) -> Option<String> {
-    ctx.get(object, path).and_then(Node::as_text).map(str::to_owned)
+    ctx.get(object, path)
+        .and_then(Node::as_text)
+        .map(str::to_owned)
 }
 
 /// What kinds of volumes ask of the pods that use them.
@@ -134,11 +163,15 @@ fn annotations_of_storage(ctx: &mut Context<'_>, object: usize, base: &KeyPath) 
     let volumes = base.join("spec.volumes");
     for index in 0..count(ctx, object, &volumes) {
         let at = volumes.index(index).join("persistentVolumeClaim.claimName");
-        let Some(claim) = text(ctx, object, &at) else { continue };
+        let Some(claim) = text(ctx, object, &at) else {
+            continue;
+        };
         let Some(kind) = ctx.claim_kinds.get(&(namespace.clone(), claim)) else {
             continue;
         };
-        let Some(kind) = ctx.to.storage.kinds.get(kind) else { continue };
+        let Some(kind) = ctx.to.storage.kinds.get(kind) else {
+            continue;
+        };
         for (key, value) in &kind.pod_annotations {
             let path = base.join("metadata.annotations").key(key);
             ctx.put(object, &path, &Json::from(value.as_str()), &[]);
@@ -171,7 +204,12 @@ fn label(ctx: &Context<'_>, key: &str) -> Label {
     let pods = &ctx.from.pods;
     for (name, labels) in &pods.node_labels {
         if labels.iter().any(|own| own == key) {
-            let target = ctx.to.pods.node_labels.get(name).and_then(|l| l.iter().next());
+            let target = ctx
+                .to
+                .pods
+                .node_labels
+                .get(name)
+                .and_then(|l| l.iter().next());
             return match target {
                 Some(target) => Label::Renamed(
                     target.clone(),
@@ -184,14 +222,20 @@ fn label(ctx: &Context<'_>, key: &str) -> Label {
     if ctx.from.storage.zone_keys.iter().any(|own| own == key) {
         return Label::Renamed(ZONES[0].to_owned(), Some("zone"));
     }
-    if pods.owns_node_labels.iter().any(|start| key.starts_with(start.as_str())) {
+    if pods
+        .owns_node_labels
+        .iter()
+        .any(|start| key.starts_with(start.as_str()))
+    {
         return Label::Gone;
     }
     Label::Neutral
 }
 
 fn mapped(ctx: &mut Context<'_>, object: usize, path: &KeyPath, kind: &'static str) {
-    let Some(value) = text(ctx, object, path) else { return };
+    let Some(value) = text(ctx, object, path) else {
+        return;
+    };
     let key = SourceKey {
         object,
         path: path.clone(),
@@ -221,19 +265,28 @@ fn node_selector(ctx: &mut Context<'_>, object: usize, base: &KeyPath) {
                 if let Some(kind) = kind {
                     mapped(ctx, object, &path, kind);
                 }
-                let Some(node) = ctx.take(object, &path) else { continue };
+                let Some(node) = ctx.take(object, &path) else {
+                    continue;
+                };
                 let from = [SourceKey { object, path }];
                 ctx.put(object, &base.key(&target), &node.to_json(), &from);
             }
             Label::Gone => {
                 let value = text(ctx, object, &path).unwrap_or_default();
-                let what = format!("pods no longer ask for nodes with `{key}: {value}`, which only {} has", ctx.from.title);
+                let what = format!(
+                    "pods no longer ask for nodes with `{key}: {value}`, which only {} has",
+                    ctx.from.title
+                );
                 ctx.note("node-label-lost", object, &path, &what);
                 ctx.take(object, &path);
             }
         }
     }
-    if ctx.get(object, base).and_then(Node::as_mapping).is_some_and(|m| m.is_empty()) {
+    if ctx
+        .get(object, base)
+        .and_then(Node::as_mapping)
+        .is_some_and(|m| m.is_empty())
+    {
         ctx.take(object, base);
     }
 }
@@ -243,7 +296,9 @@ fn expressions(ctx: &mut Context<'_>, object: usize, base: &KeyPath, required: b
     for index in (0..count(ctx, object, base)).rev() {
         let at = base.index(index);
         let path = at.key("key");
-        let Some(key) = text(ctx, object, &path) else { continue };
+        let Some(key) = text(ctx, object, &path) else {
+            continue;
+        };
         let values = at.key("values");
         let kind = match label(ctx, &key) {
             Label::Neutral => continue,
@@ -264,7 +319,11 @@ fn expressions(ctx: &mut Context<'_>, object: usize, base: &KeyPath, required: b
                     shown.unwrap_or_default(),
                     ctx.from.title
                 );
-                let code = if required { "node-label-lost" } else { "provider-setting-approximate" };
+                let code = if required {
+                    "node-label-lost"
+                } else {
+                    "provider-setting-approximate"
+                };
                 ctx.note(code, object, &at, &what);
                 ctx.take(object, &at);
                 continue;
@@ -280,7 +339,9 @@ fn expressions(ctx: &mut Context<'_>, object: usize, base: &KeyPath, required: b
 
 /// A key over which pods are spread.
 fn topology_key(ctx: &mut Context<'_>, object: usize, path: &KeyPath) {
-    let Some(key) = text(ctx, object, path) else { return };
+    let Some(key) = text(ctx, object, path) else {
+        return;
+    };
     match label(ctx, &key) {
         Label::Renamed(target, _) => {
             let from = [SourceKey {
@@ -290,7 +351,10 @@ fn topology_key(ctx: &mut Context<'_>, object: usize, path: &KeyPath) {
             ctx.put(object, path, &Json::from(target), &from);
         }
         Label::Gone => {
-            let what = format!("pods are spread over `{key}`, which only {} has; the zone takes its place", ctx.from.title);
+            let what = format!(
+                "pods are spread over `{key}`, which only {} has; the zone takes its place",
+                ctx.from.title
+            );
             ctx.note("provider-setting-approximate", object, path, &what);
             let from = [SourceKey {
                 object,
@@ -306,15 +370,30 @@ fn topology_key(ctx: &mut Context<'_>, object: usize, path: &KeyPath) {
 fn tolerations(ctx: &mut Context<'_>, object: usize, base: &KeyPath) {
     for index in (0..count(ctx, object, base)).rev() {
         let at = base.index(index);
-        let Some(key) = text(ctx, object, &at.key("key")) else { continue };
+        let Some(key) = text(ctx, object, &at.key("key")) else {
+            continue;
+        };
         let pods = &ctx.from.pods;
-        let own = pods.owns_node_labels.iter().any(|start| key.starts_with(start.as_str()))
-            || pods.node_labels.values().flat_map(OneOrMany::iter).any(|l| *l == key);
-        if !own && !(key == "virtual-kubelet.io/provider" && ctx.from.name == "ali") {
+        let own = pods
+            .owns_node_labels
+            .iter()
+            .any(|start| key.starts_with(start.as_str()))
+            || pods
+                .node_labels
+                .values()
+                .flat_map(OneOrMany::iter)
+                .any(|l| *l == key);
+        if !(own || key == "virtual-kubelet.io/provider" && ctx.from.name == "ali") {
             continue;
         }
-        let shown = ctx.get(object, &at).map(|n| n.to_json().to_string()).unwrap_or_default();
-        let what = format!("the toleration {shown} is left out, since only {} has such nodes", ctx.from.title);
+        let shown = ctx
+            .get(object, &at)
+            .map(|n| n.to_json().to_string())
+            .unwrap_or_default();
+        let what = format!(
+            "the toleration {shown} is left out, since only {} has such nodes",
+            ctx.from.title
+        );
         ctx.note("provider-setting-dropped", object, &at, &what);
         ctx.take(object, &at);
     }
@@ -326,7 +405,9 @@ fn images(ctx: &mut Context<'_>, object: usize, spec: &KeyPath) -> bool {
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for index in 0..count(ctx, object, &spec.key(list)) {
             let path = spec.key(list).index(index).key("image");
-            let Some(image) = text(ctx, object, &path) else { continue };
+            let Some(image) = text(ctx, object, &path) else {
+                continue;
+            };
             if let Some((target, rest)) = ctx.map.find_prefix("registry", &image) {
                 let new = format!("{target}{rest}");
                 let from = [SourceKey {
@@ -338,7 +419,13 @@ fn images(ctx: &mut Context<'_>, object: usize, spec: &KeyPath) -> bool {
                 continue;
             }
             let host = image.split('/').next().unwrap_or_default();
-            if ctx.from.pods.registries.iter().any(|pattern| glob(pattern, host)) {
+            if ctx
+                .from
+                .pods
+                .registries
+                .iter()
+                .any(|pattern| glob(pattern, host))
+            {
                 let what = format!(
                     "image {image} lies at a registry of {}; copy it, and name the new place in the mapping file under `registry`",
                     ctx.from.title
@@ -355,11 +442,16 @@ fn pull_secrets(ctx: &mut Context<'_>, object: usize, base: &KeyPath, pulled: bo
     let mut replaced: Vec<SourceKey> = Vec::new();
     for index in (0..count(ctx, object, base)).rev() {
         let at = base.index(index);
-        let Some(name) = text(ctx, object, &at.key("name")) else { continue };
+        let Some(name) = text(ctx, object, &at.key("name")) else {
+            continue;
+        };
         if !ctx.from.pods.pull_secrets.contains(&name) {
             continue;
         }
-        let what = format!("the pull secret {name} is made by {} alone and is left out", ctx.from.title);
+        let what = format!(
+            "the pull secret {name} is made by {} alone and is left out",
+            ctx.from.title
+        );
         ctx.note("pull-secret-replaced", object, &at, &what);
         replaced.push(SourceKey {
             object,
@@ -376,4 +468,3 @@ fn pull_secrets(ctx: &mut Context<'_>, object: usize, base: &KeyPath, pulled: bo
         ctx.put(object, &at, &Json::from(own), &replaced);
     }
 }
-

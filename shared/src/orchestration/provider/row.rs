@@ -20,10 +20,11 @@ pub(super) struct Encoded {
 pub(super) fn decode(row: &Row, text: &str, tls: bool) -> Option<String> {
     let text = text.trim();
     if !row.words.is_empty() {
-        let found = row
-            .words
-            .iter()
-            .find(|(_, words)| words.iter().any(|word| !word.is_empty() && glob(word, text)));
+        let found = row.words.iter().find(|(_, words)| {
+            words
+                .iter()
+                .any(|word| !word.is_empty() && glob(word, text))
+        });
         return found.map(|(neutral, _)| neutral.clone());
     }
     let text = match row.form {
@@ -41,14 +42,23 @@ pub(super) fn decode(row: &Row, text: &str, tls: bool) -> Option<String> {
         Form::ListenPorts => {
             let json: Json = serde_json::from_str(text).ok()?;
             let mut ports = Vec::new();
-            for (protocol, port) in json.as_array()?.iter().filter_map(Json::as_object).flatten() {
+            for (protocol, port) in json
+                .as_array()?
+                .iter()
+                .filter_map(Json::as_object)
+                .flatten()
+            {
                 ports.push(format!("{}:{}", protocol.to_lowercase(), plain(port)));
             }
             ports.join(",")
         }
         Form::Port => {
             text.parse::<u16>().ok()?;
-            let protocol = if tls || text == "443" { "https" } else { "http" };
+            let protocol = if tls || text == "443" {
+                "https"
+            } else {
+                "http"
+            };
             format!("{protocol}:{text}")
         }
         Form::ColonPairs => text
@@ -302,7 +312,11 @@ mod tests {
 
     #[test]
     fn forms_are_exact_both_ways() {
-        round("{form: listen-ports}", r#"[{"HTTP":80},{"HTTPS":443}]"#, "http:80,https:443");
+        round(
+            "{form: listen-ports}",
+            r#"[{"HTTP":80},{"HTTPS":443}]"#,
+            "http:80,https:443",
+        );
         round("{form: braces}", "/a/${1}/${12}", "/a/$1/$12");
         round("{form: json-values}", r#"{"values":["a","b"]}"#, "a,b");
         round("{form: colon-pairs}", "a:b,c:d", "a=b,c=d");
@@ -310,7 +324,11 @@ mod tests {
         round("{unit: minutes}", "30", "1800");
         round("{form: port}", "443", "https:443");
         round("{words: {internal: inner}}", "inner", "internal");
-        round("{form: specify-protocol}", r#"{"80":{"protocol":["HTTP"]}}"#, "http:80");
+        round(
+            "{form: specify-protocol}",
+            r#"{"80":{"protocol":["HTTP"]}}"#,
+            "http:80",
+        );
     }
 
     #[test]

@@ -13,30 +13,50 @@ const PLACEHOLDER: &str = "TODO";
 pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
     let (from, to) = (&ctx.from.secrets, &ctx.to.secrets);
     let path = KeyPath::root().key("type");
-    let kind = ctx.text(object, "type").unwrap_or_else(|| "Opaque".to_owned());
+    let kind = ctx
+        .text(object, "type")
+        .unwrap_or_else(|| "Opaque".to_owned());
     if from.tls_types.contains(&kind) {
-        let what = format!("the Secret is of type {kind}, which only {} has; it becomes kubernetes.io/tls", ctx.from.title);
+        let what = format!(
+            "the Secret is of type {kind}, which only {} has; it becomes kubernetes.io/tls",
+            ctx.from.title
+        );
         ctx.note("secret-type-changed", object, &path, &what);
-        let key = SourceKey { object, path: path.clone() };
+        let key = SourceKey {
+            object,
+            path: path.clone(),
+        };
         return ctx.put(object, &path, &Json::from("kubernetes.io/tls"), &[key]);
     }
     let keys = |ctx: &Context<'_>, section: &str| -> Vec<String> {
         let node = ctx.get(object, &KeyPath::root().key(section));
         let map = node.and_then(Node::as_mapping);
-        map.into_iter().flat_map(|m| m.iter()).map(|(key, _)| key.to_owned()).collect()
+        map.into_iter()
+            .flat_map(|m| m.iter())
+            .map(|(key, _)| key.to_owned())
+            .collect()
     };
     if let Some(id) = &from.certificate_id {
         for section in ["data", "stringData"] {
             let at = KeyPath::root().key(section).key(id);
             if ctx.get(object, &at).is_some() {
-                let key = SourceKey { object, path: at.clone() };
-                let what = "a certificate in this Secret, which holds the id of one at the source alone";
+                let key = SourceKey {
+                    object,
+                    path: at.clone(),
+                };
+                let what =
+                    "a certificate in this Secret, which holds the id of one at the source alone";
                 ctx.id("certificate", None, object, Some(&key), what);
                 ctx.take(object, &KeyPath::root().key(section));
                 ctx.put(object, &path, &Json::from("kubernetes.io/tls"), &[]);
                 for name in ["tls.crt", "tls.key"] {
                     let at = KeyPath::root().key("stringData").key(name);
-                    ctx.put(object, &at, &Json::from(PLACEHOLDER), std::slice::from_ref(&key));
+                    ctx.put(
+                        object,
+                        &at,
+                        &Json::from(PLACEHOLDER),
+                        std::slice::from_ref(&key),
+                    );
                 }
                 return;
             }
@@ -44,7 +64,10 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
     }
     let Some(source) = &from.storage else { return };
     let who = &ctx.refs[object];
-    let named = |namespace: &str| ctx.storage_secrets.contains(&(namespace.to_owned(), who.name.clone()));
+    let named = |namespace: &str| {
+        ctx.storage_secrets
+            .contains(&(namespace.to_owned(), who.name.clone()))
+    };
     let used = named(who.namespace.as_deref().unwrap_or_default()) || named("") || named("default");
     let own_type = source.r#type != "Opaque" && source.r#type == kind;
     let all: Vec<(&'static str, Vec<String>)> = ["data", "stringData"]
@@ -53,10 +76,12 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
         .collect();
     let has = |name: &str| {
         source.keys.get(name).is_some_and(|words| {
-            words.iter().any(|word| all.iter().any(|(_, keys)| keys.contains(word)))
+            words
+                .iter()
+                .any(|word| all.iter().any(|(_, keys)| keys.contains(word)))
         })
     };
-    if !own_type && !(used && has("access-key")) {
+    if !(own_type || used && has("access-key")) {
         return;
     }
     let what = format!(
@@ -67,9 +92,18 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
     for (section, keys) in all {
         for key in keys {
             let path = KeyPath::root().key(section).key(&key);
-            let neutral = source.keys.iter().find(|(_, words)| words.iter().any(|word| *word == key));
-            let Some((neutral, _)) = neutral else { continue };
-            let target = to.storage.as_ref().and_then(|s| s.keys.get(neutral)).and_then(|words| words.iter().next());
+            let neutral = source
+                .keys
+                .iter()
+                .find(|(_, words)| words.iter().any(|word| *word == key));
+            let Some((neutral, _)) = neutral else {
+                continue;
+            };
+            let target = to
+                .storage
+                .as_ref()
+                .and_then(|s| s.keys.get(neutral))
+                .and_then(|words| words.iter().next());
             ctx.take(object, &path);
             if let Some(target) = target {
                 let at = KeyPath::root().key("stringData").key(target);
@@ -78,7 +112,11 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
             }
         }
         let base = KeyPath::root().key(section);
-        if ctx.get(object, &base).and_then(Node::as_mapping).is_some_and(|m| m.is_empty()) {
+        if ctx
+            .get(object, &base)
+            .and_then(Node::as_mapping)
+            .is_some_and(|m| m.is_empty())
+        {
             ctx.take(object, &base);
         }
     }
@@ -88,7 +126,10 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
     }
     if let Some(target) = &to.storage {
         if own_type || target.r#type != "Opaque" {
-            let key = SourceKey { object, path: path.clone() };
+            let key = SourceKey {
+                object,
+                path: path.clone(),
+            };
             ctx.put(object, &path, &Json::from(target.r#type.as_str()), &[key]);
         }
         for (key, value) in &target.labels {

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
+use super::Exposure;
 use super::attribute::{Attribute, Bag};
 use super::catalog::{Scope, Section};
 use super::companion::{self, Shape};
 use super::context::Context;
 use super::settings::{Holder, complete, read, write};
-use super::Exposure;
 use crate::source::{KeyPath, Node};
 
 /// Converts one Service.
@@ -52,7 +52,10 @@ pub(super) fn service(ctx: &mut Context<'_>, object: usize) {
 /// The annotations that the exposure rules look at and that are there.
 pub(super) fn marks(ctx: &Context<'_>, section: &Section, object: usize) -> Vec<String> {
     let base = KeyPath::root().join("metadata.annotations");
-    let wanted = section.exposure.iter().filter_map(|r| r.annotation.as_ref());
+    let wanted = section
+        .exposure
+        .iter()
+        .filter_map(|r| r.annotation.as_ref());
     wanted
         .filter(|key| ctx.get(object, &base.key(key)).is_some())
         .cloned()
@@ -73,7 +76,10 @@ pub(super) fn exposure(
     }
     let rule = from.exposure.iter().find(|rule| {
         bag.fits(&rule.when)
-            && rule.annotation.as_ref().is_none_or(|key| marked.contains(key))
+            && rule
+                .annotation
+                .as_ref()
+                .is_none_or(|key| marked.contains(key))
     });
     let scope = rule.map_or(Scope::Unknown, |rule| rule.scope);
     let reused = bag.has("existing") && to.rows.contains_key("existing");
@@ -93,11 +99,15 @@ pub(super) fn exposure(
     };
     match scope {
         Scope::Public => {
-            let what = format!("without a word about it, {title} gives a public load balancer; {target} is told so");
+            let what = format!(
+                "without a word about it, {title} gives a public load balancer; {target} is told so"
+            );
             say(ctx, "public", "exposure-explicit", what);
         }
         Scope::Internal => {
-            let what = format!("without a word about it, {title} gives an internal load balancer; {target} is told so");
+            let what = format!(
+                "without a word about it, {title} gives an internal load balancer; {target} is told so"
+            );
             say(ctx, "internal", "exposure-explicit", what);
         }
         // The load balancer that is there decides.
@@ -109,7 +119,9 @@ pub(super) fn exposure(
                 } else {
                     ("public", "public")
                 };
-                let what = format!("its address {address} is {kind}, so it becomes an {word} load balancer at {target}");
+                let what = format!(
+                    "its address {address} is {kind}, so it becomes an {word} load balancer at {target}"
+                );
                 let what = what.replace("an public", "a public");
                 return say(ctx, word, "exposure-explicit", what);
             }
@@ -132,7 +144,10 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             // 100.64.0.0/10 is the providers' own space (RFC 6598).
             let [a, b, ..] = v4.octets();
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || (a == 100 && (64..128).contains(&b))
         }
         IpAddr::V6(v6) => (v6.segments()[0] & 0xfe00) == 0xfc00 || v6.is_loopback(),
     }

@@ -182,9 +182,9 @@ fn read_row(
         if ctx.get(holder.object, &path).is_none() {
             // The same key with its older beginning.
             let older = match (&place, view.renamed) {
-                (Place::Annotation(key), Some(renamed)) => renamed
-                    .iter()
-                    .find_map(|(old, new)| Some(format!("{old}{}", key.strip_prefix(new.as_str())?))),
+                (Place::Annotation(key), Some(renamed)) => renamed.iter().find_map(|(old, new)| {
+                    Some(format!("{old}{}", key.strip_prefix(new.as_str())?))
+                }),
                 _ => None,
             };
             match older {
@@ -200,7 +200,9 @@ fn read_row(
         let Some(raw) = raw_text(row, &node) else {
             // The text as a whole is not of the form; the leftovers say so.
             if row.json.is_some() || row.pairs.is_some() {
-                taken.entry(id).or_insert_with(|| (path.clone(), Members::default()));
+                taken
+                    .entry(id)
+                    .or_insert_with(|| (path.clone(), Members::default()));
             }
             continue;
         };
@@ -267,7 +269,10 @@ fn read_row(
 fn with_port(ctx: &Context<'_>, holder: &Holder, path: &KeyPath) -> Option<KeyPath> {
     let pattern = path.last_key()?.replace("{port}", "*");
     let map = ctx.get(holder.object, &path.parent())?.as_mapping()?;
-    let key = map.iter().map(|(key, _)| key).find(|key| glob(&pattern, key))?;
+    let key = map
+        .iter()
+        .map(|(key, _)| key)
+        .find(|key| glob(&pattern, key))?;
     Some(path.parent().key(key))
 }
 
@@ -339,7 +344,11 @@ fn switched_on(
                 let what = format!(
                     "{} is not in force, since {} is {}; it is left out",
                     meaning(name).what,
-                    along.pairs.as_deref().or(path.last_key()).unwrap_or_default(),
+                    along
+                        .pairs
+                        .as_deref()
+                        .or(path.last_key())
+                        .unwrap_or_default(),
                     value.map_or_else(|| "not set".to_owned(), |v| format!("`{v}`"))
                 );
                 ctx.note("provider-setting-dropped", holder.object, of, &what);
@@ -449,9 +458,10 @@ fn leftover_members(
         };
         flatten(&json, "", &mut left);
         let covered = |member: &str| {
-            members.json.iter().any(|read| {
-                member == read || member.starts_with(&format!("{read}."))
-            })
+            members
+                .json
+                .iter()
+                .any(|read| member == read || member.starts_with(&format!("{read}.")))
         };
         left.retain(|(member, _)| !covered(member));
     } else {
@@ -463,14 +473,12 @@ fn leftover_members(
         }
     }
     for (member, value) in left {
-        let what = format!(
-            "`{member}` in `{key}` (`{value}`) is not known here and is left out"
-        );
+        let what = format!("`{member}` in `{key}` (`{value}`) is not known here and is left out");
         ctx.note("provider-key-unknown", object, path, &what);
     }
 }
 
-fn rows_of<'v>(view: View<'v>) -> impl Iterator<Item = &'v Row> {
+fn rows_of(view: View<'_>) -> impl Iterator<Item = &Row> {
     view.rows.values().flat_map(OneOrMany::iter)
 }
 
@@ -516,8 +524,14 @@ fn leftovers(ctx: &mut Context<'_>, view: View<'_>, holder: &Holder) {
         if let Some(map) = ctx.get(object, base).and_then(Node::as_mapping) {
             let owned = |key: &str| {
                 let old = view.renamed.into_iter().flat_map(|r| r.keys());
-                view.owns.iter().chain(old).any(|start| key.starts_with(start.as_str()))
-                    || view.drop.keys().any(|pattern| pattern.contains('/') && glob(pattern, key))
+                view.owns
+                    .iter()
+                    .chain(old)
+                    .any(|start| key.starts_with(start.as_str()))
+                    || view
+                        .drop
+                        .keys()
+                        .any(|pattern| pattern.contains('/') && glob(pattern, key))
             };
             let keys = map.iter().map(|(key, _)| key).filter(|key| owned(key));
             left.extend(keys.map(|key| base.key(key)));
@@ -540,9 +554,11 @@ fn drop_key(ctx: &mut Context<'_>, view: View<'_>, object: usize, path: &KeyPath
         .get(object, path)
         .map(|n| plain(&n.to_json()))
         .unwrap_or_default();
-    let new = view.renamed.into_iter().flatten().find_map(|(old, new)| {
-        Some(format!("{new}{}", key.strip_prefix(old.as_str())?))
-    });
+    let new = view
+        .renamed
+        .into_iter()
+        .flatten()
+        .find_map(|(old, new)| Some(format!("{new}{}", key.strip_prefix(old.as_str())?)));
     let names = [Some(key.clone()), new];
     let known = names.into_iter().flatten().find_map(|name| {
         let exact = view.drop.get(&name);
@@ -641,7 +657,16 @@ pub(super) fn write(
 ) -> Vec<ForCompanion> {
     let mut writing = Writing::default();
     for (name, attribute) in &bag.0 {
-        write_one(ctx, view, holder, others, bag, name, attribute, &mut writing);
+        write_one(
+            ctx,
+            view,
+            holder,
+            others,
+            bag,
+            name,
+            attribute,
+            &mut writing,
+        );
     }
     for constant in view.always {
         if bag.fits(&constant.when) {
@@ -732,7 +757,14 @@ fn write_one(
                     path = path.parent().key(&key.replace("{port}", &port));
                 }
                 if encoded.value != Json::Null {
-                    writing.value(holder.object, &path, row.json.as_ref(), row.pairs.as_ref(), encoded.value.clone(), &attribute.from);
+                    writing.value(
+                        holder.object,
+                        &path,
+                        row.json.as_ref(),
+                        row.pairs.as_ref(),
+                        encoded.value.clone(),
+                        &attribute.from,
+                    );
                     for along in &row.along {
                         writing.constant(holder, along, &attribute.from);
                     }
@@ -840,7 +872,10 @@ impl Writing {
                 if pending.value == Json::Null {
                     pending.value = value;
                 } else if pending.value != value {
-                    let what = format!("`{}` is left out, since one value has a place", plain(&value));
+                    let what = format!(
+                        "`{}` is left out, since one value has a place",
+                        plain(&value)
+                    );
                     self.conflicts.push((object, path.clone(), what));
                 }
             }

@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::class::{self, Class};
 use super::{
-    Bag, CLASS_ANNOTATION, PROVISIONER_ANNOTATIONS, access_modes, change_tier, gib, kind_of_provisioner,
-    owned, target_kind, tier,
+    Bag, CLASS_ANNOTATION, PROVISIONER_ANNOTATIONS, access_modes, change_tier, gib,
+    kind_of_provisioner, owned, target_kind, tier,
 };
 use crate::orchestration::provider::attribute::meaning;
 use crate::orchestration::provider::catalog::{Binding, StorageKind};
@@ -23,7 +23,9 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
     let field = base.join("spec.storageClassName");
     let old = annotations.key(CLASS_ANNOTATION);
     let text = |ctx: &Context<'_>, path: &KeyPath| {
-        ctx.get(object, path).and_then(Node::as_text).map(str::to_owned)
+        ctx.get(object, path)
+            .and_then(Node::as_text)
+            .map(str::to_owned)
     };
     let by_field = text(ctx, &field);
     let name = by_field.clone().or_else(|| text(ctx, &old));
@@ -35,7 +37,9 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
     let by_provisioner = provisioner.as_deref().and_then(|p| {
         kind_of_provisioner(&from.storage, p, |_| None).map(|(kind, _)| kind.to_owned())
     });
-    let by_volume = volume.and_then(|v| super::volume::kind_of(&from.storage, &ctx.before[v], &KeyPath::root().key("spec")));
+    let by_volume = volume.and_then(|v| {
+        super::volume::kind_of(&from.storage, &ctx.before[v], &KeyPath::root().key("spec"))
+    });
     let marked = owned(ctx, object, &annotations) || owned(ctx, object, &labels);
     let kind = by_volume
         .or_else(|| found.as_ref().map(|c| c.kind.clone()))
@@ -45,8 +49,15 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
     let Some(source) = from.storage.kinds.get(&kind) else {
         return;
     };
-    let class_path = if by_field.is_some() { field.clone() } else { old.clone() };
-    let class_key = SourceKey { object, path: class_path.clone() };
+    let class_path = if by_field.is_some() {
+        field.clone()
+    } else {
+        old.clone()
+    };
+    let class_key = SourceKey {
+        object,
+        path: class_path.clone(),
+    };
     let class = found.unwrap_or_else(|| Class {
         kind: kind.clone(),
         bag: Bag::default(),
@@ -79,7 +90,13 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
         ctx.note("storage-kind-lost", object, &class_path, &what);
         return;
     };
-    access_modes(ctx, object, &base.join("spec.accessModes"), target, &format!("{kind_name} storage"));
+    access_modes(
+        ctx,
+        object,
+        &base.join("spec.accessModes"),
+        target,
+        &format!("{kind_name} storage"),
+    );
     let size_path = base.join("spec.resources.requests.storage");
     let asked = text(ctx, &size_path).as_deref().and_then(gib);
     if template && ctx.to.name != ctx.from.name {
@@ -96,32 +113,69 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
     if let Some(attribute) = bag.0.get("secret") {
         let who = &ctx.refs[object];
         let namespace = bag.get("secret-namespace").map(str::to_owned);
-        let namespace = namespace.or_else(|| who.namespace.clone()).unwrap_or_default();
-        ctx.storage_secrets.insert((namespace, attribute.value.clone()));
+        let namespace = namespace
+            .or_else(|| who.namespace.clone())
+            .unwrap_or_default();
+        ctx.storage_secrets
+            .insert((namespace, attribute.value.clone()));
     }
     let sizes: Vec<u64> = asked.into_iter().collect();
     let size = if class.object.is_some() && !source.tiers.is_empty() && !bag.has("tier") {
         // The class says what kind of disk it is, and is converted itself.
         tier::fit(asked.unwrap_or(1), target.size)
     } else {
-        change_tier(ctx, object, &class_path, source, target, &sizes, &mut bag, fixed)
+        change_tier(
+            ctx,
+            object,
+            &class_path,
+            source,
+            target,
+            &sizes,
+            &mut bag,
+            fixed,
+        )
     };
     if fixed {
-        return existing(ctx, object, base, target, bag, &class_key, by_field.is_some() || text(ctx, &old).is_some());
+        return existing(
+            ctx,
+            object,
+            base,
+            target,
+            bag,
+            &class_key,
+            by_field.is_some() || text(ctx, &old).is_some(),
+        );
     }
     if let Some(asked) = asked
         && size != asked
     {
-        let code = if size > asked { "size-raised" } else { "size-lowered" };
-        let what = format!("{asked} GiB become {size} GiB, a size that {} has", ctx.to.title);
+        let code = if size > asked {
+            "size-raised"
+        } else {
+            "size-lowered"
+        };
+        let what = format!(
+            "{asked} GiB become {size} GiB, a size that {} has",
+            ctx.to.title
+        );
         ctx.note(code, object, &size_path, &what);
-        let key = SourceKey { object, path: size_path.clone() };
+        let key = SourceKey {
+            object,
+            path: size_path.clone(),
+        };
         ctx.put(object, &size_path, &Json::from(format!("{size}Gi")), &[key]);
     }
     if class.object.is_some() && target.dynamic {
         // The class is converted under its own name.
         finish(ctx, target, &holder, &bag, None);
-        move_class(ctx, object, &field, &old, name.unwrap_or_default(), &class_key);
+        move_class(
+            ctx,
+            object,
+            &field,
+            &old,
+            name.unwrap_or_default(),
+            &class_key,
+        );
         return;
     }
     if !target.dynamic {
@@ -145,13 +199,15 @@ fn finish(
     let mut own = Bag::default();
     for (name, attribute) in &bag.0 {
         let on_claim = target.rows.get(name).is_some_and(|rows| {
-            rows.iter().any(|row| !row.read_only && (row.annotation.is_some() || row.label.is_some()))
+            rows.iter()
+                .any(|row| !row.read_only && (row.annotation.is_some() || row.label.is_some()))
         });
         let in_class = target.rows.get(name).is_some_and(|rows| {
-            rows.iter().any(|row| !row.read_only && row.parameter.is_some())
+            rows.iter()
+                .any(|row| !row.read_only && row.parameter.is_some())
         });
         let wanted = match open {
-            Some(open) if open.is_empty() => false,
+            Some([]) => false,
             Some(open) => open.contains(name) || !in_class,
             None => true,
         };
@@ -169,7 +225,14 @@ fn finish(
 }
 
 /// The class goes to `storageClassName`.
-fn move_class(ctx: &mut Context<'_>, object: usize, field: &KeyPath, old: &KeyPath, name: String, key: &SourceKey) {
+fn move_class(
+    ctx: &mut Context<'_>,
+    object: usize,
+    field: &KeyPath,
+    old: &KeyPath,
+    name: String,
+    key: &SourceKey,
+) {
     ctx.take(object, old);
     let from = [key.clone()];
     ctx.put(object, field, &Json::from(name), &from);
@@ -177,10 +240,15 @@ fn move_class(ctx: &mut Context<'_>, object: usize, field: &KeyPath, old: &KeyPa
 
 /// The volume of the input that a claim is bound to.
 fn bound_volume(ctx: &Context<'_>, object: usize, base: &KeyPath) -> Option<usize> {
-    if let Some(name) = ctx.get(object, &base.join("spec.volumeName")).and_then(Node::as_text) {
+    if let Some(name) = ctx
+        .get(object, &base.join("spec.volumeName"))
+        .and_then(Node::as_text)
+    {
         return ctx.find("PersistentVolume", None, name);
     }
-    let claim = ctx.get(object, &base.join("metadata.name")).and_then(Node::as_text);
+    let claim = ctx
+        .get(object, &base.join("metadata.name"))
+        .and_then(Node::as_text);
     let selector = ctx
         .get(object, &base.join("spec.selector.matchLabels"))
         .and_then(Node::as_mapping);
@@ -193,7 +261,8 @@ fn bound_volume(ctx: &Context<'_>, object: usize, base: &KeyPath) -> Option<usiz
         if claim.is_some() && reference.and_then(Node::as_text) == claim {
             return true;
         }
-        let labels = edit::get(volume, &KeyPath::root().join("metadata.labels")).and_then(Node::as_mapping);
+        let labels =
+            edit::get(volume, &KeyPath::root().join("metadata.labels")).and_then(Node::as_mapping);
         selector.is_some_and(|selector| {
             !selector.is_empty()
                 && selector.iter().all(|(key, entry)| {
@@ -205,7 +274,10 @@ fn bound_volume(ctx: &Context<'_>, object: usize, base: &KeyPath) -> Option<usiz
 
 /// Whether a claim takes a volume that exists.
 fn is_static(ctx: &Context<'_>, object: usize, base: &KeyPath) -> bool {
-    let has = |path: &str| ctx.get(object, &base.join(path)).is_some_and(|n| !n.is_null());
+    let has = |path: &str| {
+        ctx.get(object, &base.join(path))
+            .is_some_and(|n| !n.is_null())
+    };
     has("spec.volumeName") || has("spec.selector")
 }
 
@@ -219,7 +291,10 @@ fn existing(
     key: &SourceKey,
     had_class: bool,
 ) {
-    let (field, old) = (base.join("spec.storageClassName"), base.join("metadata.annotations").key(CLASS_ANNOTATION));
+    let (field, old) = (
+        base.join("spec.storageClassName"),
+        base.join("metadata.annotations").key(CLASS_ANNOTATION),
+    );
     let holder = Holder {
         object,
         annotations: Some(base.join("metadata.annotations")),
@@ -231,19 +306,30 @@ fn existing(
     let keep: Vec<String> = bag
         .0
         .keys()
-        .filter(|name| agree.contains(name) || matches!(name.as_str(), "key" | "zone" | "region" | "iops" | "throughput"))
+        .filter(|name| {
+            agree.contains(name)
+                || matches!(
+                    name.as_str(),
+                    "key" | "zone" | "region" | "iops" | "throughput"
+                )
+        })
         .cloned()
         .collect();
     let mut own = Bag::default();
     for name in keep {
         if let Some(attribute) = bag.take(&name) {
             let place = target.rows.get(&name).is_some_and(|rows| {
-                rows.iter().any(|row| !row.read_only && (row.annotation.is_some() || row.label.is_some()))
+                rows.iter()
+                    .any(|row| !row.read_only && (row.annotation.is_some() || row.label.is_some()))
             });
             if place {
                 own.set(&name, attribute);
             } else if !attribute.from.is_empty() {
-                let what = format!("{} (`{}`) stands in the volume alone", meaning(&name).what, attribute.value);
+                let what = format!(
+                    "{} (`{}`) stands in the volume alone",
+                    meaning(&name).what,
+                    attribute.value
+                );
                 ctx.note_attribute("provider-setting-dropped", object, &attribute, &what);
             }
         }
@@ -263,7 +349,15 @@ fn existing(
         if ctx.get(object, &at).is_some() {
             // The label goes with the volume; its name says as much.
             if let Some(volume) = bound_volume_of_selector(ctx, object, &at) {
-                ctx.put(object, &base.join("spec.volumeName"), &Json::from(volume), &[SourceKey { object, path: at.clone() }]);
+                ctx.put(
+                    object,
+                    &base.join("spec.volumeName"),
+                    &Json::from(volume),
+                    &[SourceKey {
+                        object,
+                        path: at.clone(),
+                    }],
+                );
             }
             let what = "the claim names its volume in place of a label that only the source knows";
             ctx.note("provider-setting-dropped", object, &at, what);
@@ -289,11 +383,15 @@ fn bound_volume_of_selector(ctx: &Context<'_>, object: usize, at: &KeyPath) -> O
 /// A zone that the mapping file does not know is left to the scheduler.
 fn zone_of_claim(ctx: &mut Context<'_>, object: usize, bag: &mut Bag) {
     for (name, kind) in [("zone", "zone"), ("region", "region")] {
-        let Some(attribute) = bag.0.get(name) else { continue };
+        let Some(attribute) = bag.0.get(name) else {
+            continue;
+        };
         if ctx.map.has(kind, &attribute.value) {
             continue;
         }
-        let Some(attribute) = bag.take(name) else { continue };
+        let Some(attribute) = bag.take(name) else {
+            continue;
+        };
         let what = format!(
             "{} (`{}`) is left out; the scheduler finds one, or the mapping file names it under `{kind}`",
             meaning(name).what,
@@ -314,7 +412,9 @@ fn without_provisioner(
     template: bool,
 ) -> String {
     let text = |ctx: &Context<'_>, path: &KeyPath| {
-        ctx.get(object, path).and_then(Node::as_text).map(str::to_owned)
+        ctx.get(object, path)
+            .and_then(Node::as_text)
+            .map(str::to_owned)
     };
     if template {
         let what = format!(
@@ -330,7 +430,8 @@ fn without_provisioner(
         Some(namespace) => format!("{namespace}-{claim}"),
         None => claim.clone(),
     };
-    let size = text(ctx, &base.join("spec.resources.requests.storage")).unwrap_or_else(|| "1Gi".to_owned());
+    let size = text(ctx, &base.join("spec.resources.requests.storage"))
+        .unwrap_or_else(|| "1Gi".to_owned());
     let modes = ctx
         .get(object, &base.join("spec.accessModes"))
         .map_or_else(|| json!(["ReadWriteMany"]), Node::to_json);
@@ -353,15 +454,26 @@ fn without_provisioner(
     let mut bag = bag.clone();
     super::super::settings::complete(ctx, target.view(&ctx.to.storage), object, &mut bag);
     let at = ctx.before[object].at;
-    let kept = std::mem::replace(&mut ctx.now[object], Some(Node::from_json(&volume, at)));
+    let kept = ctx.now[object].replace(Node::from_json(&volume, at));
     let trail = ctx.trail.clone();
-    super::volume::write_source(ctx, object, &KeyPath::root().key("spec"), target, &bag, &name);
+    super::volume::write_source(
+        ctx,
+        object,
+        &KeyPath::root().key("spec"),
+        target,
+        &bag,
+        &name,
+    );
     let made = std::mem::replace(&mut ctx.now[object], kept);
     ctx.trail = trail;
     if let Some(made) = made {
         ctx.add(made, object);
     }
-    ctx.put(object, &base.join("spec.volumeName"), &Json::from(name), &[]);
+    ctx.put(
+        object,
+        &base.join("spec.volumeName"),
+        &Json::from(name),
+        &[],
+    );
     target.static_class.clone()
 }
-

@@ -30,11 +30,14 @@ pub(super) fn find(ctx: &Context<'_>, name: &str) -> Option<Class> {
     if let Some(index) = ctx.find("StorageClass", None, name) {
         let before = &ctx.before[index];
         let text = |path: &KeyPath| {
-            super::super::edit::get(before, path).and_then(Node::as_text).map(str::to_owned)
+            super::super::edit::get(before, path)
+                .and_then(Node::as_text)
+                .map(str::to_owned)
         };
         let provisioner = text(&KeyPath::root().key("provisioner"))?;
         let parameters = KeyPath::root().key("parameters");
-        let (kind, _) = kind_of_provisioner(storage, &provisioner, |key| text(&parameters.key(key)))?;
+        let (kind, _) =
+            kind_of_provisioner(storage, &provisioner, |key| text(&parameters.key(key)))?;
         let binding = match text(&KeyPath::root().key("volumeBindingMode")).as_deref() {
             Some("WaitForFirstConsumer") => Binding::Wait,
             _ => Binding::Immediate,
@@ -83,7 +86,10 @@ pub(in super::super) fn class(ctx: &mut Context<'_>, object: usize) {
         parameters: Some(parameters),
         ..Holder::of_object(object)
     };
-    let holder = Holder { labels: None, ..holder };
+    let holder = Holder {
+        labels: None,
+        ..holder
+    };
     let mut bag = Bag::default();
     read(ctx, source.view(&from.storage), &holder, &[], &mut bag);
     let Some((kind_name, target)) = target_kind(ctx, kind, object, &path) else {
@@ -91,7 +97,9 @@ pub(in super::super) fn class(ctx: &mut Context<'_>, object: usize) {
         ctx.note("storage-kind-lost", object, &path, &what);
         return;
     };
-    if target.provisioners.is_empty() || (!target.dynamic && kind == "object" && ctx.to.name != "ali") {
+    if target.provisioners.is_empty()
+        || (!target.dynamic && kind == "object" && ctx.to.name != "ali")
+    {
         let what = format!(
             "{} makes no {kind_name} volumes for claims; the class is left out",
             ctx.to.title
@@ -111,13 +119,24 @@ pub(in super::super) fn class(ctx: &mut Context<'_>, object: usize) {
     complete(ctx, target.view(&ctx.to.storage), object, &mut bag);
     write(ctx, target.view(&ctx.to.storage), &holder, &[], &bag);
     select(ctx, object, target);
-    let from_key = [SourceKey { object, path: path.clone() }];
+    let from_key = [SourceKey {
+        object,
+        path: path.clone(),
+    }];
     if let Some(first) = target.provisioners.first() {
         ctx.put(object, &path, &Json::from(first.as_str()), &from_key);
     }
-    if ctx.get(object, &root.key("allowVolumeExpansion")).and_then(Node::as_text) == Some("true") && !target.expand {
+    if ctx
+        .get(object, &root.key("allowVolumeExpansion"))
+        .and_then(Node::as_text)
+        == Some("true")
+        && !target.expand
+    {
         let at = root.key("allowVolumeExpansion");
-        let what = format!("volumes of this kind cannot be expanded at {}", ctx.to.title);
+        let what = format!(
+            "volumes of this kind cannot be expanded at {}",
+            ctx.to.title
+        );
         ctx.note("provider-setting-approximate", object, &at, &what);
     }
     mount_options(ctx, object, &root.key("mountOptions"), source, target);
@@ -139,7 +158,10 @@ fn zone_of_class(ctx: &mut Context<'_>, object: usize, bag: &mut Bag) {
             continue;
         };
         let kind = if name == "region" { "region" } else { "zone" };
-        let all = attribute.value.split(',').all(|zone| ctx.map.has(kind, zone.trim()));
+        let all = attribute
+            .value
+            .split(',')
+            .all(|zone| ctx.map.has(kind, zone.trim()));
         if all {
             continue;
         }
@@ -158,11 +180,17 @@ fn zone_of_class(ctx: &mut Context<'_>, object: usize, bag: &mut Bag) {
 /// The zones of `allowedTopologies`.
 fn topologies(ctx: &mut Context<'_>, object: usize) {
     let base = KeyPath::root().key("allowedTopologies");
-    let Some(list) = ctx.get(object, &base).and_then(Node::as_sequence).map(<[Node]>::to_vec) else {
+    let Some(list) = ctx
+        .get(object, &base)
+        .and_then(Node::as_sequence)
+        .map(<[Node]>::to_vec)
+    else {
         return;
     };
     for (index, term) in list.iter().enumerate() {
-        let terms = term.as_mapping().and_then(|m| m.get("matchLabelExpressions"));
+        let terms = term
+            .as_mapping()
+            .and_then(|m| m.get("matchLabelExpressions"));
         for inner in 0..terms.and_then(Node::as_sequence).map_or(0, <[Node]>::len) {
             let at = base.index(index).key("matchLabelExpressions").index(inner);
             super::volume::zone_term(ctx, object, &at);
@@ -174,8 +202,12 @@ fn topologies(ctx: &mut Context<'_>, object: usize) {
 fn sizes_of_claims(ctx: &Context<'_>, name: &str) -> Vec<u64> {
     let mut sizes = Vec::new();
     let mut look = |node: &Node| {
-        let at = |path: &str| super::super::edit::get(node, &KeyPath::root().join(path)).and_then(Node::as_text);
-        let annotation = KeyPath::root().join("metadata.annotations").key(super::CLASS_ANNOTATION);
+        let at = |path: &str| {
+            super::super::edit::get(node, &KeyPath::root().join(path)).and_then(Node::as_text)
+        };
+        let annotation = KeyPath::root()
+            .join("metadata.annotations")
+            .key(super::CLASS_ANNOTATION);
         let own = at("spec.storageClassName")
             .or_else(|| super::super::edit::get(node, &annotation).and_then(Node::as_text));
         if own == Some(name)
@@ -206,7 +238,10 @@ pub(super) fn mount_options(
     source: &StorageKind,
     target: &StorageKind,
 ) {
-    let options = ctx.get(object, path).and_then(Node::as_sequence).map(<[Node]>::to_vec);
+    let options = ctx
+        .get(object, path)
+        .and_then(Node::as_sequence)
+        .map(<[Node]>::to_vec);
     match options {
         Some(options) if !options.is_empty() && source.options != target.options => {
             let texts: Vec<&str> = options.iter().filter_map(Node::as_text).collect();
@@ -241,12 +276,15 @@ pub(super) fn choose(
         let rows = target.rows.get(name);
         let writes = rows.is_some_and(|rows| {
             rows.iter().any(|row| {
-                !row.read_only && bag.fits(&row.when) && (row.parameter.is_some() || row.annotation.is_some() || row.label.is_some())
+                !row.read_only
+                    && bag.fits(&row.when)
+                    && (row.parameter.is_some() || row.annotation.is_some() || row.label.is_some())
             })
         });
         writes && meaning(name).default.as_ref() != Some(&attribute.value)
     };
-    let wanted: Vec<(&String, &Attribute)> = bag.0.iter().filter(|(name, a)| matters(name, a)).collect();
+    let wanted: Vec<(&String, &Attribute)> =
+        bag.0.iter().filter(|(name, a)| matters(name, a)).collect();
     let fits = |class: &crate::orchestration::provider::catalog::ShippedClass| {
         class.kind == kind_name
             && !class.read_only
@@ -256,12 +294,22 @@ pub(super) fn choose(
                     || class.values.get(*name) == Some(&attribute.value)
                     || matches!(name.as_str(), "zone" | "region")
             })
-            && class.values.iter().all(|(name, value)| bag.get(name).is_none_or(|own| own == value))
+            && class
+                .values
+                .iter()
+                .all(|(name, value)| bag.get(name).is_none_or(|own| own == value))
     };
     let shipped = |wanted: Binding| {
-        to.storage.classes.iter().find(|(_, class)| class.binding == wanted && fits(class))
+        to.storage
+            .classes
+            .iter()
+            .find(|(_, class)| class.binding == wanted && fits(class))
     };
-    let found = shipped(binding).or_else(|| (binding == Binding::Immediate).then(|| shipped(Binding::Wait)).flatten());
+    let found = shipped(binding).or_else(|| {
+        (binding == Binding::Immediate)
+            .then(|| shipped(Binding::Wait))
+            .flatten()
+    });
     if let Some((name, class)) = found {
         if class.binding != binding {
             let what = format!("class {name} makes volumes with the first pod, not with the claim");
@@ -269,7 +317,10 @@ pub(super) fn choose(
         }
         return (name.clone(), class.open.clone());
     }
-    (generate(ctx, object, kind_name, target, binding, bag), Vec::new())
+    (
+        generate(ctx, object, kind_name, target, binding, bag),
+        Vec::new(),
+    )
 }
 
 /// Makes a class.
@@ -307,7 +358,7 @@ fn generate(
         base["mountOptions"] = json!(target.mount_options);
     }
     // The writer works on objects of the list: the new one stands in for the claim for a moment.
-    let claim = std::mem::replace(&mut ctx.now[object], Some(Node::from_json(&base, at)));
+    let claim = ctx.now[object].replace(Node::from_json(&base, at));
     let trail = ctx.trail.clone();
     let holder = Holder {
         object,

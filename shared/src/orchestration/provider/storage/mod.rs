@@ -82,7 +82,12 @@ fn kind_of_provisioner<'s>(
     provisioner: &str,
     parameter: impl Fn(&str) -> Option<String>,
 ) -> Option<(&'s str, &'s StorageKind)> {
-    let all = || storage.kinds.iter().filter(|(_, kind)| kind.provisioners.iter().any(|p| p == provisioner));
+    let all = || {
+        storage
+            .kinds
+            .iter()
+            .filter(|(_, kind)| kind.provisioners.iter().any(|p| p == provisioner))
+    };
     let selected = all().find(|(_, kind)| {
         kind.selected_by
             .as_ref()
@@ -112,7 +117,11 @@ fn access_modes(
         .map_or(0, <[Node]>::len);
     for index in 0..count {
         let at = path.index(index);
-        let Some(mode) = ctx.get(object, &at).and_then(Node::as_text).map(str::to_owned) else {
+        let Some(mode) = ctx
+            .get(object, &at)
+            .and_then(Node::as_text)
+            .map(str::to_owned)
+        else {
             continue;
         };
         if kind.modes.contains(&mode) {
@@ -122,7 +131,8 @@ fn access_modes(
             "ReadWriteOnce" | "ReadWriteOncePod" | "ReadOnlyMany" => {
                 let wide = ["ReadWriteOnce", "ReadWriteMany"];
                 let allowed = wide.iter().find(|w| {
-                    kind.modes.iter().any(|m| m == *w) && !(mode == "ReadOnlyMany" && **w == "ReadWriteOnce")
+                    kind.modes.iter().any(|m| m == *w)
+                        && !(mode == "ReadOnlyMany" && **w == "ReadWriteOnce")
                 });
                 allowed.copied()
             }
@@ -130,9 +140,15 @@ fn access_modes(
         };
         match wider {
             Some(wider) => {
-                let text = format!("access mode {mode} becomes {wider}, which {what} of {} has", ctx.to.title);
+                let text = format!(
+                    "access mode {mode} becomes {wider}, which {what} of {} has",
+                    ctx.to.title
+                );
                 ctx.note("access-mode-changed", object, &at, &text);
-                let from = [SourceKey { object, path: at.clone() }];
+                let from = [SourceKey {
+                    object,
+                    path: at.clone(),
+                }];
                 ctx.put(object, &at, &serde_json::Value::from(wider), &from);
             }
             None => {
@@ -152,7 +168,10 @@ fn owned(ctx: &Context<'_>, object: usize, base: &KeyPath) -> bool {
     let storage = &ctx.from.storage;
     let map = ctx.get(object, base).and_then(Node::as_mapping);
     map.into_iter().flat_map(|m| m.iter()).any(|(key, _)| {
-        storage.owns.iter().any(|start| key.starts_with(start.as_str()))
+        storage
+            .owns
+            .iter()
+            .any(|start| key.starts_with(start.as_str()))
     })
 }
 
@@ -197,19 +216,22 @@ fn change_tier(
         }
         return tier::fit(size, target.size);
     }
-    let above = source
-        .rows
-        .get("iops")
-        .is_some_and(|rows| rows.iter().any(|r| r.form == super::catalog::Form::AboveBaseline));
+    let above = source.rows.get("iops").is_some_and(|rows| {
+        rows.iter()
+            .any(|r| r.form == super::catalog::Form::AboveBaseline)
+    });
     // Each size must get what it had.
-    let needs = named.as_ref().and_then(|(_, tier)| tier::needed(tier, size, bag, above));
+    let needs = named
+        .as_ref()
+        .and_then(|(_, tier)| tier::needed(tier, size, bag, above));
     let mut choice = tier::choose(target, size, needs, ctx.options.less_throughput);
     for other in sizes {
-        let needs = named.as_ref().and_then(|(_, tier)| tier::needed(tier, *other, bag, above));
+        let needs = named
+            .as_ref()
+            .and_then(|(_, tier)| tier::needed(tier, *other, bag, above));
         let here = tier::choose(target, *other, needs, ctx.options.less_throughput);
-        let place = |c: &Option<tier::Choice>| {
-            c.as_ref().and_then(|c| target.tiers.get_index_of(&c.name))
-        };
+        let place =
+            |c: &Option<tier::Choice>| c.as_ref().and_then(|c| target.tiers.get_index_of(&c.name));
         if place(&here) > place(&choice) {
             choice = here;
         }
@@ -222,7 +244,15 @@ fn change_tier(
     let Some(choice) = choice else {
         return tier::fit(size, target.size);
     };
-    say_performance(ctx, object, path, named.as_ref().map(|(name, _)| name.as_str()), needs, &choice, size);
+    say_performance(
+        ctx,
+        object,
+        path,
+        named.as_ref().map(|(name, _)| name.as_str()),
+        needs,
+        &choice,
+        size,
+    );
     tier::apply(&choice, target, bag, &cause);
     if fixed { size } else { choice.size }
 }
@@ -255,7 +285,9 @@ fn say_performance(
         gives.iops,
         gives.throughput
     );
-    let less = needs.throughput > 0.0 && gives.throughput > 0.0 && gives.throughput + 0.5 < needs.throughput;
+    let less = needs.throughput > 0.0
+        && gives.throughput > 0.0
+        && gives.throughput + 0.5 < needs.throughput;
     let code = if gives.iops + 0.5 < needs.iops {
         "tier-slower"
     } else if less {

@@ -33,7 +33,10 @@ pub(super) struct Choice {
 impl Formula {
     /// The performance of a disk of so many GiB.
     pub(super) fn at(&self, size: u64) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "sizes of disks are small numbers")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sizes of disks are small numbers"
+        )]
         let gib = size as f64;
         let step = self.steps.iter().rev().find(|(from, _)| size >= *from);
         let value = step.map_or(self.base + self.per_gib * gib, |(_, value)| *value);
@@ -154,14 +157,21 @@ fn with(
     let mut gives = tier.baseline(size);
     let (mut iops, mut throughput) = (None, None);
     if let (Some(gives), Some(needs)) = (&mut gives, needs) {
-        #[expect(clippy::cast_precision_loss, reason = "sizes of disks are small numbers")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sizes of disks are small numbers"
+        )]
         let gib = size as f64;
         if let Some(limits) = &tier.provisioned_iops
             && (limits.always || needs.iops > gives.iops)
         {
             let mut asked = needs.iops.max(limits.min).min(limits.max);
-            asked = limits.per_gib.map_or(asked, |per| asked.min((per * gib).max(limits.min)));
-            asked = limits.extra.map_or(asked, |extra| asked.min(gives.iops + extra));
+            asked = limits
+                .per_gib
+                .map_or(asked, |per| asked.min((per * gib).max(limits.min)));
+            asked = limits
+                .extra
+                .map_or(asked, |extra| asked.min(gives.iops + extra));
             if limits.always || asked > gives.iops {
                 gives.throughput += (asked - gives.iops).max(0.0) * tier.throughput_per_extra_iops;
                 gives.iops = asked;
@@ -172,7 +182,9 @@ fn with(
             && (limits.always || needs.throughput > gives.throughput)
         {
             let mut asked = needs.throughput.max(limits.min).min(limits.max);
-            asked = limits.per_iops.map_or(asked, |per| asked.min((per * gives.iops).max(limits.min)));
+            asked = limits
+                .per_iops
+                .map_or(asked, |per| asked.min((per * gives.iops).max(limits.min)));
             if limits.always || asked > gives.throughput {
                 gives.throughput = asked;
                 throughput = Some(whole(asked));
@@ -265,7 +277,10 @@ mod tests {
     fn kind(provider: &str) -> StorageKind {
         let provider = Provider::named(provider);
         let kinds = provider.map(|p| p.catalog().storage.kinds.clone());
-        kinds.unwrap_or_default().swap_remove("block").unwrap_or_else(|| unreachable!("no block"))
+        kinds
+            .unwrap_or_default()
+            .swap_remove("block")
+            .unwrap_or_else(|| unreachable!("no block"))
     }
 
     /// The tier of the target for a tier of the source.
@@ -285,7 +300,9 @@ mod tests {
             ("huawei", "SSD", 2000, "ali", "PL1"),
             ("huawei", "ESSD", 460, "ali", "PL1"),
             ("huawei", "ESSD", 1000, "ali", "PL2"),
-            ("huawei", "ESSD", 1964, "ali", "PL2"),
+            ("huawei", "ESSD", 1300, "ali", "PL2"),
+            // PL2 has the operations, but three quarters of the throughput.
+            ("huawei", "ESSD", 1964, "ali", "PL3"),
             ("huawei", "ESSD", 3000, "ali", "PL3"),
             ("huawei", "GPSSD", 700, "ali", "PL1"),
             ("ali", "cloud", 40, "huawei", "SAS"),
@@ -303,8 +320,18 @@ mod tests {
             ("huawei", "SAS", 100, "azure", "PremiumV2_LRS"),
         ] {
             let choice = from_to(from, tier, size, to);
-            assert_eq!(choice.name, expected, "{from} {tier} {size} GiB to {to}: {choice:?}");
+            assert_eq!(
+                choice.name, expected,
+                "{from} {tier} {size} GiB to {to}: {choice:?}"
+            );
         }
+    }
+
+    #[test]
+    fn less_throughput_is_taken_when_asked_for() {
+        let needs = kind("huawei").tiers["ESSD"].baseline(1964);
+        let choice = choose(&kind("ali"), 1964, needs, true);
+        assert_eq!(choice.map(|choice| choice.name).as_deref(), Some("PL2"));
     }
 
     #[test]
@@ -313,7 +340,9 @@ mod tests {
             for (name, tier) in &kind(from).tiers {
                 for to in ["huawei", "ali", "aws", "google", "azure", "tencent"] {
                     for size in [10, 40, 100, 461, 1000, 4000] {
-                        let Some(needs) = tier.baseline(size) else { continue };
+                        let Some(needs) = tier.baseline(size) else {
+                            continue;
+                        };
                         let choice = from_to(from, name, size, to);
                         let Some(gives) = choice.gives else { continue };
                         let best = kind(to)
@@ -324,7 +353,10 @@ mod tests {
                             .filter_map(|c| c.gives)
                             .any(|g| g.iops + 0.5 >= needs.iops);
                         if best {
-                            assert!(gives.iops + 0.5 >= needs.iops, "{from} {name} {size} to {to} {choice:?}");
+                            assert!(
+                                gives.iops + 0.5 >= needs.iops,
+                                "{from} {name} {size} to {to} {choice:?}"
+                            );
                         }
                     }
                 }
@@ -336,10 +368,23 @@ mod tests {
     fn what_is_asked_for_is_asked_for() {
         let choice = from_to("huawei", "SSD", 100, "aws");
         assert_eq!((choice.iops, choice.throughput), (Some(6800), Some(170)));
-        let needs = Performance { iops: 60000.0, throughput: 350.0 };
+        let needs = Performance {
+            iops: 60000.0,
+            throughput: 350.0,
+        };
         let choice = choose(&kind("ali"), 200, Some(needs), false);
-        assert_eq!(choice.map(|c| (c.name, c.iops)), Some(("cloud_auto".into(), Some(60000))));
-        let size = fit(33, SizeLimits { min: Some(10), max: Some(32000), step: Some(10) });
+        assert_eq!(
+            choice.map(|c| (c.name, c.iops)),
+            Some(("cloud_auto".into(), Some(60000)))
+        );
+        let size = fit(
+            33,
+            SizeLimits {
+                min: Some(10),
+                max: Some(32000),
+                step: Some(10),
+            },
+        );
         assert_eq!(size, 40);
     }
 }

@@ -23,7 +23,11 @@ enum Form<'k> {
 }
 
 /// The kind and form of the volume at a path.
-fn recognise<'s>(storage: &'s Storage, root: &Node, base: &KeyPath) -> Option<(&'s str, &'s StorageKind, Form<'s>)> {
+fn recognise<'s>(
+    storage: &'s Storage,
+    root: &Node,
+    base: &KeyPath,
+) -> Option<(&'s str, &'s StorageKind, Form<'s>)> {
     let text = |path: &str| edit::get(root, &base.join(path)).and_then(Node::as_text);
     let (csi, flex) = (text("csi.driver"), text("flexVolume.driver"));
     storage.kinds.iter().find_map(|(name, kind)| {
@@ -35,7 +39,9 @@ fn recognise<'s>(storage: &'s Storage, root: &Node, base: &KeyPath) -> Option<(&
         }
         // NFS is Kubernetes' own and the same everywhere.
         let source = kind.sources.keys().filter(|key| *key != "nfs");
-        let found = source.into_iter().find(|key| edit::get(root, &base.key(key)).is_some_and(|n| n.as_mapping().is_some()));
+        let found = source
+            .into_iter()
+            .find(|key| edit::get(root, &base.key(key)).is_some_and(|n| n.as_mapping().is_some()));
         found.map(|key| (name.as_str(), kind, Form::Source(key)))
     })
 }
@@ -67,7 +73,13 @@ pub(in super::super) fn volume(ctx: &mut Context<'_>, object: usize) {
         let what = format!("{} has no {kind} storage", ctx.to.title);
         return ctx.note("storage-kind-lost", object, &base, &what);
     };
-    access_modes(ctx, object, &base.key("accessModes"), target, &format!("{kind_name} storage"));
+    access_modes(
+        ctx,
+        object,
+        &base.key("accessModes"),
+        target,
+        &format!("{kind_name} storage"),
+    );
     zone_of_volume(ctx, object, &base, &mut bag);
     let size = ctx
         .get(object, &base.join("capacity.storage"))
@@ -85,15 +97,28 @@ pub(in super::super) fn volume(ctx: &mut Context<'_>, object: usize) {
     write_source(ctx, object, &base, target, &bag, &name);
     let class = base.key("storageClassName");
     if ctx.get(object, &class).is_some() {
-        let key = SourceKey { object, path: class.clone() };
-        ctx.put(object, &class, &Json::from(target.static_class.as_str()), &[key]);
+        let key = SourceKey {
+            object,
+            path: class.clone(),
+        };
+        ctx.put(
+            object,
+            &class,
+            &Json::from(target.static_class.as_str()),
+            &[key],
+        );
     }
 }
 
 /// `everest.io/reclaim-policy: retain-volume-only` keeps the disk; elsewhere the volume object stays with it.
 fn keep(ctx: &mut Context<'_>, object: usize, base: &KeyPath, bag: &mut Bag) {
     if bag.get("keep") == Some("true")
-        && !ctx.to.storage.kinds.values().any(|kind| kind.rows.contains_key("keep"))
+        && !ctx
+            .to
+            .storage
+            .kinds
+            .values()
+            .any(|kind| kind.rows.contains_key("keep"))
         && let Some(attribute) = bag.take("keep")
     {
         let policy = base.key("persistentVolumeReclaimPolicy");
@@ -104,7 +129,15 @@ fn keep(ctx: &mut Context<'_>, object: usize, base: &KeyPath, bag: &mut Bag) {
 }
 
 fn say_data(ctx: &mut Context<'_>, object: usize, path: &KeyPath, kind: &str, bag: &Bag) {
-    let names = ["id", "file-system", "bucket", "server", "path", "share", "account"];
+    let names = [
+        "id",
+        "file-system",
+        "bucket",
+        "server",
+        "path",
+        "share",
+        "account",
+    ];
     let facts: Vec<String> = names
         .iter()
         .filter_map(|name| Some(format!("{name} {}", bag.get(name)?)))
@@ -162,7 +195,11 @@ fn read_source(
         let found = ctx
             .get(object, &inner)
             .and_then(Node::as_mapping)
-            .and_then(|m| m.iter().map(|(k, _)| k.to_owned()).find(|k| k.eq_ignore_ascii_case(&key)));
+            .and_then(|m| {
+                m.iter()
+                    .map(|(k, _)| k.to_owned())
+                    .find(|k| k.eq_ignore_ascii_case(&key))
+            });
         if let Some(found) = found {
             let path = inner.key(&found);
             pattern(ctx, object, &path, &text, bag);
@@ -182,8 +219,15 @@ fn read_source(
     for key in ["nodePublishSecretRef", "nodeStageSecretRef", "secretRef"] {
         let path = block.key(key);
         for (part, name) in [("name", "secret"), ("namespace", "secret-namespace")] {
-            if let Some(text) = ctx.get(object, &path.key(part)).and_then(Node::as_text).map(str::to_owned) {
-                let from = SourceKey { object, path: path.key(part) };
+            if let Some(text) = ctx
+                .get(object, &path.key(part))
+                .and_then(Node::as_text)
+                .map(str::to_owned)
+            {
+                let from = SourceKey {
+                    object,
+                    path: path.key(part),
+                };
                 let mut attribute = Attribute::made(text);
                 attribute.from.push(from);
                 bag.set(name, attribute);
@@ -192,14 +236,18 @@ fn read_source(
     }
     if let Some(secret) = bag.get("secret") {
         let namespace = bag.get("secret-namespace").map(str::to_owned);
-        let namespace = namespace.or_else(|| ctx.refs[object].namespace.clone()).unwrap_or_default();
+        let namespace = namespace
+            .or_else(|| ctx.refs[object].namespace.clone())
+            .unwrap_or_default();
         ctx.storage_secrets.insert((namespace, secret.to_owned()));
     }
     for name in ["access-key", "secret-key"] {
         if let Some(mut attribute) = bag.take(name) {
             let characters = attribute.value.chars().count();
             attribute.value = String::new();
-            let what = format!("a key of {characters} characters stands here in clear text; it is not carried over, and a Secret takes its place");
+            let what = format!(
+                "a key of {characters} characters stands here in clear text; it is not carried over, and a Secret takes its place"
+            );
             ctx.note_attribute("credentials-needed", object, &attribute, &what);
         }
     }
@@ -216,14 +264,26 @@ fn layout(ctx: &mut Context<'_>, source: &StorageKind, bag: &mut Bag) {
     if source.fs_type != "{layout}" {
         return;
     }
-    let Some(raw) = bag.take("layout") else { return };
-    let words = source.rows.get("layout").into_iter().flat_map(|rows| rows.iter());
+    let Some(raw) = bag.take("layout") else {
+        return;
+    };
+    let words = source
+        .rows
+        .get("layout")
+        .into_iter()
+        .flat_map(|rows| rows.iter());
     let found = words
         .flat_map(|row| &row.words)
         .find(|(_, words)| words.iter().any(|word| *word == raw.value));
     let neutral = found.map(|(neutral, _)| neutral.clone());
     if let Some(neutral) = neutral {
-        bag.set("layout", Attribute { value: neutral, ..raw });
+        bag.set(
+            "layout",
+            Attribute {
+                value: neutral,
+                ..raw
+            },
+        );
     } else if !raw.value.is_empty() && raw.value != "obs" {
         let object = raw.from.first().map_or(0, |k| k.object);
         ctx.lost("layout", &raw, object);
@@ -232,7 +292,15 @@ fn layout(ctx: &mut Context<'_>, source: &StorageKind, bag: &mut Bag) {
 
 /// Fields of a volume block beside driver, handle and attributes.
 fn leave(ctx: &mut Context<'_>, object: usize, block: &KeyPath, rest: &Mapping, form: &Form<'_>) {
-    let done = ["driver", "volumeHandle", "volumeAttributes", "options", "nodePublishSecretRef", "nodeStageSecretRef", "secretRef"];
+    let done = [
+        "driver",
+        "volumeHandle",
+        "volumeAttributes",
+        "options",
+        "nodePublishSecretRef",
+        "nodeStageSecretRef",
+        "secretRef",
+    ];
     for (key, entry) in rest.iter().filter(|(key, _)| !done.contains(key)) {
         let value = super::super::row::plain(&entry.node.to_json());
         let default = key == "readOnly" && value == "false";
@@ -252,7 +320,9 @@ fn pairs(map: &indexmap::IndexMap<String, String>) -> Vec<(String, String)> {
 
 /// Reads the gaps of a pattern.
 fn pattern(ctx: &mut Context<'_>, object: usize, path: &KeyPath, pattern: &str, bag: &mut Bag) {
-    let Some(node) = ctx.get(object, path) else { return };
+    let Some(node) = ctx.get(object, path) else {
+        return;
+    };
     let Some(text) = node.as_text().map(str::to_owned) else {
         return;
     };
@@ -277,7 +347,10 @@ fn pattern(ctx: &mut Context<'_>, object: usize, path: &KeyPath, pattern: &str, 
             &name,
             Attribute {
                 value,
-                from: vec![SourceKey { object, path: path.clone() }],
+                from: vec![SourceKey {
+                    object,
+                    path: path.clone(),
+                }],
                 at: Some(at),
                 mapped: false,
             },
@@ -286,17 +359,31 @@ fn pattern(ctx: &mut Context<'_>, object: usize, path: &KeyPath, pattern: &str, 
 }
 
 /// `-o a -o b` in an attribute as a list of mount options.
-fn options_to_list(ctx: &mut Context<'_>, object: usize, base: &KeyPath, inner: &KeyPath, source: &StorageKind) {
+fn options_to_list(
+    ctx: &mut Context<'_>,
+    object: usize,
+    base: &KeyPath,
+    inner: &KeyPath,
+    source: &StorageKind,
+) {
     let Some(name) = &source.options_attribute else {
         return;
     };
     let path = inner.key(name);
-    let Some(text) = ctx.get(object, &path).and_then(Node::as_text).map(str::to_owned) else {
+    let Some(text) = ctx
+        .get(object, &path)
+        .and_then(Node::as_text)
+        .map(str::to_owned)
+    else {
         return;
     };
     ctx.take(object, &path);
     let mut list = Vec::new();
-    for part in text.split([' ', ',']).map(|p| p.trim_start_matches("-o")).filter(|p| !p.is_empty()) {
+    for part in text
+        .split([' ', ','])
+        .map(|p| p.trim_start_matches("-o"))
+        .filter(|p| !p.is_empty())
+    {
         list.push(part.to_owned());
     }
     let key = SourceKey { object, path };
@@ -315,41 +402,83 @@ pub(super) fn write_source(
     let mut used: Vec<String> = Vec::new();
     let block = base.key("csi");
     if let Some(driver) = target.drivers.first() {
-        ctx.put(object, &block.key("driver"), &Json::from(driver.as_str()), &[]);
+        ctx.put(
+            object,
+            &block.key("driver"),
+            &Json::from(driver.as_str()),
+            &[],
+        );
     }
     let handle = filled(ctx, object, target, &target.handle, bag, name, &mut used);
     let (handle, from) = handle.unwrap_or_else(|| (name.to_owned(), Vec::new()));
-    ctx.put(object, &block.key("volumeHandle"), &Json::from(handle), &from);
+    ctx.put(
+        object,
+        &block.key("volumeHandle"),
+        &Json::from(handle),
+        &from,
+    );
     let mut file_system = bag.clone();
     if target.fs_type == "{layout}" {
         let word = bag.get("layout").unwrap_or("bucket");
-        let rows = target.rows.get("layout").into_iter().flat_map(|rows| rows.iter());
-        let word = rows.flat_map(|r| r.words.get(word)).find_map(|w| w.iter().next().cloned());
-        let from = bag.0.get("layout").map(|a| a.from.clone()).unwrap_or_default();
-        file_system.set("layout", Attribute { from, ..Attribute::made(word.unwrap_or_default()) });
+        let rows = target
+            .rows
+            .get("layout")
+            .into_iter()
+            .flat_map(|rows| rows.iter());
+        let word = rows
+            .filter_map(|r| r.words.get(word))
+            .find_map(|w| w.iter().next().cloned());
+        let from = bag
+            .0
+            .get("layout")
+            .map(|a| a.from.clone())
+            .unwrap_or_default();
+        file_system.set(
+            "layout",
+            Attribute {
+                from,
+                ..Attribute::made(word.unwrap_or_default())
+            },
+        );
     }
     if !target.fs_type.is_empty()
-        && let Some((text, from)) = filled(ctx, object, target, &target.fs_type, &file_system, name, &mut used)
+        && let Some((text, from)) = filled(
+            ctx,
+            object,
+            target,
+            &target.fs_type,
+            &file_system,
+            name,
+            &mut used,
+        )
         && !text.is_empty()
     {
         ctx.put(object, &block.key("fsType"), &Json::from(text), &from);
     }
     let attributes = block.key("volumeAttributes");
     for (key, pattern) in &target.attributes {
-        let required = gaps(pattern).all(|gap| meaning(gap).id.is_some() || bag.has(gap) || gap == "share" || gap == "path");
-        if gaps(pattern).any(|gap| bag.has(gap)) || (required && gaps(pattern).any(|gap| gap != "path")) {
-            if let Some((text, from)) = filled(ctx, object, target, pattern, bag, name, &mut used) {
-                ctx.put(object, &attributes.key(key), &Json::from(text), &from);
-            }
+        let required = gaps(pattern).all(|gap| {
+            meaning(gap).id.is_some() || bag.has(gap) || gap == "share" || gap == "path"
+        });
+        if (gaps(pattern).any(|gap| bag.has(gap))
+            || (required && gaps(pattern).any(|gap| gap != "path")))
+            && let Some((text, from)) = filled(ctx, object, target, pattern, bag, name, &mut used)
+        {
+            ctx.put(object, &attributes.key(key), &Json::from(text), &from);
         }
     }
     options_from_list(ctx, object, base, &attributes, target);
     secret_reference(ctx, object, &block, target, bag);
     let mut rest = bag.clone();
-    for name in used.iter().map(String::as_str).chain(["secret", "secret-namespace", "zone", "region"]) {
+    for name in
+        used.iter()
+            .map(String::as_str)
+            .chain(["secret", "secret-namespace", "zone", "region"])
+    {
         rest.take(name);
     }
-    let is_volume = ctx.refs[object].kind == "PersistentVolume" || ctx.text(object, "kind").as_deref() == Some("PersistentVolume");
+    let is_volume = ctx.refs[object].kind == "PersistentVolume"
+        || ctx.text(object, "kind").as_deref() == Some("PersistentVolume");
     let metadata = KeyPath::root().key("metadata");
     let holder = Holder {
         object,
@@ -359,8 +488,21 @@ pub(super) fn write_source(
         ..Holder::default()
     };
     // Where a disk is, and what it is called, is said by the finding about its content.
-    for fact in ["id", "file-system", "server", "path", "share", "account", "bucket", "endpoint"] {
-        if target.rows.get(fact).is_none_or(|rows| rows.iter().all(|row| row.attribute.is_none())) {
+    for fact in [
+        "id",
+        "file-system",
+        "server",
+        "path",
+        "share",
+        "account",
+        "bucket",
+        "endpoint",
+    ] {
+        if target
+            .rows
+            .get(fact)
+            .is_none_or(|rows| rows.iter().all(|row| row.attribute.is_none()))
+        {
             rest.take(fact);
         }
     }
@@ -371,7 +513,12 @@ pub(super) fn write_source(
         .filter(|name| {
             target.rows.get(*name).is_some_and(|rows| {
                 rows.iter().any(|r| !r.read_only && r.parameter.is_some())
-                    && rows.iter().all(|r| r.read_only || (r.attribute.is_none() && r.annotation.is_none() && r.label.is_none()))
+                    && rows.iter().all(|r| {
+                        r.read_only
+                            || (r.attribute.is_none()
+                                && r.annotation.is_none()
+                                && r.label.is_none())
+                    })
             })
         })
         .cloned()
@@ -380,11 +527,21 @@ pub(super) fn write_source(
         if let Some(attribute) = rest.take(&name)
             && !attribute.from.is_empty()
         {
-            let what = format!("{} (`{}`) is a property of the volume that exists", meaning(&name).what, attribute.value);
+            let what = format!(
+                "{} (`{}`) is a property of the volume that exists",
+                meaning(&name).what,
+                attribute.value
+            );
             ctx.note_attribute("provider-setting-dropped", object, &attribute, &what);
         }
     }
-    write(ctx, target.volume_view(&ctx.to.storage), &holder, &[], &rest);
+    write(
+        ctx,
+        target.volume_view(&ctx.to.storage),
+        &holder,
+        &[],
+        &rest,
+    );
     write_zone(ctx, object, base, bag);
 }
 
@@ -414,7 +571,10 @@ fn filled(
             _ => {}
         }
         let meaning = meaning(gap);
-        let kind = meaning.id.as_deref().and_then(super::super::mapping::kind)?;
+        let kind = meaning
+            .id
+            .as_deref()
+            .and_then(super::super::mapping::kind)?;
         let need = target.requires.iter().find(|need| need.attribute == gap);
         let purpose = need.map_or_else(|| meaning.what.clone(), |need| need.purpose.clone());
         let key = bag.0.values().find_map(|a| a.from.first().cloned());
@@ -424,19 +584,33 @@ fn filled(
 }
 
 /// Mount options as `-o a -o b`, where a driver wants them so.
-fn options_from_list(ctx: &mut Context<'_>, object: usize, base: &KeyPath, attributes: &KeyPath, target: &StorageKind) {
+fn options_from_list(
+    ctx: &mut Context<'_>,
+    object: usize,
+    base: &KeyPath,
+    attributes: &KeyPath,
+    target: &StorageKind,
+) {
     let Some(name) = &target.options_attribute else {
         return;
     };
     let path = base.key("mountOptions");
-    let Some(options) = ctx.get(object, &path).and_then(Node::as_sequence).map(<[Node]>::to_vec) else {
+    let Some(options) = ctx
+        .get(object, &path)
+        .and_then(Node::as_sequence)
+        .map(<[Node]>::to_vec)
+    else {
         return;
     };
     let texts: Vec<&str> = options.iter().filter_map(Node::as_text).collect();
     let text = if target.options == "gcsfuse" {
         texts.join(",")
     } else {
-        texts.iter().map(|t| format!("-o {t}")).collect::<Vec<_>>().join(" ")
+        texts
+            .iter()
+            .map(|t| format!("-o {t}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     ctx.take(object, &path);
     if !text.is_empty() {
@@ -446,7 +620,13 @@ fn options_from_list(ctx: &mut Context<'_>, object: usize, base: &KeyPath, attri
 }
 
 /// The Secret that opens the volume.
-fn secret_reference(ctx: &mut Context<'_>, object: usize, block: &KeyPath, target: &StorageKind, bag: &Bag) {
+fn secret_reference(
+    ctx: &mut Context<'_>,
+    object: usize,
+    block: &KeyPath,
+    target: &StorageKind,
+    bag: &Bag,
+) {
     let named = bag.0.get("secret");
     let Some(secret) = &target.secret else {
         if let Some(attribute) = named {
@@ -466,7 +646,10 @@ fn secret_reference(ctx: &mut Context<'_>, object: usize, block: &KeyPath, targe
         Some(attribute) => (attribute.value.clone(), attribute.from.clone()),
         None if secret.required => {
             let name = "storage-credentials".to_owned();
-            let what = format!("the driver of {} needs a Secret; make one of the name {name}", ctx.to.title);
+            let what = format!(
+                "the driver of {} needs a Secret; make one of the name {name}",
+                ctx.to.title
+            );
             ctx.note("credentials-needed", object, block, &what);
             (name, Vec::new())
         }
@@ -479,23 +662,42 @@ fn secret_reference(ctx: &mut Context<'_>, object: usize, block: &KeyPath, targe
         .or_else(|| ctx.text(object, "spec.claimRef.namespace"))
         .or_else(|| ctx.refs[object].namespace.clone())
         .unwrap_or_else(|| "default".to_owned());
-    let from = bag.0.get("secret-namespace").map(|a| a.from.clone()).unwrap_or_default();
-    ctx.put(object, &path.key("namespace"), &Json::from(namespace), &from);
+    let from = bag
+        .0
+        .get("secret-namespace")
+        .map(|a| a.from.clone())
+        .unwrap_or_default();
+    ctx.put(
+        object,
+        &path.key("namespace"),
+        &Json::from(namespace),
+        &from,
+    );
 }
 
 /// The zone of a volume, wherever the source says it.
 fn zone_of_volume(ctx: &mut Context<'_>, object: usize, base: &KeyPath, bag: &mut Bag) {
     let keys = ctx.from.storage.zone_keys.clone();
     let terms = base.join("nodeAffinity.required.nodeSelectorTerms");
-    let count = |ctx: &Context<'_>, path: &KeyPath| ctx.get(object, path).and_then(Node::as_sequence).map_or(0, <[Node]>::len);
+    let count = |ctx: &Context<'_>, path: &KeyPath| {
+        ctx.get(object, path)
+            .and_then(Node::as_sequence)
+            .map_or(0, <[Node]>::len)
+    };
     let mut found = None;
     for term in 0..count(ctx, &terms) {
         let expressions = terms.index(term).key("matchExpressions");
         for index in 0..count(ctx, &expressions) {
             let at = expressions.index(index);
-            let key = ctx.get(object, &at.key("key")).and_then(Node::as_text).map(str::to_owned);
+            let key = ctx
+                .get(object, &at.key("key"))
+                .and_then(Node::as_text)
+                .map(str::to_owned);
             if key.is_some_and(|key| keys.contains(&key)) {
-                let value = ctx.get(object, &at.key("values").index(0)).and_then(Node::as_text).map(str::to_owned);
+                let value = ctx
+                    .get(object, &at.key("values").index(0))
+                    .and_then(Node::as_text)
+                    .map(str::to_owned);
                 let several = count(ctx, &at.key("values")) > 1 || count(ctx, &terms) > 1;
                 if several {
                     // More than one zone: key and values stay a list.
@@ -524,13 +726,27 @@ fn write_zone(ctx: &mut Context<'_>, object: usize, base: &KeyPath, bag: &Bag) {
     match ctx.to.storage.volume_zone {
         VolumeZone::Labels => {
             let labels = KeyPath::root().join("metadata.labels");
-            ctx.put(object, &labels.key("failure-domain.beta.kubernetes.io/zone"), &Json::from(zone), &attribute.from);
+            ctx.put(
+                object,
+                &labels.key("failure-domain.beta.kubernetes.io/zone"),
+                &Json::from(zone),
+                &attribute.from,
+            );
             let region = bag.0.get("region").cloned().unwrap_or_else(|| Attribute {
-                value: attribute.value.trim_end_matches(|c: char| c.is_ascii_lowercase()).trim_end_matches('-').to_owned(),
+                value: attribute
+                    .value
+                    .trim_end_matches(|c: char| c.is_ascii_lowercase())
+                    .trim_end_matches('-')
+                    .to_owned(),
                 ..attribute.clone()
             });
             let id = ctx.map_ids("region", &region, object);
-            ctx.put(object, &labels.key("failure-domain.beta.kubernetes.io/region"), &Json::from(id), &region.from);
+            ctx.put(
+                object,
+                &labels.key("failure-domain.beta.kubernetes.io/region"),
+                &Json::from(id),
+                &region.from,
+            );
         }
         VolumeZone::Affinity => {
             let Some(key) = ctx.to.storage.zone_keys.first() else {
@@ -539,9 +755,18 @@ fn write_zone(ctx: &mut Context<'_>, object: usize, base: &KeyPath, bag: &Bag) {
             let affinity = json!({"required": {"nodeSelectorTerms": [
                 {"matchExpressions": [{"key": key, "operator": "In", "values": [zone]}]}
             ]}});
-            ctx.put(object, &base.key("nodeAffinity"), &affinity, &attribute.from);
+            ctx.put(
+                object,
+                &base.key("nodeAffinity"),
+                &affinity,
+                &attribute.from,
+            );
             if let Some(region) = bag.0.get("region") {
-                let what = format!("{} (`{}`) follows from its zone", meaning("region").what, region.value);
+                let what = format!(
+                    "{} (`{}`) follows from its zone",
+                    meaning("region").what,
+                    region.value
+                );
                 ctx.note_attribute("provider-setting-dropped", object, region, &what);
             }
         }
@@ -551,25 +776,54 @@ fn write_zone(ctx: &mut Context<'_>, object: usize, base: &KeyPath, bag: &Bag) {
 /// A term with a key of zones: the key of the target, and its zones.
 pub(super) fn zone_term(ctx: &mut Context<'_>, object: usize, at: &KeyPath) {
     let path = at.key("key");
-    let Some(key) = ctx.get(object, &path).and_then(Node::as_text).map(str::to_owned) else {
+    let Some(key) = ctx
+        .get(object, &path)
+        .and_then(Node::as_text)
+        .map(str::to_owned)
+    else {
         return;
     };
     if !ctx.from.storage.zone_keys.contains(&key) {
         return;
     }
-    if let Some(first) = ctx.to.storage.zone_keys.first().filter(|first| **first != key) {
-        let from = [SourceKey { object, path: path.clone() }];
+    if let Some(first) = ctx
+        .to
+        .storage
+        .zone_keys
+        .first()
+        .filter(|first| **first != key)
+    {
+        let from = [SourceKey {
+            object,
+            path: path.clone(),
+        }];
         ctx.put(object, &path, &Json::from(first.as_str()), &from);
     }
     let values = at.key("values");
-    let count = ctx.get(object, &values).and_then(Node::as_sequence).map_or(0, <[Node]>::len);
+    let count = ctx
+        .get(object, &values)
+        .and_then(Node::as_sequence)
+        .map_or(0, <[Node]>::len);
     for index in 0..count {
         let path = values.index(index);
-        let Some(zone) = ctx.get(object, &path).and_then(Node::as_text).map(str::to_owned) else {
+        let Some(zone) = ctx
+            .get(object, &path)
+            .and_then(Node::as_text)
+            .map(str::to_owned)
+        else {
             continue;
         };
-        let key = SourceKey { object, path: path.clone() };
-        let mapped = ctx.id("zone", Some(&zone), object, Some(&key), "the zone of volumes");
+        let key = SourceKey {
+            object,
+            path: path.clone(),
+        };
+        let mapped = ctx.id(
+            "zone",
+            Some(&zone),
+            object,
+            Some(&key),
+            "the zone of volumes",
+        );
         ctx.put(object, &path, &Json::from(mapped), &[key]);
     }
 }
@@ -578,15 +832,27 @@ pub(super) fn zone_term(ctx: &mut Context<'_>, object: usize, at: &KeyPath) {
 /// know no other way.
 pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPath) {
     let volumes = pod.join("spec.volumes");
-    let count = ctx.get(object, &volumes).and_then(Node::as_sequence).map_or(0, <[Node]>::len);
+    let count = ctx
+        .get(object, &volumes)
+        .and_then(Node::as_sequence)
+        .map_or(0, <[Node]>::len);
     let from = ctx.from;
     for index in 0..count {
         let base = volumes.index(index);
-        let Some((kind, source, form)) = recognise(&from.storage, &ctx.before[object], &base) else {
+        let Some((kind, source, form)) = recognise(&from.storage, &ctx.before[object], &base)
+        else {
             continue;
         };
         let mut bag = Bag::default();
-        read_source(ctx, object, &base, source, &form, Holder::default(), &mut bag);
+        read_source(
+            ctx,
+            object,
+            &base,
+            source,
+            &form,
+            Holder::default(),
+            &mut bag,
+        );
         let Some((kind_name, target)) = target_kind(ctx, kind, object, &base) else {
             let what = format!("{} has no {kind} storage", ctx.to.title);
             ctx.note("storage-kind-lost", object, &base, &what);
@@ -594,7 +860,11 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
         };
         say_data(ctx, object, &base, kind, &bag);
         let who = ctx.refs[object].clone();
-        let volume = ctx.get(object, &base.key("name")).and_then(Node::as_text).unwrap_or("volume").to_owned();
+        let volume = ctx
+            .get(object, &base.key("name"))
+            .and_then(Node::as_text)
+            .unwrap_or("volume")
+            .to_owned();
         let name = super::super::companion::short(&format!("{}-{volume}", who.name));
         let full = match &who.namespace {
             Some(namespace) => super::super::companion::short(&format!("{namespace}-{name}")),
@@ -625,18 +895,33 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
             },
         });
         let at = ctx.before[object].at;
-        let kept = std::mem::replace(&mut ctx.now[object], Some(Node::from_json(&volume, at)));
+        let kept = ctx.now[object].replace(Node::from_json(&volume, at));
         let trail = ctx.trail.clone();
-        write_source(ctx, object, &KeyPath::root().key("spec"), target, &bag, &full);
+        write_source(
+            ctx,
+            object,
+            &KeyPath::root().key("spec"),
+            target,
+            &bag,
+            &full,
+        );
         let made = std::mem::replace(&mut ctx.now[object], kept);
         ctx.trail = trail;
         if let Some(made) = made {
             ctx.add(made, object);
         }
         ctx.add(Node::from_json(&claim, at), object);
-        let key = SourceKey { object, path: base.clone() };
+        let key = SourceKey {
+            object,
+            path: base.clone(),
+        };
         let reference = json!({"claimName": name});
-        ctx.put(object, &base.key("persistentVolumeClaim"), &reference, &[key]);
+        ctx.put(
+            object,
+            &base.key("persistentVolumeClaim"),
+            &reference,
+            &[key],
+        );
         let what = format!("the volume inside of the pod becomes claim {name} with volume {full}");
         ctx.note("volume-added", object, &base, &what);
         if !target.pod_annotations.is_empty() {

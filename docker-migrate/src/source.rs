@@ -1,0 +1,135 @@
+//! Which application is meant: Compose files or a stack file.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use migrate::cli::images::{ApplicationImages, ImageSource};
+use migrate::cli::{Exit, Printer, read_stdin};
+use migrate::finding::Findings;
+use migrate::images::inventory;
+use migrate::orchestration::compose::load::{LoadOptions, load};
+use migrate::orchestration::compose::read;
+use migrate::orchestration::model::Dialect;
+use migrate::report;
+use migrate::source::{Disk, Ledger, Sources};
+
+/// Compose files, as `docker compose` takes them.
+#[derive(Debug, Args)]
+pub(crate) struct ComposeArgs {
+    /// Compose file; several are merged; `-` is standard input [default: Compose's own discovery]
+    #[arg(long, short, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Folder that relative paths start from [default: folder of the first file]
+    #[arg(long, value_name = "DIR")]
+    project_directory: Option<PathBuf>,
+    /// Name of the application
+    #[arg(long, short, value_name = "NAME")]
+    project_name: Option<String>,
+    /// Profile whose services are included; `*` is all
+    #[arg(long, value_name = "NAME")]
+    profile: Vec<String>,
+    /// File with variables for interpolation [default: .env]
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Whose rules the file follows: the same `deploy` means different things
+    #[arg(long, value_enum, default_value_t = DialectChoice::Auto)]
+    dialect: DialectChoice,
+    /// Let the file name other files outside of the project folder
+    #[arg(long)]
+    allow_outside: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DialectChoice {
+    /// Decided by what the files contain
+    Auto,
+    /// As `docker compose` understands it
+    Compose,
+    /// As `docker stack deploy` understands it
+    Swarm,
+}
+
+impl ComposeArgs {
+    /// How the files are loaded.
+    pub(crate) fn load_options(&self, printer: Printer) -> Result<LoadOptions, Exit> {
+        let stdin = if self.file.iter().any(|f| f.as_os_str() == "-") {
+            let text = read_stdin().map_err(|error| {
+                printer.complain(&format!("error: standard input: {error}"));
+                Exit::Input
+            })?;
+            Some(text)
+        } else {
+            None
+        };
+        let working_dir = std::env::current_dir().map_err(|error| {
+            printer.complain(&format!("error: the current folder: {error}"));
+            Exit::Failed
+        })?;
+        Ok(LoadOptions {
+            files: self.file.clone(),
+            stdin,
+            working_dir,
+            project_directory: self.project_directory.clone(),
+            project_name: self.project_name.clone(),
+            profiles: self.profile.clone(),
+            env_files: self.env_file.clone(),
+            environment: std::env::vars_os()
+                .filter_map(|(key, value)| {
+                    Some((key.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            dialect: match self.dialect {
+                DialectChoice::Auto => None,
+                DialectChoice::Compose => Some(Dialect::Compose),
+                DialectChoice::Swarm => Some(Dialect::Swarm),
+            },
+            allow_outside: self.allow_outside,
+            ..LoadOptions::default()
+        })
+    }
+}
+
+impl ComposeArgs {
+    /// Whether the files are read as a stack of a Swarm.
+    pub(crate) fn is_stack(&self) -> bool {
+        matches!(self.dialect, DialectChoice::Swarm)
+    }
+}
+
+impl ComposeArgs {
+    /// The images of the application that these options load.
+    pub(crate) fn images_of(
+        options: &LoadOptions,
+        printer: Printer,
+    ) -> Result<ApplicationImages, Exit> {
+        let mut sources = Sources::default();
+        let mut findings = Findings::default();
+        let project = match load(options, &Disk, &mut sources, &mut findings) {
+            Ok(project) => project,
+            Err(findings) => {
+                printer.complain(&report::to_text(&findings, &sources, printer.style()));
+                return Err(Exit::Input);
+            }
+        };
+        let application = read::read(&project, &Disk, &mut Ledger::new());
+        // What happens to other keys is not the subject here.
+        let mut findings = Findings::default();
+        let needed = inventory::of_application(&application, &mut findings);
+        Ok(ApplicationImages {
+            needed,
+            findings,
+            sources,
+            ..ApplicationImages::default()
+        })
+    }
+}
+
+impl ImageSource for ComposeArgs {
+    fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
+        Self::images_of(&self.load_options(printer)?, printer)
+    }
+
+    fn is_named(&self) -> bool {
+        !self.file.is_empty()
+    }
+}

@@ -1,0 +1,5 @@
+//! One module for each verb.
+
+pub(crate) mod chart;
+pub(crate) mod choices;
+pub(crate) mod post_render;

@@ -1,0 +1,572 @@
+//! A Swarm, through the docker CLI that called us or the one on `PATH`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::docker::{Engine, document, external, published, remove_files, write_files};
+use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run, run_with_input};
+use crate::application::Journal;
+use crate::orchestration::output::Output;
+
+/// Marks what belongs to a stack.
+const STACK_LABEL: &str = "com.docker.stack.namespace";
+/// How often the target is asked while waiting.
+const POLL: Duration = Duration::from_millis(500);
+/// A lock that is older belongs to a run that died.
+const LOCK_LIFE: Duration = Duration::from_mins(30);
+
+/// A stack on a Swarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swarm {
+    /// The engine of a manager.
+    pub engine: Engine,
+    /// Name of the stack.
+    pub stack: String,
+}
+
+impl Swarm {
+    /// The target of an earlier run.
+    pub(super) fn from_address(address: &Value) -> Option<Self> {
+        Some(Self {
+            engine: Engine {
+                context: address["context"].as_str().map(str::to_owned),
+            },
+            stack: address["stack"].as_str()?.to_owned(),
+        })
+    }
+
+    fn lock_name(&self) -> String {
+        format!("migrate-lock-{}", self.stack)
+    }
+
+    /// Names of what the stack has of a kind: `service`, `config`, `secret`, `network`.
+    fn owned(&self, kind: &str) -> Result<BTreeSet<String>, Failure> {
+        let filter = format!("label={STACK_LABEL}={}", self.stack);
+        let lines =
+            self.engine
+                .lines(&[kind, "ls", "--filter", &filter, "--format", "{{.Name}}"])?;
+        Ok(lines.into_iter().collect())
+    }
+
+    /// Version of the specification of each service, to see whether somebody else has changed it.
+    fn versions(&self) -> Result<Value, Failure> {
+        let mut versions = serde_json::Map::new();
+        for name in self.owned("service")? {
+            let text = self.engine.call(&[
+                "service",
+                "inspect",
+                &name,
+                "--format",
+                "{{.Version.Index}}",
+            ])?;
+            versions.insert(name, json!(text.trim()));
+        }
+        Ok(versions.into())
+    }
+}
+
+impl Target for Swarm {
+    fn describe(&self) -> String {
+        format!(
+            "Swarm of docker context {}, stack {}",
+            self.engine.describe(),
+            self.stack
+        )
+    }
+
+    fn address(&self) -> Value {
+        json!({"kind": "swarm", "context": self.engine.context, "stack": self.stack})
+    }
+
+    fn preflight(&self, output: &Output, conflict: OnConflict) -> Vec<Check> {
+        let mut checks = Vec::new();
+        let format = "{{.ServerVersion}} {{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}";
+        match self.engine.call(&["info", "--format", format]) {
+            Ok(text) => {
+                let words: Vec<&str> = text.split_whitespace().collect();
+                match words.as_slice() {
+                    [version, "active", "true"] => {
+                        checks.push(Check::ok(
+                            "engine",
+                            format!("{version}, a manager of a swarm"),
+                        ));
+                    }
+                    [version, "active", _] => {
+                        checks.push(Check::blocked(
+                            "engine",
+                            format!("{version} is a worker of a swarm"),
+                            "Choose the context of a manager: --docker-context NAME",
+                        ));
+                        return checks;
+                    }
+                    [version, ..] if !version.is_empty() => {
+                        checks.push(Check::blocked(
+                            "engine",
+                            format!("{version} is part of no swarm"),
+                            "docker swarm init",
+                        ));
+                        return checks;
+                    }
+                    _ => {
+                        checks.push(Check::blocked(
+                            "engine",
+                            "it does not answer",
+                            "Choose another: --docker-context NAME",
+                        ));
+                        return checks;
+                    }
+                }
+            }
+            Err(error) => {
+                checks.push(Check::blocked(
+                    "engine",
+                    error.message,
+                    "Choose another: --docker-context NAME",
+                ));
+                return checks;
+            }
+        }
+        let document = document(output);
+        self.check_stack(conflict, &mut checks);
+        self.check_external(document, &mut checks);
+        self.check_nodes(document, &mut checks);
+        self.check_ports(document, &mut checks);
+        checks
+    }
+
+    fn lock(&self, run: &str) -> Result<(), Failure> {
+        let name = self.lock_name();
+        let until = jiff::Timestamp::now() + LOCK_LIFE;
+        let create = || {
+            let mut command = self.engine.docker();
+            command.args([
+                "config",
+                "create",
+                "--label",
+                &format!("migrate.run={run}"),
+                "--label",
+            ]);
+            command
+                .arg(format!("migrate.until={until}"))
+                .args([&name, "-"]);
+            run_with_input(command, run)
+        };
+        let Err(error) = create() else { return Ok(()) };
+        let labels = self.engine.call(&[
+            "config",
+            "inspect",
+            &name,
+            "--format",
+            "{{json .Spec.Labels}}",
+        ]);
+        let labels: Value = labels
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        let holder = labels["migrate.run"].as_str().unwrap_or_default();
+        if holder.is_empty() {
+            return Err(error);
+        }
+        let alive = labels["migrate.until"]
+            .as_str()
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+            .is_some_and(|until| until > jiff::Timestamp::now());
+        if holder == run || !alive || Journal::is_over(holder) {
+            self.engine.call(&["config", "rm", &name])?;
+            return create().map(drop);
+        }
+        Err(Failure::refused(format!(
+            "another run ({holder}) is changing the stack {}; wait for it, or remove its lock if it died: docker config rm {name}",
+            self.stack
+        )))
+    }
+
+    fn unlock(&self, _: &str) {
+        // It ends by itself if this fails.
+        let _ = self.engine.call(&["config", "rm", &self.lock_name()]);
+    }
+
+    fn snapshot(&self, _: &Output) -> Result<Value, Failure> {
+        Ok(json!({
+            "services": self.owned("service")?,
+            "configs": self.owned("config")?,
+            "secrets": self.owned("secret")?,
+            "networks": self.owned("network")?,
+            "versions": self.versions()?,
+        }))
+    }
+
+    fn deploy(
+        &self,
+        output: &Output,
+        folder: &Path,
+        conflict: OnConflict,
+    ) -> Result<Value, Failure> {
+        if conflict == OnConflict::Skip && !self.owned("service")?.is_empty() {
+            return Ok(json!({"versions": {}}));
+        }
+        let folder = folder.join("stack");
+        let result = write_files(output, &folder).and_then(|file| {
+            let deploy = |detach: bool| {
+                let mut command = self.engine.docker();
+                command.current_dir(&folder).args([
+                    "stack",
+                    "deploy",
+                    "--with-registry-auth",
+                    "--compose-file",
+                ]);
+                command.arg(&file);
+                if detach {
+                    // The wait is ours, so that it can tell why something is not ready.
+                    command.arg("--detach=true");
+                }
+                command.arg(&self.stack);
+                run(command)
+            };
+            match deploy(true) {
+                // The option is as young as docker 26.
+                Err(error) if error.message.contains("unknown flag") => deploy(false),
+                other => other,
+            }
+        });
+        remove_files(&folder);
+        result?;
+        Ok(json!({"versions": self.versions()?}))
+    }
+
+    fn wait(
+        &self,
+        _: &Output,
+        limit: Duration,
+        cancellation: &CancellationToken,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Readiness, Failure> {
+        let deadline = Instant::now() + limit;
+        let mut last = String::new();
+        loop {
+            let rows =
+                self.engine
+                    .rows(&["stack", "services", &self.stack, "--format", "{{json .}}"])?;
+            let waiting: Vec<(String, String)> = rows.iter().filter_map(not_ready).collect();
+            let updating = self.updating()?;
+            if waiting.is_empty() && updating.is_empty() && !rows.is_empty() {
+                return Ok(Readiness::Ready);
+            }
+            let line = waiting
+                .iter()
+                .map(|(name, replicas)| format!("{name} ({replicas} ready)"))
+                .chain(
+                    updating
+                        .iter()
+                        .map(|name| format!("{name} (being updated)")),
+                )
+                .collect::<Vec<_>>()
+                .join(", ");
+            if line != last {
+                say(&line);
+                last = line;
+            }
+            if cancellation.is_cancelled() {
+                return Ok(Readiness::Cancelled);
+            }
+            if Instant::now() >= deadline {
+                let reasons = waiting
+                    .into_iter()
+                    .map(|(name, replicas)| NotReady {
+                        why: std::iter::once(format!("{replicas} ready"))
+                            .chain(self.reasons(&name))
+                            .collect(),
+                        what: format!("service/{name}"),
+                    })
+                    .collect();
+                return Ok(Readiness::NotReady(reasons));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure> {
+        let mut done = Vec::new();
+        let names = |key: &str| -> BTreeSet<String> {
+            let items = before[key].as_array().into_iter().flatten();
+            items
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect()
+        };
+        let now = self.versions()?;
+        let ours = &changed["versions"];
+        if !force && ours.is_object() {
+            let foreign: Vec<&String> = now
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(name, version)| ours.get(*name).is_some_and(|own| own != *version))
+                .map(|(name, _)| name)
+                .collect();
+            if !foreign.is_empty() {
+                let list: Vec<&str> = foreign.into_iter().map(String::as_str).collect();
+                return Err(Failure::refused(format!(
+                    "changed since: {}; nothing was undone. To undo all the same: --force",
+                    list.join(", ")
+                )));
+            }
+        }
+        if names("services").is_empty() {
+            self.engine.call(&["stack", "rm", &self.stack])?;
+            done.push(format!("removed stack {}", self.stack));
+            return Ok(done);
+        }
+        for name in self.owned("service")?.difference(&names("services")) {
+            self.engine.call(&["service", "rm", name])?;
+            done.push(format!("removed service {name}"));
+        }
+        for name in names("services") {
+            // Swarm itself keeps the specification that was there before an update.
+            if before["versions"][&name] != now[&name] {
+                self.engine
+                    .call(&["service", "rollback", "--detach", "--quiet", &name])?;
+                done.push(format!("brought back service {name}"));
+            }
+        }
+        for kind in ["config", "secret", "network"] {
+            for name in self.owned(kind)?.difference(&names(&format!("{kind}s"))) {
+                // Something may still use it for a moment; it is of no harm.
+                if self.engine.call(&[kind, "rm", name]).is_ok() {
+                    done.push(format!("removed {kind} {name}"));
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn scale_down(&self, _: &Output) -> Result<Vec<String>, Failure> {
+        let mut done = Vec::new();
+        for name in self.owned("service")? {
+            let mode = self.engine.call(&[
+                "service",
+                "inspect",
+                &name,
+                "--format",
+                "{{json .Spec.Mode}}",
+            ])?;
+            if mode.contains("\"Replicated\"") {
+                self.engine
+                    .call(&["service", "scale", "--detach", &format!("{name}=0")])?;
+                done.push(format!("scaled service {name} to 0"));
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// Name and replicas of a service that is not complete: `2/3`, or `0/1 (1/1 completed)` for jobs.
+fn not_ready(row: &Value) -> Option<(String, String)> {
+    let name = row["Name"].as_str()?;
+    let text = row["Replicas"].as_str()?;
+    let complete = |text: &str| {
+        let text = text.split_whitespace().next().unwrap_or_default();
+        text.split_once('/')
+            .is_some_and(|(have, want)| have == want)
+    };
+    let done = match text.split_once('(') {
+        // "(max 1 per node)" is no count.
+        Some((running, job)) if job.contains("completed") => complete(running) || complete(job),
+        Some((running, _)) => complete(running),
+        None => complete(text),
+    };
+    (!done).then(|| {
+        (
+            name.to_owned(),
+            text.split_whitespace().next().unwrap_or(text).to_owned(),
+        )
+    })
+}
+
+impl Swarm {
+    /// Services whose update goes on.
+    fn updating(&self) -> Result<Vec<String>, Failure> {
+        let mut names = Vec::new();
+        for name in self.owned("service")? {
+            let format = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}";
+            let state = self
+                .engine
+                .call(&["service", "inspect", &name, "--format", format])?;
+            if state.trim() == "updating" {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// What the newest tasks of a service say, and its last lines.
+    fn reasons(&self, service: &str) -> Vec<String> {
+        let rows = self.engine.rows(&[
+            "service",
+            "ps",
+            service,
+            "--no-trunc",
+            "--format",
+            "{{json .}}",
+        ]);
+        let mut why: Vec<String> = rows
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|row| {
+                let error = row["Error"].as_str().filter(|error| !error.is_empty())?;
+                Some(format!("{}: {error}", row["Name"].as_str()?))
+            })
+            .take(3)
+            .collect();
+        let logs = self
+            .engine
+            .call(&["service", "logs", "--tail", "8", "--raw", service]);
+        why.extend(
+            logs.unwrap_or_default()
+                .lines()
+                .map(|line| format!("  log: {line}")),
+        );
+        why.dedup();
+        why
+    }
+
+    fn check_stack(&self, conflict: OnConflict, checks: &mut Vec<Check>) {
+        match self.owned("service") {
+            Ok(services) if services.is_empty() => {
+                checks.push(Check::ok("stack", format!("{} is new", self.stack)));
+            }
+            Ok(services) => {
+                let list: Vec<_> = services.into_iter().collect();
+                let seen = format!("{} is there, with {}", self.stack, list.join(", "));
+                checks.push(match conflict {
+                    OnConflict::Fail => Check::blocked(
+                        "stack",
+                        seen,
+                        "Choose another name, or say what to do: --on-conflict skip or --on-conflict overwrite",
+                    ),
+                    OnConflict::Skip => Check::warning("stack", seen, "It is left as it is (--on-conflict skip)."),
+                    OnConflict::Overwrite => Check::warning(
+                        "stack",
+                        seen,
+                        "It is changed (--on-conflict overwrite); `rollback` brings it back.",
+                    ),
+                });
+            }
+            Err(error) => checks.push(Check::not_checked("stack", error.message)),
+        }
+    }
+
+    fn check_external(&self, document: &Value, checks: &mut Vec<Check>) {
+        for (section, kind) in [
+            ("networks", "network"),
+            ("volumes", "volume"),
+            ("configs", "config"),
+            ("secrets", "secret"),
+        ] {
+            for name in external(document, section) {
+                let subject = format!("{kind} {name}");
+                checks.push(if self.engine.call(&[kind, "inspect", &name]).is_ok() {
+                    Check::ok(subject, "is there")
+                } else {
+                    let remedy = match kind {
+                        "network" => format!("docker network create --driver overlay {name}"),
+                        "volume" => format!("docker volume create {name}"),
+                        _ => format!("docker {kind} create {name} FILE"),
+                    };
+                    Check::blocked(subject, "the stack needs it, and it is not there", remedy)
+                });
+            }
+        }
+    }
+
+    fn check_nodes(&self, document: &Value, checks: &mut Vec<Check>) {
+        let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+        for (_, service) in document["services"].as_object().into_iter().flatten() {
+            for constraint in service["deploy"]["placement"]["constraints"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                if let Some((key, value)) =
+                    constraint.as_str().and_then(|text| text.split_once("=="))
+                {
+                    wanted.insert((key.trim().to_owned(), value.trim().to_owned()));
+                }
+            }
+        }
+        let labels: BTreeSet<(String, String)> = wanted
+            .into_iter()
+            .filter(|(key, _)| key.starts_with("node.labels."))
+            .collect();
+        for (key, value) in labels {
+            let label = key.trim_start_matches("node.labels.");
+            let filter = format!("node.label={label}={value}");
+            match self
+                .engine
+                .lines(&["node", "ls", "--filter", &filter, "--quiet"])
+            {
+                Ok(nodes) if nodes.is_empty() => checks.push(Check::blocked(
+                    format!("nodes with {label}={value}"),
+                    "there is none, so these tasks would wait for ever",
+                    format!("docker node update --label-add {label}={value} NODE"),
+                )),
+                Ok(nodes) => checks.push(Check::ok(
+                    format!("nodes with {label}={value}"),
+                    nodes.len().to_string(),
+                )),
+                Err(error) => checks.push(Check::not_checked("nodes", error.message)),
+            }
+        }
+    }
+
+    fn check_ports(&self, document: &Value, checks: &mut Vec<Check>) {
+        let wanted = published(document);
+        if wanted.is_empty() {
+            return;
+        }
+        let rows = self
+            .engine
+            .rows(&["service", "ls", "--format", "{{json .}}"])
+            .unwrap_or_default();
+        let prefix = format!("{}_", self.stack);
+        for (port, protocol) in wanted {
+            let pattern = format!(":{port}->");
+            let taken = rows.iter().find(|row| {
+                let ports = row["Ports"].as_str().unwrap_or_default();
+                let name = row["Name"].as_str().unwrap_or_default();
+                !name.starts_with(&prefix)
+                    && ports
+                        .split(", ")
+                        .any(|entry| entry.contains(&pattern) && entry.ends_with(&protocol))
+            });
+            if let Some(row) = taken {
+                checks.push(Check::blocked(
+                    format!("port {port}/{protocol}"),
+                    format!(
+                        "service {} has it",
+                        row["Name"].as_str().unwrap_or_default()
+                    ),
+                    "Publish another port.",
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_of_services_and_jobs() {
+        let row = |replicas: &str| json!({"Name": "web", "Replicas": replicas});
+        assert!(not_ready(&row("2/2")).is_none());
+        assert!(not_ready(&row("2/2 (max 1 per node)")).is_none());
+        assert!(not_ready(&row("0/1 (1/1 completed)")).is_none());
+        assert_eq!(not_ready(&row("1/2")), Some(("web".into(), "1/2".into())));
+        assert!(not_ready(&row("0/1 (0/1 completed)")).is_some());
+    }
+}

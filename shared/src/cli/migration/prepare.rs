@@ -1,0 +1,228 @@
+//! The first part of plan and run: convert, look at the images and at the target.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{Goal, Migration, MigrationOptions};
+use crate::application::target::{Check, Verdict};
+use crate::application::terms::seconds;
+use crate::cli::images::{Stores, count, size};
+use crate::cli::{Exit, Printer};
+use crate::images::store::Name;
+use crate::images::sync::{Engine, Item, Plan};
+use crate::images::{Digest, ImageError, inventory};
+use crate::orchestration::convert::Conversion;
+use crate::report;
+
+/// A migration that is ready to run.
+pub(super) struct Prepared {
+    pub(super) conversion: Conversion,
+    pub(super) goal: Goal,
+    pub(super) items: Vec<Item>,
+    /// Seconds that reading and converting took.
+    pub(super) convert_seconds: f64,
+}
+
+/// What is known before anything is changed.
+pub(super) struct Outlook {
+    pub(super) images: Plan,
+    pub(super) checks: Vec<Check>,
+}
+
+/// Reads, converts, and finds out where everything goes. Says the findings.
+pub(super) fn prepare<Source: Migration>(
+    options: &MigrationOptions<Source>,
+    printer: Printer,
+) -> Result<Prepared, Exit> {
+    let begun = Instant::now();
+    let mut rules = options.rules();
+    let goal_is_bundle = |goal: &Goal| matches!(goal, Goal::Bundle(..));
+    let conversion = options.source.convert(printer, &rules)?;
+    let convert_seconds = seconds(begun.elapsed());
+    let goal = options.source.goal(printer, &conversion.name)?;
+    let stores = Stores::new(&options.stores).map_err(|error| fail(printer, &error))?;
+    let items = if options.no_images || (rules.is_empty() && !goal_is_bundle(&goal)) {
+        Vec::new()
+    } else {
+        let place = match &goal {
+            // Images lie in a bundle under the names that the source has for them.
+            Goal::Bundle(folder, _) => {
+                rules = crate::images::rewrite::Rules::default();
+                Some(crate::cli::images::Place::Layout(
+                    folder.join(crate::application::bundle::IMAGES),
+                ))
+            }
+            Goal::Target(_) => None,
+        };
+        let targets = inventory::targets(&conversion.images, &rules, &conversion.sources).map_err(
+            |text| {
+                printer.complain(&format!("error: {text}"));
+                Exit::Usage
+            },
+        )?;
+        let pairs = conversion.images.iter().zip(&targets);
+        let items: Result<Vec<Item>, ImageError> = pairs
+            .filter(|(needed, target)| place.is_some() || needed.image.whole() != target.whole())
+            .map(|(needed, target)| {
+                let (source, source_repository) =
+                    stores.source(options.images_from.as_ref(), &needed.image)?;
+                let (target_store, target_repository) = stores.target(place.as_ref(), target)?;
+                let source_name = match needed.image.digest() {
+                    Some(digest) => Name::Digest(digest.parse::<Digest>().map_err(|error| {
+                        ImageError::Invalid {
+                            place: needed.written.clone(),
+                            reason: error.to_string(),
+                        }
+                    })?),
+                    None => Name::Tag(needed.image.tag().unwrap_or("latest").to_owned()),
+                };
+                Ok(Item {
+                    source,
+                    source_repository,
+                    target: target_store,
+                    target_repository,
+                    target_name: match target.tag() {
+                        Some(tag) => Name::Tag(tag.to_owned()),
+                        None => source_name.clone(),
+                    },
+                    source_name,
+                    platforms: options.platform.clone(),
+                    referrers: false,
+                })
+            })
+            .collect();
+        items.map_err(|error| fail(printer, &error))?
+    };
+    Ok(Prepared {
+        conversion,
+        goal,
+        items,
+        convert_seconds,
+    })
+}
+
+pub(super) fn fail(printer: Printer, error: &ImageError) -> Exit {
+    printer.complain(&format!("error: {error}"));
+    if let Some(remedy) = error.remedy() {
+        printer.complain(remedy);
+    }
+    error.exit()
+}
+
+/// Looks at images and target.
+pub(super) async fn look<Source: Migration>(
+    options: &MigrationOptions<Source>,
+    prepared: &Prepared,
+    engine: &Engine,
+) -> Outlook {
+    let images = engine.plan(&prepared.items).await;
+    let checks = match &prepared.goal {
+        Goal::Target(target) => tokio::task::block_in_place(|| {
+            target.preflight(&prepared.conversion.output, options.on_conflict)
+        }),
+        Goal::Bundle(folder, _) => {
+            let used = folder.join(crate::application::bundle::FILE).exists();
+            vec![if used {
+                Check::warning(
+                    "bundle",
+                    format!("{} is there and is brought up to date", folder.display()),
+                    "Nothing.",
+                )
+            } else {
+                Check::ok("bundle", format!("{} will be made", folder.display()))
+            }]
+        }
+    };
+    Outlook { images, checks }
+}
+
+impl Outlook {
+    /// Whether a run would fail.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.checks
+            .iter()
+            .any(|check| check.verdict == Verdict::Blocked)
+            || self.images.images.iter().any(|image| image.error.is_some())
+    }
+
+    pub(super) fn to_text(&self, prepared: &Prepared) -> String {
+        let mut out = String::new();
+        let documents = prepared.conversion.output.documents.len();
+        let place = match &prepared.goal {
+            Goal::Target(target) => target.describe(),
+            Goal::Bundle(folder, _) => format!("bundle {}", folder.display()),
+        };
+        out.push_str(&format!(
+            "`{}`: {}, to {place}\n",
+            prepared.conversion.name,
+            count(documents, "document")
+        ));
+        if prepared.items.is_empty() {
+            out.push_str("images: stay where they are\n");
+        } else {
+            for image in &self.images.images {
+                let state = match &image.error {
+                    Some(error) => format!("error: {error}"),
+                    None if image.up_to_date => "is there".to_owned(),
+                    None => format!(
+                        "{} to move, {} there",
+                        size(image.to_move),
+                        size(image.present)
+                    ),
+                };
+                out.push_str(&format!("image {}: {state}\n", image.source));
+            }
+            out.push_str(&format!(
+                "images: {}, {} to move\n",
+                self.images.images.len(),
+                size(self.images.to_move())
+            ));
+        }
+        for check in &self.checks {
+            let word = match check.verdict {
+                Verdict::Ok => "ok",
+                Verdict::NotChecked => "not checked",
+                Verdict::Warning => "warning",
+                Verdict::Blocked => "BLOCKED",
+            };
+            out.push_str(&format!("{word}: {}: {}\n", check.subject, check.seen));
+            if let Some(remedy) = check
+                .remedy
+                .as_ref()
+                .filter(|_| check.verdict > Verdict::NotChecked)
+            {
+                out.push_str(&format!("    {remedy}\n"));
+            }
+        }
+        out
+    }
+
+    pub(super) fn to_json(&self, prepared: &Prepared) -> Value {
+        let mut value =
+            report::to_json(&prepared.conversion.findings, &prepared.conversion.sources);
+        value["application"] = json!(prepared.conversion.name);
+        value["target"] = match &prepared.goal {
+            Goal::Target(target) => target.address(),
+            Goal::Bundle(folder, _) => json!({"kind": "bundle", "folder": folder}),
+        };
+        value["images"] = json!(self.images.images);
+        value["checks"] = json!(self.checks);
+        value["blocked"] = json!(self.is_blocked());
+        value["timings"] = json!({"T_OrcConvert": prepared.convert_seconds});
+        value
+    }
+}
+
+/// Says the findings of a conversion, and a line about them.
+pub(super) fn say_findings(printer: Printer, conversion: &Conversion) {
+    let style = printer.style();
+    printer.say(&report::to_text(
+        &conversion.findings,
+        &conversion.sources,
+        style,
+    ));
+    if let Some(summary) = report::summary(&conversion.findings, style) {
+        printer.say(&summary);
+    }
+}

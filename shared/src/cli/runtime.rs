@@ -1,0 +1,36 @@
+//! The runtime for what waits: only verbs that need it start one.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use super::{Exit, Printer};
+
+/// Runs a verb that waits for networks and processes.
+pub fn block_on(printer: Printer, verb: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => {
+            let exit = runtime.block_on(verb);
+            // A helper program that hangs must not keep us.
+            runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+            exit
+        }
+        Err(error) => {
+            printer.complain(&format!("error: no threads: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+/// The user's folder for state: `$XDG_STATE_HOME/migrate`, else `~/.local/state/migrate` (XDG Base Directory
+/// specification). `None` where there is no home.
+#[must_use]
+pub fn state_folder() -> Option<PathBuf> {
+    std::env::var_os("XDG_STATE_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".local/state")))
+        .map(|folder| folder.join("migrate"))
+}

@@ -1,0 +1,281 @@
+//! The images that an application needs.
+
+mod objects;
+
+pub use objects::{of_objects, pull_secrets};
+
+use oci_distribution::Reference;
+
+use super::rewrite::{ImageName, InvalidName, Rules, collision};
+use crate::finding::{Code, Findings};
+use crate::orchestration::model::{Application, MountSource};
+use crate::source::{Origin, Sourced, Sources};
+
+/// An image and where it is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Needed {
+    /// The image, with all defaults filled in.
+    pub image: Reference,
+    /// As it is written.
+    pub written: String,
+    /// Where it is asked for; empty for images that were named on the command line.
+    pub origins: Vec<Origin>,
+    /// The source says how to build it as well, so that it may be in no registry yet.
+    pub built: bool,
+}
+
+/// All images of an application, each once, in the order in which they are asked for. What is no image, or has none, is
+/// said.
+#[must_use]
+pub fn of_application(application: &Application, findings: &mut Findings) -> Vec<Needed> {
+    let mut needed: Vec<Needed> = Vec::new();
+    for unit in &application.units {
+        for container in &unit.containers {
+            match &container.image {
+                Some(image) => {
+                    collect(&mut needed, &image.value, &image.origin, findings);
+                    if container.build.is_some()
+                        && let Some(last) = find(&mut needed, &image.value)
+                    {
+                        last.built = true;
+                    }
+                }
+                None if container.build.is_some() => {
+                    let message = format!(
+                        "`{}` is built and has no name, so it cannot be copied",
+                        container.name.value
+                    );
+                    findings.add(Code("image-only-built"), &container.name.origin, message);
+                }
+                None => {}
+            }
+            for mount in &container.mounts {
+                each_volume(&mount.source, &mut |reference| {
+                    collect(&mut needed, reference, &mount.origin, findings);
+                });
+            }
+        }
+    }
+    needed
+}
+
+/// The images that are mounted as volumes.
+fn each_volume(source: &MountSource, see: &mut dyn FnMut(&str)) {
+    match source {
+        MountSource::Image { reference, .. } => see(reference),
+        MountSource::Projected(sources) => {
+            for source in sources {
+                each_volume(source, see);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn parse(text: &str) -> Result<Reference, InvalidName> {
+    let name: ImageName = text.trim().parse()?;
+    name.to_string().parse().map_err(|_| InvalidName {
+        text: text.to_owned(),
+        reason: "it cannot be understood".into(),
+    })
+}
+
+/// Adds an image that is asked for somewhere, or says why it is none.
+fn collect(needed: &mut Vec<Needed>, text: &str, origin: &Origin, findings: &mut Findings) {
+    match parse(text) {
+        Ok(image) => add(needed, image, text, Some(origin)),
+        Err(error) => findings.add(Code("image-invalid"), origin, error.to_string()),
+    }
+}
+
+fn find<'n>(needed: &'n mut [Needed], text: &str) -> Option<&'n mut Needed> {
+    let whole = parse(text).ok()?.whole();
+    needed.iter_mut().find(|other| other.image.whole() == whole)
+}
+
+/// Images from a list: one a line, `#` begins a remark.
+///
+/// # Errors
+/// A line is no image; the text names it.
+pub fn of_list(text: &str, name: &str) -> Result<Vec<Needed>, String> {
+    let mut needed = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let reference = parse(line).map_err(|error| format!("{name}:{}: {error}", index + 1))?;
+        add(&mut needed, reference, line, None);
+    }
+    Ok(needed)
+}
+
+fn add(needed: &mut Vec<Needed>, image: Reference, written: &str, origin: Option<&Origin>) {
+    let known = needed
+        .iter_mut()
+        .find(|other| other.image.whole() == image.whole());
+    match known {
+        Some(known) => known.origins.extend(origin.cloned()),
+        None => needed.push(Needed {
+            image,
+            written: written.to_owned(),
+            origins: origin.cloned().into_iter().collect(),
+            built: false,
+        }),
+    }
+}
+
+/// Where each image goes.
+///
+/// # Errors
+/// Two different images would become one; the text has the places that ask for them.
+pub fn targets(
+    needed: &[Needed],
+    rules: &Rules,
+    sources: &Sources,
+) -> Result<Vec<Reference>, String> {
+    let mut names = Vec::new();
+    for image in needed {
+        let source: ImageName = image
+            .written
+            .parse()
+            .map_err(|error: InvalidName| error.to_string())?;
+        let target = rules.apply(&source).map_err(|error| error.0)?;
+        names.push((source, target));
+    }
+    if let Some(found) = collision(names.iter().map(|(source, target)| (source, target))) {
+        let shown = |index: usize| {
+            let image = &needed[index];
+            let places: Vec<String> = image
+                .origins
+                .iter()
+                .map(|origin| sources.display(origin.at))
+                .collect();
+            if places.is_empty() {
+                format!("`{}`", image.written)
+            } else {
+                format!("`{}` ({})", image.written, places.join(", "))
+            }
+        };
+        return Err(format!(
+            "{} and {} would both become `{}`; keep them apart with --map-registry SOURCE=TARGET",
+            shown(found.first),
+            shown(found.second),
+            found.target
+        ));
+    }
+    names
+        .iter()
+        .map(|(_, target)| parse(&target.to_string()).map_err(|error| error.to_string()))
+        .collect()
+}
+
+/// Changes the images of an application by rules. What is no image stays, with a finding; two images that would become
+/// one are an error at both places.
+pub fn rewrite(application: &mut Application, rules: &Rules, findings: &mut Findings) {
+    if rules.is_empty() {
+        return;
+    }
+    let project = application.name.as_ref().map(|name| name.value.clone());
+    let mut renamed = Renamed {
+        rules,
+        findings,
+        names: Vec::new(),
+        origins: Vec::new(),
+    };
+    for unit in &mut application.units {
+        for container in &mut unit.containers {
+            match &mut container.image {
+                Some(image) => renamed.change(&mut image.value, &image.origin),
+                None if container.build.is_some() => {
+                    // The name that Compose gives to what it builds.
+                    let name = legal(&format!(
+                        "{}-{}",
+                        project.as_deref().unwrap_or("application"),
+                        container.name.value
+                    ));
+                    container.image = rules
+                        .built(&name)
+                        .map(|name| Sourced::new(name.to_string(), container.name.origin.clone()));
+                }
+                None => {}
+            }
+            for mount in &mut container.mounts {
+                let origin = mount.origin.clone();
+                change_volume(&mut mount.source, &origin, &mut renamed);
+            }
+        }
+    }
+    renamed.finish();
+}
+
+fn change_volume(source: &mut MountSource, origin: &Origin, renamed: &mut Renamed<'_>) {
+    match source {
+        MountSource::Image { reference, .. } => renamed.change(reference, origin),
+        MountSource::Projected(sources) => {
+            for source in sources {
+                change_volume(source, origin, renamed);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn legal(text: &str) -> String {
+    text.to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
+}
+
+/// The images that have got other names so far.
+struct Renamed<'r> {
+    rules: &'r Rules,
+    findings: &'r mut Findings,
+    names: Vec<(ImageName, ImageName)>,
+    origins: Vec<Origin>,
+}
+
+impl Renamed<'_> {
+    fn change(&mut self, text: &mut String, origin: &Origin) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let name = match text.trim().parse::<ImageName>() {
+            Ok(name) => name,
+            Err(error) => {
+                self.findings
+                    .add(Code("image-invalid"), origin, error.to_string());
+                return;
+            }
+        };
+        match self.rules.apply(&name) {
+            Ok(target) => {
+                if target != name {
+                    *text = target.to_string();
+                }
+                self.names.push((name, target));
+                self.origins.push(origin.clone());
+            }
+            Err(error) => self.findings.add(Code("image-rule"), origin, error.0),
+        }
+    }
+
+    fn finish(self) {
+        let Some(found) = collision(self.names.iter().map(|(source, target)| (source, target)))
+        else {
+            return;
+        };
+        let (first, second) = (&self.names[found.first].0, &self.names[found.second].0);
+        for (origin, own, other) in [
+            (&self.origins[found.first], first, second),
+            (&self.origins[found.second], second, first),
+        ] {
+            let message = format!("`{own}` and `{other}` would both become `{}`", found.target);
+            self.findings.add(Code("image-collision"), origin, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

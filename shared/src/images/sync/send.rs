@@ -1,0 +1,345 @@
+//! Sends one blob: from the source through the hash and the limit to the target, on from the byte that the target has.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::item::{Event, Item, Observer};
+use super::rate::Rate;
+use super::read::Readers;
+use super::state::State;
+use crate::images::digest::Hasher;
+use crate::images::store::{BeginBlob, ByteStream, Upload};
+use crate::images::{Descriptor, Digest, ImageError};
+
+/// The state of the hash is kept every so many bytes, so that an upload goes on with little read twice.
+const CHECKPOINT: u64 = 8 << 20;
+/// So many of them: a registry can have fewer bytes than we have sent.
+const CHECKPOINTS: usize = 8;
+/// The file with them is written at most so often.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// Smaller blobs begin anew; a file for them would cost more than it saves.
+const WORTH_KEEPING: u64 = 4 << 20;
+/// Breaks without progress after which a blob is given up.
+const PATIENCE: u32 = 6;
+
+/// What all senders of an engine share.
+#[derive(Debug)]
+pub(super) struct Senders {
+    pub(super) readers: Readers,
+    pub(super) rate: Arc<Rate>,
+    pub(super) state: State,
+}
+
+/// Who sends what, and who is told.
+pub(super) struct Sending<'s> {
+    pub(super) senders: &'s Senders,
+    pub(super) item: &'s Item,
+    pub(super) index: usize,
+    pub(super) observer: &'s Arc<dyn Observer>,
+}
+
+type Checkpoints = Arc<Mutex<VecDeque<Hasher>>>;
+
+impl Sending<'_> {
+    /// Sends a blob to the item's repository. `session` is an upload that was opened already. Returns the bytes that
+    /// were sent, or `None` if the target took the blob from elsewhere.
+    pub(super) async fn send(
+        &self,
+        blob: &Descriptor,
+        session: Option<Box<dyn Upload>>,
+        mount_from: Option<&str>,
+    ) -> Result<Option<u64>, ImageError> {
+        let target = self.item.target.as_ref();
+        let repository = &self.item.target_repository;
+        let state = &self.senders.state;
+        let checkpoints = Checkpoints::default();
+        let mut token = None;
+        if let Some((kept, hashes)) = state.upload(target.location(), repository, &blob.digest) {
+            token = Some(kept);
+            self.lock(&checkpoints).extend(hashes);
+        }
+        let mut session = session;
+        let mut failures = 0;
+        let mut sent = 0;
+        let mut wrong_bytes = false;
+        loop {
+            let opened = self
+                .open(blob, &mut session, token.take(), mount_from)
+                .await;
+            let error = match opened {
+                Ok(BeginBlob::Done) => {
+                    state.forget_upload(target.location(), repository, &blob.digest);
+                    return Ok(None);
+                }
+                Ok(BeginBlob::Upload(upload)) => {
+                    let begun_at = upload.offset();
+                    let name = upload.token();
+                    let (body, progress) = self.body(blob, begun_at, &name, &checkpoints);
+                    let result = upload.finish(body).await;
+                    let reached = progress.lock().map_or(0, |progress| *progress);
+                    sent += reached;
+                    match result {
+                        Ok(()) => {
+                            state.forget_upload(target.location(), repository, &blob.digest);
+                            return Ok(Some(sent));
+                        }
+                        Err(error) => {
+                            self.observer.see(Event::WentBack {
+                                item: self.index,
+                                bytes: begun_at + reached,
+                            });
+                            if reached > 0 && error.is_transient() {
+                                failures = 0;
+                            }
+                            if !name.is_empty() && error.is_transient() {
+                                token = Some(name);
+                            }
+                            error
+                        }
+                    }
+                }
+                Err(error) => error,
+            };
+            let retry = match &error {
+                // A connection or a memory chip can turn a bit; a storage does it again.
+                ImageError::WrongBytes { .. } | ImageError::WrongSize { .. } if !wrong_bytes => {
+                    wrong_bytes = true;
+                    self.lock(&checkpoints).clear();
+                    state.forget_upload(target.location(), repository, &blob.digest);
+                    true
+                }
+                error => error.is_transient(),
+            };
+            failures += 1;
+            if !retry || failures > PATIENCE {
+                return Err(error);
+            }
+            let pause = match &error {
+                ImageError::RateLimited {
+                    retry_after: Some(pause),
+                    ..
+                } => *pause,
+                _ => Duration::from_millis(200) * 2_u32.pow(failures.min(6)),
+            };
+            self.observer.see(Event::Retry {
+                item: self.index,
+                reason: error.to_string(),
+                pause,
+            });
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn lock<'c>(
+        &self,
+        checkpoints: &'c Checkpoints,
+    ) -> std::sync::MutexGuard<'c, VecDeque<Hasher>> {
+        checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An upload: the one at hand, one that was begun before, or a new one.
+    async fn open(
+        &self,
+        blob: &Descriptor,
+        session: &mut Option<Box<dyn Upload>>,
+        token: Option<String>,
+        mount_from: Option<&str>,
+    ) -> Result<BeginBlob, ImageError> {
+        let target = self.item.target.as_ref();
+        let repository = &self.item.target_repository;
+        if let Some(token) = token
+            && let Some(upload) = target.resume_blob(repository, blob, &token).await?
+        {
+            if let Some(fresh) = session.take()
+                && upload.offset() == 0
+            {
+                return Ok(BeginBlob::Upload(fresh));
+            }
+            return Ok(BeginBlob::Upload(upload));
+        }
+        match session.take() {
+            Some(upload) => Ok(BeginBlob::Upload(upload)),
+            None => target.begin_blob(repository, blob, mount_from).await,
+        }
+    }
+
+    /// The bytes from `offset` on. Reading begins earlier, at the last byte whose hash is known. The last piece is only
+    /// handed out when all bytes have the right hash, so that a target never gets a wrong blob whole.
+    fn body(
+        &self,
+        blob: &Descriptor,
+        offset: u64,
+        token: &str,
+        checkpoints: &Checkpoints,
+    ) -> (ByteStream, Arc<Mutex<u64>>) {
+        let hasher = {
+            let mut kept = self.lock(checkpoints);
+            kept.retain(|hasher| hasher.bytes() <= offset);
+            let nearest = kept.iter().max_by_key(|hasher| hasher.bytes()).cloned();
+            nearest.unwrap_or_else(|| Hasher::new(blob.digest.algorithm()))
+        };
+        if offset > 0 {
+            // What the target has already counts as done.
+            self.observer.see(Event::Advanced {
+                item: self.index,
+                bytes: offset,
+            });
+        }
+        let progress = Arc::new(Mutex::new(0));
+        let stream = self.senders.readers.open(
+            Arc::clone(&self.item.source),
+            self.item.source_repository.clone(),
+            blob.clone(),
+            hasher.bytes(),
+        );
+        let pump = Pump {
+            stream,
+            hasher,
+            offset,
+            blob: blob.clone(),
+            place: self.item.source.location().to_owned(),
+            rate: Arc::clone(&self.senders.rate),
+            observer: Arc::clone(self.observer),
+            index: self.index,
+            progress: Arc::clone(&progress),
+            keeper: Keeper {
+                checkpoints: Arc::clone(checkpoints),
+                state: self.senders.state.clone(),
+                target: self.item.target.location().to_owned(),
+                repository: self.item.target_repository.clone(),
+                digest: blob.digest.clone(),
+                token: token.to_owned(),
+                last: offset,
+                written: None,
+            },
+        };
+        let body = futures_util::stream::try_unfold(pump, |mut pump| async move {
+            Ok(pump.next().await?.map(|bytes| (bytes, pump)))
+        });
+        (body.boxed(), progress)
+    }
+}
+
+/// Moves pieces from the source to the body of a request.
+struct Pump {
+    stream: ByteStream,
+    hasher: Hasher,
+    /// Bytes before it are hashed but not sent: the target has them.
+    offset: u64,
+    blob: Descriptor,
+    place: String,
+    rate: Arc<Rate>,
+    observer: Arc<dyn Observer>,
+    index: usize,
+    progress: Arc<Mutex<u64>>,
+    keeper: Keeper,
+}
+
+impl Pump {
+    async fn next(&mut self) -> Result<Option<Bytes>, ImageError> {
+        loop {
+            let Some(piece) = self.stream.next().await else {
+                // An upload that has all bytes but the commit, or an empty blob.
+                return self.verified().map(|()| None);
+            };
+            let mut piece = piece?;
+            let begins = self.hasher.bytes();
+            self.hasher.update(&piece);
+            let ends = self.hasher.bytes();
+            if ends >= self.blob.size {
+                self.verified()?;
+            }
+            if ends <= self.offset {
+                continue;
+            }
+            if begins < self.offset {
+                let known = usize::try_from(self.offset - begins).unwrap_or(piece.len());
+                let _ = piece.split_to(known);
+            }
+            let bytes = piece.len() as u64;
+            self.rate.pass(bytes).await;
+            self.keeper.keep(&self.hasher, self.blob.size);
+            if let Ok(mut progress) = self.progress.lock() {
+                *progress += bytes;
+            }
+            self.observer.see(Event::Advanced {
+                item: self.index,
+                bytes,
+            });
+            return Ok(Some(piece));
+        }
+    }
+
+    fn verified(&self) -> Result<(), ImageError> {
+        if self.hasher.bytes() != self.blob.size {
+            return Err(ImageError::WrongSize {
+                place: self.place.clone(),
+                digest: self.blob.digest.clone(),
+                expected: self.blob.size,
+                found: self.hasher.bytes(),
+            });
+        }
+        let found = self.hasher.clone().finish();
+        if found == self.blob.digest {
+            Ok(())
+        } else {
+            Err(ImageError::WrongBytes {
+                place: self.place.clone(),
+                expected: self.blob.digest.clone(),
+                found,
+            })
+        }
+    }
+}
+
+/// Keeps the state of the hash, in memory and in a file.
+struct Keeper {
+    checkpoints: Checkpoints,
+    state: State,
+    target: String,
+    repository: String,
+    digest: Digest,
+    token: String,
+    last: u64,
+    written: Option<Instant>,
+}
+
+impl Keeper {
+    fn keep(&mut self, hasher: &Hasher, size: u64) {
+        if size < WORTH_KEEPING || hasher.bytes() < self.last + CHECKPOINT && self.written.is_some()
+        {
+            return;
+        }
+        self.last = hasher.bytes();
+        let mut kept = self
+            .checkpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(hasher.clone());
+        if kept.len() > CHECKPOINTS {
+            // Every second one goes, so that older bytes stay covered as well.
+            let mut index = 0;
+            kept.retain(|_| {
+                index += 1;
+                index % 2 == 1 || index > CHECKPOINTS
+            });
+        }
+        let due = self.written.is_none_or(|at| at.elapsed() >= WRITE_EVERY);
+        if due && !self.token.is_empty() {
+            self.written = Some(Instant::now());
+            let hashes: Vec<Hasher> = kept.iter().cloned().collect();
+            drop(kept);
+            self.state.keep_upload(
+                &self.target,
+                &self.repository,
+                &self.digest,
+                &self.token,
+                &hashes,
+            );
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The real helm: the only thing that ever renders a chart.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::ChartError;
+use crate::host::helm;
+
+/// Most that is read of one rendering, in bytes.
+const MOST_OUTPUT: usize = 100 << 20;
+/// Most that is read of helm's messages.
+const MOST_MESSAGES: u64 = 1 << 20;
+/// Longest that one rendering may take.
+const LONGEST_RENDERING: Duration = Duration::from_mins(2);
+/// Longest that a download may take.
+const LONGEST_DOWNLOAD: Duration = Duration::from_mins(5);
+
+/// The helm program.
+#[derive(Debug)]
+pub struct Helm {
+    program: PathBuf,
+    runs: AtomicUsize,
+}
+
+/// One rendering.
+#[derive(Debug, Clone)]
+pub(crate) struct Render<'r> {
+    /// Folder or archive of the chart.
+    pub chart: &'r Path,
+    /// Name of the release.
+    pub release: &'r str,
+    /// Namespace of the release.
+    pub namespace: &'r str,
+    /// `-f`, `--set` and the like.
+    pub values: &'r [OsString],
+    /// `--kube-version`, `--api-versions`.
+    pub capabilities: &'r [OsString],
+}
+
+impl Helm {
+    /// Finds helm: `HELM_BIN`, else the one on `PATH`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find() -> Result<Self, ChartError> {
+        Ok(Self::at(
+            which::which(helm::program()).map_err(|_| ChartError::HelmMissing)?,
+        ))
+    }
+
+    /// The helm at a path.
+    #[must_use]
+    pub fn at(program: PathBuf) -> Self {
+        Self {
+            program,
+            runs: AtomicUsize::new(0),
+        }
+    }
+
+    /// How often helm was run.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// What `helm template` prints, with CRDs and hooks.
+    pub(crate) fn template(&self, render: &Render<'_>) -> Result<String, ChartError> {
+        let mut command = self.command();
+        command
+            .arg("template")
+            .arg(render.release)
+            .arg(render.chart)
+            .args(["--namespace", render.namespace, "--include-crds"])
+            .args(render.values)
+            .args(render.capabilities)
+            // Plugins cost time at each start, and rendering needs none.
+            .env("HELM_PLUGINS", "/nonexistent");
+        let name = format!("helm template {}", render.chart.display());
+        self.run(command, &name, LONGEST_RENDERING)
+    }
+
+    /// Downloads a chart into a folder.
+    pub(crate) fn pull(
+        &self,
+        chart: &str,
+        options: &[OsString],
+        folder: &Path,
+    ) -> Result<(), ChartError> {
+        let mut command = self.command();
+        command
+            .args(["pull", chart])
+            .args(options)
+            .arg("--destination")
+            .arg(folder);
+        self.run(command, &format!("helm pull {chart}"), LONGEST_DOWNLOAD)
+            .map(drop)
+    }
+
+    /// Downloads the dependencies that a chart's `Chart.yaml` names.
+    pub(crate) fn update_dependencies(&self, chart: &Path) -> Result<(), ChartError> {
+        let mut command = self.command();
+        command.args(["dependency", "update"]).arg(chart);
+        self.run(command, "helm dependency update", LONGEST_DOWNLOAD)
+            .map(drop)
+    }
+
+    /// What `helm lint` complains about; nothing when it is content.
+    pub(crate) fn lint(&self, chart: &Path, values: &[OsString]) -> Result<(), ChartError> {
+        let mut command = self.command();
+        command
+            .arg("lint")
+            .arg(chart)
+            .args(values)
+            .env("HELM_PLUGINS", "/nonexistent");
+        self.run(
+            command,
+            &format!("helm lint {}", chart.display()),
+            LONGEST_RENDERING,
+        )
+        .map(drop)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Debug output of ours is not debug output of each rendering.
+            .env_remove("HELM_DEBUG");
+        command
+    }
+
+    fn run(&self, mut command: Command, name: &str, limit: Duration) -> Result<String, ChartError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let mut child = command.spawn().map_err(|error| ChartError::HelmStart {
+            program: self.program.clone(),
+            error,
+        })?;
+        let (sender, receiver) = std::sync::mpsc::channel();
+        if let Some(output) = child.stdout.take() {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let read = output.take(MOST_OUTPUT as u64 + 1).read_to_end(&mut bytes);
+                // Nobody waits any more once the time is up.
+                let _ = sender.send(read.map(|_| bytes));
+            });
+        }
+        let (say, messages) = std::sync::mpsc::channel();
+        if let Some(errors) = child.stderr.take() {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let _ = errors.take(MOST_MESSAGES).read_to_end(&mut bytes);
+                let _ = say.send(String::from_utf8_lossy(&bytes).into_owned());
+            });
+        }
+        let deadline = Instant::now() + limit;
+        let output = receiver.recv_timeout(limit);
+        let Ok(output) = output else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(ChartError::Late {
+                command: name.to_owned(),
+                seconds: limit.as_secs(),
+            });
+        };
+        let output = output?;
+        if output.len() > MOST_OUTPUT {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(ChartError::TooMuchOutput {
+                command: name.to_owned(),
+                limit: MOST_OUTPUT,
+            });
+        }
+        let status = loop {
+            match child.try_wait()? {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(ChartError::Late {
+                        command: name.to_owned(),
+                        seconds: limit.as_secs(),
+                    });
+                }
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        if !status.success() {
+            let message = messages
+                .recv_timeout(Duration::from_secs(1))
+                .unwrap_or_default();
+            return Err(ChartError::Helm {
+                command: name.to_owned(),
+                message: message.trim().to_owned(),
+            });
+        }
+        String::from_utf8(output).map_err(|_| ChartError::Helm {
+            command: name.to_owned(),
+            message: "its output is not UTF-8".to_owned(),
+        })
+    }
+}
+
+/// The release name that charts are rendered with: no chart has it by chance, so that it can be told apart.
+pub(crate) const RELEASE: &str = "migrate-release";
+/// The namespace that charts are rendered with.
+pub(crate) const NAMESPACE: &str = "migrate-namespace";

@@ -1,0 +1,336 @@
+//! Numbered comments at the ends of template lines.
+
+use std::collections::BTreeMap;
+
+use super::super::input::ChartFiles;
+use super::super::output::lines::Line;
+use super::super::render::Document;
+use super::super::yaml::{Item, Step, Tree};
+
+/// A text that can be changed line by line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum TextRef {
+    /// A file of the chart.
+    File(String),
+    /// A value of several lines, by its path from the root chart.
+    Value(Vec<Step>),
+}
+
+/// A line of a text, counted from 0.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    /// The text.
+    pub text: TextRef,
+    /// The line.
+    pub line: usize,
+}
+
+/// The places behind the numbers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Marked {
+    places: Vec<Place>,
+    /// For each place, the key that is written there; nothing, if an action writes it.
+    keys: Vec<Option<String>>,
+}
+
+/// Begin and end of a mark. It begins with a space, so that it always is a comment.
+const OPEN: &str = " #hc:";
+const CLOSE: char = ':';
+
+impl Marked {
+    /// Marks the lines of one text.
+    pub(crate) fn mark(&mut self, text: &str, owner: &TextRef) -> String {
+        let lines = markable(text);
+        let mut out = String::with_capacity(text.len() + 12 * lines.len());
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            if !lines.get(number).copied().unwrap_or(false) {
+                out.push_str(line);
+                continue;
+            }
+            let body = line.trim_end_matches(['\n', '\r']);
+            out.push_str(body);
+            out.push_str(&format!("{OPEN}{}{CLOSE}", self.places.len()));
+            out.push_str(&line[body.len()..]);
+            self.places.push(Place {
+                text: owner.clone(),
+                line: number,
+            });
+            let parts = Line::of(body);
+            self.keys.push(
+                parts
+                    .key_text()
+                    .filter(|key| !key.is_empty())
+                    .map(str::to_owned),
+            );
+        }
+        out
+    }
+
+    /// The place that a line of output comes from.
+    pub(crate) fn place(&self, line: &str) -> Option<&Place> {
+        self.places.get(number(line)?)
+    }
+
+    /// The place that the line of a key comes from. An action at the end of a template line can print many lines, of
+    /// which only the last one has the mark: that is the place of the key that is written there.
+    fn place_of_key(&self, key: &str, line: &str, last: &str) -> Option<&Place> {
+        let written = |number: usize| self.keys.get(number).and_then(Option::as_deref);
+        let own = number(line).filter(|n| written(*n).is_none_or(|written| written == key));
+        let number = own.or_else(|| number(last).filter(|n| written(*n) == Some(key)))?;
+        self.places.get(number)
+    }
+
+    /// The place of each key and list item of a document that was rendered from marked templates.
+    pub(crate) fn places(&self, document: &Document) -> BTreeMap<Vec<Step>, Place> {
+        let lines: Vec<&str> = document.text.lines().collect();
+        let mut found = BTreeMap::new();
+        if let Some(tree) = &document.tree {
+            self.walk(tree, &document.text, &lines, &mut Vec::new(), &mut found);
+        }
+        found
+    }
+
+    fn walk(
+        &self,
+        tree: &Tree,
+        text: &str,
+        lines: &[&str],
+        path: &mut Vec<Step>,
+        found: &mut BTreeMap<Vec<Step>, Place>,
+    ) {
+        let add = |path: &[Step], line: usize, found: &mut BTreeMap<Vec<Step>, Place>| {
+            if let Some(place) = lines.get(line).and_then(|line| self.place(line)) {
+                found.insert(path.to_vec(), place.clone());
+            }
+        };
+        match &tree.item {
+            Item::Scalar { .. } => {}
+            Item::Sequence { items, .. } => {
+                for (index, item) in items.iter().enumerate() {
+                    path.push(Step::Index(index));
+                    add(path, item.line, found);
+                    self.walk(item, text, lines, path, found);
+                    path.pop();
+                }
+            }
+            Item::Mapping { entries, .. } => {
+                for entry in entries.iter().filter(|e| !e.merged && !e.value.aliased) {
+                    path.push(Step::Key(entry.key.clone()));
+                    let own = lines.get(entry.key_line).copied().unwrap_or_default();
+                    let end = entry.value.span.end.min(text.len());
+                    let last = if matches!(entry.value.item, Item::Scalar { .. }) {
+                        own
+                    } else {
+                        let number = text[..end].trim_end().matches('\n').count();
+                        lines.get(number).copied().unwrap_or_default()
+                    };
+                    if let Some(place) = self.place_of_key(&entry.key, own, last) {
+                        found.insert(path.clone(), place.clone());
+                    }
+                    self.walk(&entry.value, text, lines, path, found);
+                    path.pop();
+                }
+            }
+        }
+    }
+}
+
+/// The number of the mark at the end of a line.
+fn number(line: &str) -> Option<usize> {
+    let at = line.rfind(OPEN)?;
+    line[at + OPEN.len()..].split(CLOSE).next()?.parse().ok()
+}
+
+/// The chart with marks in all of its templates.
+pub(crate) fn mark_chart(chart: &ChartFiles, marked: &mut Marked) -> ChartFiles {
+    let mut out = chart.clone();
+    for path in chart.files.keys() {
+        if !is_template(path) || chart.archives.contains_key(path) {
+            continue;
+        }
+        if let Some(text) = chart.text(path) {
+            let text = marked.mark(text, &TextRef::File(path.clone()));
+            out.set_text(path, text);
+        }
+    }
+    out
+}
+
+/// Whether a file of a chart can become objects: templates, named templates, and CRDs.
+pub(crate) fn is_template(path: &str) -> bool {
+    let in_folder = |folder: &str| {
+        path.starts_with(&format!("{folder}/")) || path.contains(&format!("/{folder}/"))
+    };
+    (in_folder("templates") || in_folder("crds"))
+        && !path.ends_with(".txt")
+        && !path.ends_with(".md")
+}
+
+/// For each line, whether a comment can stand at its end.
+fn markable(text: &str) -> Vec<bool> {
+    let mut state = Scanner::default();
+    text.lines().map(|line| state.line(line)).collect()
+}
+
+#[derive(Default)]
+struct Scanner {
+    /// Inside of `{{ ... }}` over several lines.
+    action: bool,
+    /// Inside of a block scalar below a key of this indentation.
+    block: Option<usize>,
+    /// Inside of a quoted text over several lines.
+    quote: Option<char>,
+}
+
+impl Scanner {
+    fn line(&mut self, line: &str) -> bool {
+        let inside = self.action;
+        let bare = self.without_actions(line);
+        if inside || self.action {
+            return false;
+        }
+        let trimmed = bare.trim();
+        if let Some(quote) = self.quote {
+            if trimmed.contains(quote) {
+                self.quote = None;
+            }
+            return false;
+        }
+        let indent = bare.len() - bare.trim_start().len();
+        if let Some(block) = self.block {
+            // A line that is only an action can stand at any column.
+            if trimmed.is_empty() || trimmed.chars().all(|c| c == ACTION) || indent > block {
+                return false;
+            }
+            self.block = None;
+        }
+        if trimmed.is_empty() || trimmed.starts_with('#') || trimmed == "---" {
+            return false;
+        }
+        let mut body = trimmed;
+        let mut column = indent;
+        let mut item = false;
+        while let Some(rest) = body.strip_prefix("- ") {
+            let inner = rest.trim_start();
+            column += body.len() - inner.len();
+            body = inner;
+            item = true;
+        }
+        let value = value_of(body);
+        let Some(value) = value.or_else(|| item.then_some(body)) else {
+            return false;
+        };
+        let comment = value.find(" #").map_or(value, |at| &value[..at]).trim();
+        let first = comment.chars().next();
+        if matches!(first, Some('|' | '>')) && comment.len() <= 3 {
+            self.block = Some(if item && value_of(body).is_none() {
+                indent
+            } else {
+                column
+            });
+            return true;
+        }
+        if let Some(quote @ ('"' | '\'')) = first
+            && comment.matches(quote).count() == 1
+            && !comment.contains(ACTION)
+        {
+            self.quote = Some(quote);
+            return false;
+        }
+        // What follows `-}}` is drawn to it, and would no longer be a comment.
+        !line.trim_end().ends_with("-}}")
+    }
+
+    /// The line with one character in the place of each action.
+    fn without_actions(&mut self, line: &str) -> String {
+        let mut out = String::new();
+        let mut rest = line;
+        loop {
+            if self.action {
+                match rest.find("}}") {
+                    Some(at) => {
+                        self.action = false;
+                        out.push(ACTION);
+                        rest = &rest[at + 2..];
+                    }
+                    None => return out,
+                }
+            }
+            match rest.find("{{") {
+                Some(at) => {
+                    out.push_str(&rest[..at]);
+                    self.action = true;
+                    rest = &rest[at + 2..];
+                }
+                None => {
+                    out.push_str(rest);
+                    return out;
+                }
+            }
+        }
+    }
+}
+
+/// Stands for an action in [`Scanner::without_actions`].
+const ACTION: char = '\u{1}';
+
+/// What follows `key:`; nothing, if there is no key.
+fn value_of(body: &str) -> Option<&str> {
+    let (key, rest) = match body.chars().next()? {
+        quote @ ('"' | '\'') => {
+            let end = body[1..].find(quote)? + 2;
+            (&body[..end], body[end..].trim_start())
+        }
+        '{' | '[' | '#' | '&' | '*' | '!' | '|' | '>' | '%' | '@' => return None,
+        _ => {
+            let at = body
+                .match_indices(':')
+                .map(|(at, _)| at)
+                .find(|at| body[at + 1..].is_empty() || body[at + 1..].starts_with([' ', '\t']))?;
+            (&body[..at], &body[at..])
+        }
+    };
+    let value = rest.strip_prefix(':')?;
+    (!key.is_empty() && !key.contains(" #")).then_some(value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(text: &str) -> Vec<usize> {
+        markable(text)
+            .iter()
+            .enumerate()
+            .filter_map(|(line, yes)| yes.then_some(line))
+            .collect()
+    }
+
+    #[test]
+    fn lines_with_keys_are_marked() {
+        let text = "{{- if .Values.a }}\napiVersion: v1\nmetadata:\n  name: {{ include \"x\" . }}\n  {{- with .Values.b }}\n  annotations:\n    {{- toYaml . | nindent 4 }}\n  {{- end }}\nlist:\n- a\n- name: {{ .x -}}\n# c: d\n{{- end }}\n";
+        assert_eq!(marks(text), [1, 2, 3, 5, 8, 9]);
+    }
+
+    #[test]
+    fn text_inside_of_values_is_not_touched() {
+        let text = "a: |\n  b: c\n\n  {{ .x }}: d\ne: \"f\n  g: h\"\ni: {{ list\n  1 }}\nj: k # l\n- m: >-\n    n: o\n  p: q\n";
+        assert_eq!(marks(text), [0, 8, 9, 11]);
+    }
+
+    #[test]
+    fn helpers_that_give_words_stay_whole() {
+        let text = "{{- define \"x.name\" -}}\n{{- default .Chart.Name .Values.nameOverride | trunc 63 }}\n{{- end }}\nplain words\nhttp://host:80/x\n";
+        assert!(marks(text).is_empty());
+    }
+
+    #[test]
+    fn a_place_is_found_again() {
+        let mut marked = Marked::default();
+        let owner = TextRef::File("t".into());
+        let text = marked.mark("a: 1\nb: 2 # c\n", &owner);
+        let line = text.lines().nth(1).unwrap();
+        assert_eq!(marked.place(line).unwrap().line, 1);
+        assert!(line.starts_with("b: 2 # c #hc:"));
+    }
+}

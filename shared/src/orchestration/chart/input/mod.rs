@@ -1,0 +1,11 @@
+//! The input layer: any chart that helm takes, as files in memory.
+
+mod archive;
+mod dependencies;
+mod fetch;
+mod files;
+
+pub(crate) use dependencies::complete;
+pub use fetch::ChartSource;
+pub(crate) use fetch::{Scratch, load};
+pub(crate) use files::{ChartFile, ChartFiles, join, write_file};

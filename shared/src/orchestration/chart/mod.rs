@@ -1,0 +1,34 @@
+//! HelmConvert: a chart for one cloud provider becomes a chart for another, and stays a chart.
+//!
+//! Four layers, as in the paper. The input layer ([`input`]) reads any chart that helm takes. The identification layer
+//! ([`identify`]) finds out which template line and which value each rendered field comes from, by rendering again
+//! with marks. The conversion layer ([`crate::orchestration::provider`]) converts what was rendered. The output layer
+//! ([`output`]) changes values first, then lines of templates, and writes text only where neither reaches.
+//!
+//! The law, checked with the real helm after each conversion: what the converted chart renders is what was rendered,
+//! converted; for the default values and for each values file. A chart that breaks it is not written.
+
+mod compare;
+mod error;
+mod helm;
+mod identify;
+mod input;
+mod manifests;
+mod output;
+mod render;
+mod session;
+mod summary;
+mod target;
+#[cfg(test)]
+mod tests;
+mod variants;
+mod work;
+mod yaml;
+
+pub use error::ChartError;
+pub use helm::Helm;
+pub use input::ChartSource;
+pub use manifests::{ManifestConversion, convert_manifests};
+pub use output::write::ChartOutput;
+pub use session::{ChartConversion, ChartOptions, Choice, ValuesOption, convert_chart};
+pub use summary::Summary;

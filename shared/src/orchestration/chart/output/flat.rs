@@ -1,0 +1,168 @@
+//! Rendered manifests in the place of templates: for one template that nothing else reaches, or for all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::helm::RELEASE;
+use super::super::input::ChartFiles;
+use super::super::target::Wanted;
+use super::super::work::Work;
+use super::lines::{as_template, balance};
+use super::plan::State;
+use super::solve::Job;
+use crate::source::emit;
+
+/// Writes the templates that still differ as text. Gives the files, and why each had to be.
+pub(crate) fn flatten_open(
+    job: &Job<'_>,
+    work: &mut Work,
+    original: &Work,
+    states: &[State],
+) -> Vec<(String, String)> {
+    let mut flattened = Vec::new();
+    let mut open: BTreeMap<String, String> = BTreeMap::new();
+    for state in states.iter().filter(|state| state.variant.required) {
+        for (index, document) in state.documents.iter().enumerate() {
+            let why = match (state.pairs[index], state.differences[index].first()) {
+                (None, _) => "an object in it could not be taken out".to_owned(),
+                (Some(_), Some(difference)) => format!(
+                    "{} comes neither from a value nor from a line of its own",
+                    super::super::target::describe(&document.identity(), &difference.path)
+                ),
+                (Some(_), None) => continue,
+            };
+            open.entry(document.source.clone()).or_insert(why);
+        }
+        let paired: BTreeSet<usize> = state.pairs.iter().flatten().copied().collect();
+        for (index, wanted) in state.wanted.iter().enumerate() {
+            if !paired.contains(&index) {
+                open.entry(wanted.source.clone()).or_insert_with(|| {
+                    format!(
+                        "{}/{} has no place",
+                        wanted.identity.kind, wanted.identity.name
+                    )
+                });
+            }
+        }
+    }
+    for (source, why) in open {
+        let Some(state) = states
+            .iter()
+            .find(|state| state.variant.required && state.wanted.iter().any(|w| w.source == source))
+            .or_else(|| states.first())
+        else {
+            continue;
+        };
+        // The original chart knows the file even if a step has removed it.
+        let Some(file) = original
+            .chart
+            .file_of_source(&source)
+            .or_else(|| work.chart.file_of_source(&source))
+        else {
+            continue;
+        };
+        let documents: Vec<&Wanted> = state.wanted.iter().filter(|w| w.source == source).collect();
+        let mut text = definitions(original.chart.text(&file).unwrap_or_default());
+        text.push_str(&documents_text(&documents, &state.variant.release));
+        if documents.is_empty() && text.is_empty() {
+            work.chart.files.remove(&file);
+        } else {
+            work.chart.set_text(&file, text);
+        }
+        let _ = job;
+        flattened.push((file, why));
+    }
+    flattened
+}
+
+/// The named templates of a file, which others may use.
+fn definitions(text: &str) -> String {
+    let mut out = String::new();
+    let mut depth = 0;
+    for line in text.split_inclusive('\n') {
+        let opens = line.contains("define ") && line.contains("{{");
+        if depth > 0 || opens {
+            out.push_str(line);
+            depth += balance(line);
+        }
+    }
+    out
+}
+
+fn documents_text(documents: &[&Wanted], release: &str) -> String {
+    let mut out = String::new();
+    for document in documents {
+        out.push_str("---\n");
+        out.push_str(&as_template(&emit(&document.value), release));
+    }
+    out
+}
+
+/// The paper's plain form: the rendered, converted manifests as a chart, one file for each template. Nothing of the
+/// values stays alive but the names of release and namespace.
+pub(crate) fn flat_chart(original: &ChartFiles, wanted: &[Wanted]) -> ChartFiles {
+    let mut chart = ChartFiles::default();
+    for (path, file) in &original.files {
+        let kept = !path.contains('/')
+            && !matches!(
+                path.as_str(),
+                "values.yaml"
+                    | "values.schema.json"
+                    | "Chart.lock"
+                    | "requirements.yaml"
+                    | "requirements.lock"
+            );
+        if kept {
+            chart.files.insert(path.clone(), file.clone());
+        }
+    }
+    if let Some(text) = original.text("Chart.yaml") {
+        let edit = super::super::yaml::YamlEdit::Remove(vec![super::super::yaml::Step::Key(
+            "dependencies".into(),
+        )]);
+        let text = super::super::yaml::edit_yaml(text, &[edit]).unwrap_or_else(|_| text.to_owned());
+        chart.set_text("Chart.yaml", text);
+    }
+    chart.set_text(
+        "values.yaml",
+        "# This chart holds rendered manifests; it has no values.\n{}\n".to_owned(),
+    );
+    let mut by_source: BTreeMap<&str, Vec<&Wanted>> = BTreeMap::new();
+    for one in wanted {
+        by_source.entry(&one.source).or_default().push(one);
+    }
+    for (source, documents) in by_source {
+        let crds = source.contains("/crds/");
+        let name = source
+            .split_once('/')
+            .map_or(source, |(_, rest)| rest)
+            .replace("charts/", "")
+            .replace("templates/", "")
+            .replace("crds/", "")
+            .replace('/', "-");
+        let name = if name.ends_with(".yaml") {
+            name
+        } else {
+            format!(
+                "{}.yaml",
+                name.rsplit_once('.').map_or(name.as_str(), |(n, _)| n)
+            )
+        };
+        // A file whose name begins with `_` is not rendered.
+        let name = name.trim_start_matches('_').to_owned();
+        if crds {
+            // CRDs are no templates.
+            let mut text = String::new();
+            for document in documents {
+                text.push_str("---\n");
+                text.push_str(&emit(&document.value));
+            }
+            chart.set_text(&format!("crds/{name}"), text);
+        } else {
+            chart.set_text(
+                &format!("templates/{name}"),
+                documents_text(&documents, RELEASE),
+            );
+        }
+    }
+    chart
+}

@@ -1,0 +1,265 @@
+//! Another value: in the values, in the line, by a filter, in a named template.
+
+use serde_json::Value as Json;
+
+use crate::orchestration::chart::identify::{Place, Source, TextRef};
+use crate::orchestration::chart::output::lines::{
+    Line, block, entry_lines, text_of, with_filter, with_quotes, with_value,
+};
+use crate::orchestration::chart::yaml::{Step, YamlEdit};
+
+use super::{Op, Planner, balanced};
+
+impl Planner<'_> {
+    pub(super) fn replace(
+        &mut self,
+        state: usize,
+        document: usize,
+        path: &[Step],
+        have: &Json,
+        want: &Json,
+        level: usize,
+    ) {
+        if level == 0 && self.replace_value(state, document, path, want) {
+            return;
+        }
+        if level <= 1 && self.replace_text(state, document, path, have, want, level) {
+            return;
+        }
+        if level <= 2 && self.replace_filter(state, document, path, have, want) {
+            return;
+        }
+        if level <= 3 {
+            self.replace_literal(have, want);
+        }
+    }
+
+    pub(super) fn replace_value(
+        &mut self,
+        state: usize,
+        document: usize,
+        path: &[Step],
+        want: &Json,
+    ) -> bool {
+        let here = &self.states[state];
+        let Some(parts) = here.sources[document].get(path) else {
+            // A list or mapping that comes from the values whole.
+            if let Some(leaf) = self
+                .value_path(state, document, path)
+                .filter(|_| want.is_array() || want.is_object())
+            {
+                return self.set_value(state, &leaf, want.clone());
+            }
+            return false;
+        };
+        let Some(want_text) = text_of(want) else {
+            return false;
+        };
+        // A value cannot hold the name of the release.
+        if want_text.contains(here.variant.release.as_str()) {
+            return false;
+        }
+        for part in parts {
+            let Source::Value(leaf) = part else { continue };
+            let Some(text) = self.new_value(state, parts, leaf, &want_text) else {
+                continue;
+            };
+            let Some((file, local)) = self.work.definer(&here.variant, leaf) else {
+                continue;
+            };
+            if !self.value_fits(state, leaf, &text, &file) {
+                continue;
+            }
+            let value = self.typed(state, leaf, want, &text, parts.len() == 1);
+            self.push(Op::Value(file, YamlEdit::Set(local, value)));
+            return true;
+        }
+        false
+    }
+
+    pub(super) fn replace_text(
+        &mut self,
+        state: usize,
+        document: usize,
+        path: &[Step],
+        have: &Json,
+        want: &Json,
+        level: usize,
+    ) -> bool {
+        let Some(place) = self.place(state, document, path) else {
+            return self.replace_around(state, document, path, have, want);
+        };
+        if !self.line_fits(place, |p, s, d, other| {
+            // The line of an item is that of its first key as well.
+            other.len() != path.len()
+                || (p.now(s, d, other).is_some()
+                    && matches!(p.wanted(s, d, other), Some(Some(value)) if p.same(state, want, s, value)))
+        }) {
+            return false;
+        }
+        let Some(text) = self.text(state, place) else {
+            return false;
+        };
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let Some(line) = lines.get(place.line) else {
+            return false;
+        };
+        let release = self.states[state].variant.release.clone();
+        let right = text_of(have).or_else(|| have.is_null().then(String::new));
+        if right.is_some()
+            && right == want.as_str().map(str::to_owned)
+            && let Some(new) = with_quotes(line)
+        {
+            self.lines(place, place.line..place.line + 1, new);
+            return true;
+        }
+        if let Some(new) = with_value(line, have, want, &release) {
+            let new = self.named_like(state, document, &new);
+            self.lines(place, place.line..place.line + 1, new);
+            return true;
+        }
+        if level == 0
+            && !have.is_object()
+            && !have.is_array()
+            && !line.contains("|\n")
+            && Line::of(line).value.contains("{{")
+        {
+            return false;
+        }
+        // The whole block becomes text.
+        let Some(Step::Key(key)) = path.last() else {
+            return false;
+        };
+        let parts = Line::of(line);
+        if parts.is_item() || parts.key_text() != Some(key) {
+            return false;
+        }
+        let range = block(&lines, place.line);
+        if !balanced(&lines[range.clone()]) {
+            return false;
+        }
+        let new = self.named_like(
+            state,
+            document,
+            &entry_lines(key, want, parts.column(), &release),
+        );
+        self.lines(place, range, new);
+        true
+    }
+
+    /// A scalar without a line of its own, in a list in brackets for example: the nearest line above has it.
+    pub(super) fn replace_around(
+        &mut self,
+        state: usize,
+        document: usize,
+        path: &[Step],
+        have: &Json,
+        want: &Json,
+    ) -> bool {
+        let (Some(have), Some(want_text)) = (text_of(have), text_of(want)) else {
+            return false;
+        };
+        let Some(place) = (0..path.len())
+            .rev()
+            .find_map(|depth| self.place(state, document, &path[..depth]))
+        else {
+            return false;
+        };
+        let Some(text) = self.text(state, place) else {
+            return false;
+        };
+        let Some(line) = text.split_inclusive('\n').nth(place.line) else {
+            return false;
+        };
+        match crate::orchestration::chart::output::lines::replace_part(line, &have, &want_text) {
+            Some(new) => {
+                self.lines(place, place.line..place.line + 1, new);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn replace_filter(
+        &mut self,
+        state: usize,
+        document: usize,
+        path: &[Step],
+        have: &Json,
+        want: &Json,
+    ) -> bool {
+        let Some(place) = self.place(state, document, path) else {
+            return false;
+        };
+        // Other values may come out of the same line: they must not be changed by the filter.
+        if !self.line_fits(place, |p, s, d, other| match p.wanted(s, d, other) {
+            Some(Some(wanted)) => p
+                .now(s, d, other)
+                .is_some_and(|now| (now == have) == (wanted == want)),
+            _ => true,
+        }) {
+            return false;
+        }
+        let Some(text) = self.text(state, place) else {
+            return false;
+        };
+        let Some(line) = text.split_inclusive('\n').nth(place.line) else {
+            return false;
+        };
+        match with_filter(line, have, want, &self.names(state, document)) {
+            Some(new) => {
+                self.lines(place, place.line..place.line + 1, new);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Last before giving up: the text stands in quotes in a named template, exactly once in the whole chart.
+    pub(super) fn replace_literal(&mut self, have: &Json, want: &Json) {
+        let (Some(have), Some(want)) = (text_of(have), text_of(want)) else {
+            return;
+        };
+        if have.len() < 4 || want.contains(['"', '\\', '{', '`']) {
+            return;
+        }
+        let mut hits = Vec::new();
+        for path in self.work.chart.files.keys() {
+            if !crate::orchestration::chart::identify::mark::is_template(path)
+                || self.work.chart.archives.contains_key(path)
+            {
+                continue;
+            }
+            let text = self.work.chart.text(path).unwrap_or_default();
+            for (number, line) in text.split_inclusive('\n').enumerate() {
+                let quoted = format!("\"{have}\"");
+                let new = if line.trim() == have {
+                    line.replace(&have, &want)
+                } else if line.contains("{{") && line.contains(&quoted) {
+                    line.replace(&quoted, &format!("\"{want}\""))
+                } else {
+                    continue;
+                };
+                hits.push((path.clone(), number, new));
+            }
+        }
+        if hits.len() > 4 {
+            return;
+        }
+        for (path, line, new) in hits {
+            let place = Place {
+                text: TextRef::File(path),
+                line,
+            };
+            self.lines(&place, line..line + 1, new);
+        }
+    }
+
+    pub(super) fn set_value(&mut self, state: usize, leaf: &[Step], value: Json) -> bool {
+        let Some((file, path)) = self.work.definer(&self.states[state].variant, leaf) else {
+            return false;
+        };
+        self.push(Op::Value(file, YamlEdit::Set(path, value)));
+        true
+    }
+}

@@ -1,0 +1,161 @@
+//! What helm rendered: documents, each with the template that it came from.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::yaml::{Tree, parse_documents};
+
+/// One document of a rendering.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    /// The template, as helm names it: `shop/charts/db/templates/service.yaml`.
+    pub source: String,
+    /// Its text, without the separator and without helm's comment.
+    pub text: String,
+    /// The line of the whole output on which the text begins, counted from 0.
+    pub line: usize,
+    /// What it holds; nothing, if it is not a mapping that can be read.
+    pub tree: Option<Tree>,
+    /// The same as a value.
+    pub value: Json,
+}
+
+/// What tells an object from others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Identity {
+    /// `PersistentVolumeClaim`
+    pub kind: String,
+    /// Namespace, if one is written.
+    pub namespace: String,
+    /// Name, or `generateName`.
+    pub name: String,
+}
+
+impl Document {
+    /// Which object it is.
+    pub(crate) fn identity(&self) -> Identity {
+        identity(&self.value)
+    }
+}
+
+/// Which object a value is.
+pub(crate) fn identity(value: &Json) -> Identity {
+    let text = |pointer: &str| {
+        value
+            .pointer(pointer)
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let mut name = text("/metadata/name");
+    if name.is_empty() {
+        name = text("/metadata/generateName");
+    }
+    Identity {
+        kind: text("/kind"),
+        namespace: text("/metadata/namespace"),
+        name,
+    }
+}
+
+/// Splits what `helm template` printed. Documents without content are left out.
+pub(crate) fn split(output: &str) -> Vec<Document> {
+    let mut documents = Vec::new();
+    let mut source = String::new();
+    let mut start_line = 0;
+    let mut text = String::new();
+    let mut flush = |source: &str, text: &mut String, line: usize| {
+        if text.trim().is_empty() {
+            text.clear();
+            return;
+        }
+        let body = std::mem::take(text);
+        let tree = parse_documents(&body)
+            .ok()
+            .and_then(|trees| trees.into_iter().next());
+        let value = tree.as_ref().map_or(Json::Null, Tree::to_json);
+        if tree.is_none()
+            && body
+                .lines()
+                .all(|l| l.trim().is_empty() || l.starts_with('#'))
+        {
+            return;
+        }
+        documents.push(Document {
+            source: source.to_owned(),
+            text: body,
+            line,
+            tree: tree.filter(|_| value.is_object()),
+            value,
+        });
+    };
+    for (number, line) in output.split_inclusive('\n').enumerate() {
+        let bare = line.trim_end();
+        if bare == "---" || line.starts_with("--- ") {
+            flush(&source, &mut text, start_line);
+            start_line = number + 1;
+            continue;
+        }
+        if text.is_empty()
+            && let Some(name) = bare.strip_prefix("# Source: ")
+        {
+            name.clone_into(&mut source);
+            start_line = number + 1;
+            continue;
+        }
+        text.push_str(line);
+    }
+    flush(&source, &mut text, start_line);
+    documents
+}
+
+/// Pairs the documents of two renderings: equal identity first, in order; then what is left of the same template and
+/// kind, in order. Gives, for each of `left`, the index in `right`.
+pub(crate) fn pair(left: &[(Identity, &str)], right: &[(Identity, &str)]) -> Vec<Option<usize>> {
+    let mut by_identity: BTreeMap<&Identity, Vec<usize>> = BTreeMap::new();
+    for (index, (identity, _)) in right.iter().enumerate().rev() {
+        by_identity.entry(identity).or_default().push(index);
+    }
+    let mut pairs: Vec<Option<usize>> = left
+        .iter()
+        .map(|(identity, _)| by_identity.get_mut(identity).and_then(Vec::pop))
+        .collect();
+    let mut used: std::collections::BTreeSet<usize> = pairs.iter().flatten().copied().collect();
+    for (index, (identity, source)) in left.iter().enumerate() {
+        if pairs[index].is_some() {
+            continue;
+        }
+        let found = right.iter().enumerate().position(|(at, (other, from))| {
+            !used.contains(&at) && other.kind == identity.kind && from == source
+        });
+        if let Some(found) = found {
+            used.insert(found);
+            pairs[index] = Some(found);
+        }
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_know_their_template() {
+        let text = "---\n# Source: a/templates/x.yaml\nkind: A\nmetadata:\n  name: x\n---\n# Source: a/crds/c.yaml\nkind: B\n---\nkind: C\n---\n# Source: a/templates/empty.yaml\n# nothing\n";
+        let documents = split(text);
+        let seen: Vec<_> = documents
+            .iter()
+            .map(|d| (d.source.as_str(), d.identity().kind, d.line))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("a/templates/x.yaml", "A".to_owned(), 2),
+                ("a/crds/c.yaml", "B".to_owned(), 7),
+                ("a/crds/c.yaml", "C".to_owned(), 9),
+            ]
+        );
+    }
+}

@@ -1,0 +1,587 @@
+//! One conversion of a chart, from its source to the files of the new chart.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::helm::RELEASE;
+use super::input::{self, ChartFiles, ChartSource};
+use super::output::plan::neutral;
+use super::output::solve::{self, Base, Job};
+use super::output::write::{self, ChartOutput};
+use super::output::{flat, schema};
+use super::summary::{Summary, count_values};
+use super::target::{FileTable, Target};
+use super::variants;
+use super::work::{OnDisk, UserFile, Variant, Work};
+use super::yaml::{Step, parse_tree};
+use super::{ChartError, Helm};
+use crate::finding::{Code, Finding, Findings};
+use crate::orchestration::provider::{
+    Detection, Mapping, Missing, Options, Provider, convert, detect,
+};
+use crate::source::{Node, Sources};
+
+/// Which provider a chart was made for.
+#[derive(Debug, Clone)]
+pub enum Choice {
+    /// Look at it (`--from auto`).
+    Auto,
+    /// This one.
+    Provider(Provider),
+}
+
+/// One option of helm's that gives values: `--set a=b`.
+#[derive(Debug, Clone)]
+pub struct ValuesOption {
+    /// `--set`, `--set-string`, `--set-file`, `--set-json`, `--set-literal`
+    pub flag: &'static str,
+    /// What follows it.
+    pub value: String,
+}
+
+/// What to convert, and how.
+#[derive(Debug, Clone)]
+pub struct ChartOptions {
+    /// The chart.
+    pub source: ChartSource,
+    /// `-f`, in order.
+    pub values: Vec<PathBuf>,
+    /// `--set` and the like, in order.
+    pub set: Vec<ValuesOption>,
+    /// `--kube-version`, `--api-versions`, as helm takes them.
+    pub capabilities: Vec<OsString>,
+    /// The provider that the chart was made for.
+    pub from: Choice,
+    /// The provider that it shall be made for.
+    pub to: Provider,
+    /// What stands at the target for what is at the source.
+    pub map: Mapping,
+    /// Choices of the conversion.
+    pub options: Options,
+    /// Rendered manifests instead of templates.
+    pub flat: bool,
+}
+
+/// A converted chart.
+#[derive(Debug)]
+pub struct ChartConversion {
+    /// The files.
+    pub output: ChartOutput,
+    /// All that there is to know, sorted by place.
+    pub findings: Findings,
+    /// The texts that findings point into.
+    pub sources: Sources,
+    /// What the target needs and nobody but a person knows.
+    pub missing: Vec<Missing>,
+    /// How much stayed alive.
+    pub summary: Summary,
+    /// The provider that the chart was made for; none if nothing of any was seen.
+    pub from: Option<Provider>,
+}
+
+/// Converts a chart.
+///
+/// # Errors
+/// See [`ChartError`].
+pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConversion, ChartError> {
+    let mut findings = Findings::default();
+    let mut chart = input::load(&options.source, helm)?;
+    let folder = Path::new(&options.source.chart);
+    for name in input::complete(&mut chart, folder.is_dir().then_some(folder), helm)? {
+        findings.push(Finding::new(
+            Code("chart-dependency-fetched"),
+            format!("`{name}` was not in charts/ and was fetched"),
+        ));
+    }
+    let mut original = Work {
+        chart,
+        user: user_files(&options.values)?,
+    };
+    let job = Job {
+        helm,
+        capabilities: &options.capabilities,
+        target: options.to.name(),
+        chart_name: &options.source.chart,
+    };
+    file_of_options(&mut original, options, &job, &mut findings)?;
+
+    let mut files = FileTable::default();
+    let required = variants::required(&original.user);
+    let mut bases = solve::render_bases(&job, &original, &required, &mut files)?;
+    let nodes: Vec<Node> = bases.iter().flat_map(|base| base.nodes.clone()).collect();
+    let (from, seen) = source_provider(&options.from, &nodes)?;
+    let Some(from) = from else {
+        return Ok(nothing_to_do(
+            original, options, findings, files, helm, &bases,
+        ));
+    };
+    if !options.flat {
+        add_optional(&job, &original, &mut bases, &mut files, &from, options)?;
+    }
+    let strict =
+        |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &options.options);
+    let lenient_options = Options {
+        allow_missing: true,
+        ..options.options.clone()
+    };
+    let lenient =
+        |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &lenient_options);
+    let mut targets = solve::targets(&bases, &strict, &lenient);
+    without_odd_releases(&mut bases, &mut targets);
+    let mut missing: Vec<Missing> = Vec::new();
+    for (base, target) in bases.iter().zip(&targets) {
+        if base.variant.release == RELEASE {
+            for finding in target.converted.findings.as_slice() {
+                findings.push(named_release(finding.clone()));
+            }
+        }
+        if base.variant.required {
+            for one in &target.converted.missing {
+                if !missing.contains(one) {
+                    missing.push(one.clone());
+                }
+            }
+        }
+    }
+    let mut summary = Summary {
+        from: from.name().to_owned(),
+        to: options.to.name().to_owned(),
+        objects: bases.first().map_or(0, |b| b.rendering.documents.len()),
+        templates: live_sources(&bases).len(),
+        seen,
+        ..Summary::default()
+    };
+    if findings.has_errors() && !options.options.allow_missing {
+        // Nothing is written; what was found is said.
+        findings.sort();
+        return Ok(ChartConversion {
+            output: ChartOutput::default(),
+            findings,
+            sources: files.sources,
+            missing,
+            summary,
+            from: Some(from),
+        });
+    }
+    let output = if options.flat {
+        flat_output(&job, &original, &bases, &targets, &mut summary)?
+    } else {
+        live_output(
+            &job,
+            &original,
+            &bases,
+            &targets,
+            &from,
+            &mut findings,
+            &mut summary,
+        )?
+    };
+    summary.helm_runs = helm.runs();
+    findings.sort();
+    Ok(ChartConversion {
+        output,
+        findings,
+        sources: files.sources,
+        missing,
+        summary,
+        from: Some(from),
+    })
+}
+
+/// The converted chart with its templates.
+fn live_output(
+    job: &Job<'_>,
+    original: &Work,
+    bases: &[Base],
+    targets: &[Target],
+    from: &Provider,
+    findings: &mut Findings,
+    summary: &mut Summary,
+) -> Result<ChartOutput, ChartError> {
+    let solution = solve::solve(job, original, bases, targets)?;
+    for (file, why) in &solution.flattened {
+        findings.push(Finding::new(
+            Code("chart-template-flattened"),
+            format!("`{file}` holds rendered objects now: {why}"),
+        ));
+    }
+    let mut said = BTreeSet::new();
+    for (variant, path) in &solution.open {
+        if said.insert(path.clone()) && said.len() <= 20 {
+            findings.push(Finding::new(
+                Code("chart-variant-not-converted"),
+                format!("with {variant}, {path}"),
+            ));
+        }
+    }
+    for path in &solution.schemas {
+        findings.push(Finding::new(
+            Code("chart-schema-widened"),
+            format!("`{path}` did not allow a converted value, and does now"),
+        ));
+    }
+    let output = write::output(original, &solution.work, job.target, from.name());
+    for archive in &output.unpacked {
+        findings.push(Finding::new(
+            Code("chart-subchart-unpacked"),
+            format!("`{archive}` had to be changed and is a folder now"),
+        ));
+    }
+    summary.live_templates = summary.templates.saturating_sub(
+        solution
+            .flattened
+            .iter()
+            .map(|(file, _)| file)
+            .collect::<BTreeSet<_>>()
+            .len(),
+    );
+    (summary.values, summary.live_values) = count_values(original, &solution.work);
+    summary.changed_files = changed_files(&original.chart, &solution.work.chart);
+    let written: ChartFiles = solution.work.chart;
+    let disk = OnDisk::write(&written, &solution.work.user, false, true)?;
+    let original_disk = OnDisk::write(&original.chart, &original.user, false, true)?;
+    // What helm lint had against the original already is no fault of the conversion.
+    if let Err(ChartError::Helm { message, .. }) = job.helm.lint(disk.folder(), &[])
+        && job.helm.lint(original_disk.folder(), &[]).is_ok()
+    {
+        return Err(ChartError::Law(format!(
+            "helm lint refuses the converted chart, so it was not written:\n{}",
+            message.replace(&disk.folder().display().to_string(), job.chart_name)
+        )));
+    }
+    Ok(output)
+}
+
+/// The paper's plain form.
+fn flat_output(
+    job: &Job<'_>,
+    original: &Work,
+    bases: &[Base],
+    targets: &[Target],
+    summary: &mut Summary,
+) -> Result<ChartOutput, ChartError> {
+    // All values files together, as helm would be given them.
+    let last = bases.len().saturating_sub(1);
+    let (Some(base), Some(target)) = (bases.get(last), targets.get(last)) else {
+        return Ok(ChartOutput::default());
+    };
+    let chart = flat::flat_chart(&original.chart, &target.wanted);
+    let disk = OnDisk::write(&chart, &[], false, true)?;
+    let variant = Variant {
+        files: Vec::new(),
+        ..base.variant.clone()
+    };
+    let rendering = disk
+        .render(job.helm, &variant, job.capabilities)
+        .map_err(|error| solve::renamed(error, &disk, original, job.chart_name))?;
+    solve::check_flat(&rendering, base, target)?;
+    summary.live_templates = 0;
+    summary.changed_files = chart.files.keys().cloned().collect();
+    Ok(write::plain_output(chart))
+}
+
+/// A chart without anything of a provider is for every provider.
+fn nothing_to_do(
+    original: Work,
+    options: &ChartOptions,
+    mut findings: Findings,
+    files: FileTable,
+    helm: &Helm,
+    bases: &[Base],
+) -> ChartConversion {
+    findings.push(Finding::new(
+        Code("chart-neutral"),
+        "nothing of any provider was seen in what the chart renders, so nothing had to change",
+    ));
+    let templates = live_sources(bases).len();
+    let (values, live_values) = count_values(&original, &original);
+    ChartConversion {
+        output: write::output(&original, &original, options.to.name(), "its source"),
+        findings,
+        sources: files.sources,
+        missing: Vec::new(),
+        summary: Summary {
+            to: options.to.name().to_owned(),
+            templates,
+            live_templates: templates,
+            values,
+            live_values,
+            objects: bases.first().map_or(0, |b| b.rendering.documents.len()),
+            helm_runs: helm.runs(),
+            ..Summary::default()
+        },
+        from: None,
+    }
+}
+
+/// Which provider it is; with what was seen of it, if it was looked for.
+pub(crate) fn source_provider(
+    choice: &Choice,
+    nodes: &[Node],
+) -> Result<(Option<Provider>, Vec<String>), ChartError> {
+    if let Choice::Provider(provider) = choice {
+        return Ok((Some(provider.clone()), Vec::new()));
+    }
+    let detection = detect(nodes);
+    if detection.is_neutral() {
+        return Ok((None, Vec::new()));
+    }
+    let seen = sightings(&detection);
+    match detection.provider() {
+        Some(provider) => Ok((Some(provider.clone()), seen)),
+        None => Err(ChartError::Usage(format!(
+            "the chart has marks of more than one provider; say which one it was made for with --from:\n  {}",
+            seen.join("\n  ")
+        ))),
+    }
+}
+
+fn sightings(detection: &Detection) -> Vec<String> {
+    let mut lines = Vec::new();
+    for candidate in &detection.candidates {
+        let mut whats = BTreeSet::new();
+        for sighting in &candidate.sightings {
+            if whats.insert(sighting.what.clone()) && whats.len() <= 5 {
+                lines.push(format!(
+                    "{}: {} in {}",
+                    candidate.provider.name(),
+                    sighting.what,
+                    sighting.object
+                ));
+            }
+        }
+    }
+    lines
+}
+
+/// Adds the variants for which the law should hold as well: those that show provider parts that the others do not.
+fn add_optional(
+    job: &Job<'_>,
+    original: &Work,
+    bases: &mut Vec<Base>,
+    files: &mut FileTable,
+    from: &Provider,
+    options: &ChartOptions,
+) -> Result<(), ChartError> {
+    let Some(values) = bases.first().map(|base| base.rendering.values.clone()) else {
+        return Ok(());
+    };
+    let more = solve::render_bases(job, original, &variants::optional(&values), files)?;
+    let lenient = Options {
+        allow_missing: true,
+        ..options.options.clone()
+    };
+    let changed = |base: &Base| -> BTreeSet<(String, String)> {
+        let converted = convert(&base.nodes, from, &options.to, &options.map, &lenient);
+        converted
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.node.is_none() || !outcome.edits.is_empty())
+            .map(|outcome| (outcome.object.kind.clone(), outcome.object.name.clone()))
+            .collect()
+    };
+    let mut known: BTreeSet<(String, String)> = bases.iter().flat_map(changed).collect();
+    for base in more {
+        let here = changed(&base);
+        let renamed = base.variant.release != RELEASE;
+        if (renamed && !here.is_empty()) || (!renamed && !here.is_subset(&known)) {
+            known.extend(here);
+            bases.push(base);
+        }
+    }
+    Ok(())
+}
+
+/// Leaves out the rendering with another name of the release where the conversion makes more of that name than a
+/// template could say, such as a digest of it in the name of a class.
+fn without_odd_releases(bases: &mut Vec<Base>, targets: &mut Vec<Target>) {
+    let values = |base: &Base, target: &Target| -> Vec<Json> {
+        target
+            .wanted
+            .iter()
+            .map(|wanted| neutral(&wanted.value, &base.variant.release))
+            .collect()
+    };
+    let Some(usual) = bases
+        .first()
+        .zip(targets.first())
+        .map(|(b, t)| values(b, t))
+    else {
+        return;
+    };
+    for index in (0..bases.len()).rev() {
+        let base = &bases[index];
+        if base.variant.release != RELEASE
+            && let odd = values(base, &targets[index])
+            && (odd.len() != usual.len() || odd.iter().zip(&usual).any(|(a, b)| a != b))
+        {
+            bases.remove(index);
+            targets.remove(index);
+        }
+    }
+}
+
+/// The templates that render objects.
+fn live_sources(bases: &[Base]) -> BTreeSet<String> {
+    bases
+        .iter()
+        .flat_map(|base| base.rendering.documents.iter())
+        .map(|document| document.source.clone())
+        .collect()
+}
+
+fn changed_files(before: &ChartFiles, after: &ChartFiles) -> Vec<String> {
+    let mut changed: BTreeSet<String> = BTreeSet::new();
+    for (path, file) in &before.files {
+        if after.files.get(path) != Some(file) {
+            changed.insert(path.clone());
+        }
+    }
+    for path in after.files.keys() {
+        if !before.files.contains_key(path) {
+            changed.insert(path.clone());
+        }
+    }
+    changed.into_iter().collect()
+}
+
+fn user_files(paths: &[PathBuf]) -> Result<Vec<UserFile>, ChartError> {
+    paths
+        .iter()
+        .map(|path| {
+            let name = path.display().to_string();
+            let text = fs_err::read_to_string(path)?;
+            match parse_tree(&text) {
+                Err(error) => Err(ChartError::Input(format!("{name}: {error}"))),
+                Ok(Some(tree)) if !tree.to_json().is_object() => Err(ChartError::Input(format!(
+                    "{name}: a values file holds keys with values, and this does not"
+                ))),
+                Ok(_) => Ok(UserFile { name, text }),
+            }
+        })
+        .collect()
+}
+
+/// What `--set` and the like give becomes a values file of its own, since only a file can be converted.
+fn file_of_options(
+    original: &mut Work,
+    options: &ChartOptions,
+    job: &Job<'_>,
+    findings: &mut Findings,
+) -> Result<(), ChartError> {
+    if options.set.is_empty() {
+        return Ok(());
+    }
+    let disk = OnDisk::write(&original.chart, &original.user, true, true)?;
+    let all = Variant {
+        name: String::new(),
+        files: (0..original.user.len()).collect(),
+        overlay: Json::Null,
+        release: RELEASE.into(),
+        required: true,
+    };
+    let mut with: Vec<OsString> = Vec::new();
+    for option in &options.set {
+        with.push(option.flag.into());
+        with.push(option.value.clone().into());
+    }
+    with.extend(options.capabilities.iter().cloned());
+    let results = solve::parallel(2, |index| {
+        let more: &[OsString] = if index == 0 {
+            &options.capabilities
+        } else {
+            &with
+        };
+        disk.render(job.helm, &all, more)
+    });
+    let mut values = Vec::new();
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(rendering) => values.push(rendering.values),
+            // Without the options the chart may lack a value that it requires.
+            Err(ChartError::Helm { .. }) if index == 0 => values.push(Json::Null),
+            Err(error) => return Err(solve::renamed(error, &disk, original, job.chart_name)),
+        }
+    }
+    if let [before, after] = values.as_slice()
+        && let Some(changes) = write::difference(before, after)
+    {
+        original.user.push(write::file_of_options(&changes));
+        findings.push(Finding::new(
+            Code("chart-options-as-file"),
+            "what --set and the like gave stands in a values file of its own, which is converted",
+        ));
+    }
+    Ok(())
+}
+
+/// The release that the chart was rendered with says nothing to the user.
+fn named_release(mut finding: Finding) -> Finding {
+    finding.message = finding.message.replace(RELEASE, "RELEASE");
+    finding
+}
+
+/// Widens the schemas of a chart for the values that its files have now. Gives the files that changed.
+pub(crate) fn widen_schemas(before: &Work, after: &mut Work) -> Vec<String> {
+    let mut widened = BTreeSet::new();
+    let mut changes: Vec<(String, Vec<Step>, Json)> = Vec::new();
+    for folder in after.chart.chart_folders() {
+        let path = super::output::join(&folder, "values.yaml");
+        changes.extend(
+            changed_leaves(before.chart.text(&path), after.chart.text(&path))
+                .into_iter()
+                .map(|(leaf, value)| (folder.clone(), leaf, value)),
+        );
+    }
+    for (old, new) in before.user.iter().zip(&after.user) {
+        changes.extend(
+            changed_leaves(Some(&old.text), Some(&new.text))
+                .into_iter()
+                .map(|(leaf, value)| (String::new(), leaf, value)),
+        );
+    }
+    for (folder, leaf, value) in changes {
+        let mut folder = folder;
+        let mut path = leaf.as_slice();
+        loop {
+            let file = super::output::join(&folder, "values.schema.json");
+            if let Some(text) = after.chart.text(&file)
+                && let Some(new) = schema::allow(text, path, &value)
+            {
+                after.chart.set_text(&file, new);
+                widened.insert(file);
+            }
+            let Some((Step::Key(name), below)) = path.split_first() else {
+                break;
+            };
+            let Some(next) = after.chart.subchart_folder(&folder, name) else {
+                break;
+            };
+            folder = next;
+            path = below;
+        }
+    }
+    widened.into_iter().collect()
+}
+
+fn changed_leaves(before: Option<&str>, after: Option<&str>) -> Vec<(Vec<Step>, Json)> {
+    let tree = |text: Option<&str>| text.and_then(|text| parse_tree(text).ok().flatten());
+    let (before, Some(after)) = (tree(before), tree(after)) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    after.scalars(&mut Vec::new(), &mut |path, scalar| {
+        let value = scalar.to_json();
+        let old = before
+            .as_ref()
+            .and_then(|tree| tree.get(path))
+            .map(super::yaml::Tree::to_json);
+        if old.as_ref() != Some(&value) {
+            found.push((path.to_vec(), value));
+        }
+    });
+    found
+}

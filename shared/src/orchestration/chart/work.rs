@@ -1,0 +1,300 @@
+//! The chart while it is being converted: its files, the values files given, and the ways in which it is rendered.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value as Json};
+
+use super::helm::Render;
+use super::identify::TextRef;
+use super::input::ChartFiles;
+use super::render::{Document, split};
+use super::yaml::{Step, parse_tree};
+use super::{ChartError, Helm};
+
+/// A values file of the user's.
+#[derive(Debug, Clone)]
+pub(crate) struct UserFile {
+    /// As the user named it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The chart and the values files, as they are now.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    /// The chart.
+    pub chart: ChartFiles,
+    /// The values files.
+    pub user: Vec<UserFile>,
+}
+
+/// One way of rendering the chart.
+#[derive(Debug, Clone)]
+pub(crate) struct Variant {
+    /// For messages: `the default values`, `prod.yaml`.
+    pub name: String,
+    /// The values files, by index, in order.
+    pub files: Vec<usize>,
+    /// Values that no file has, on top of all others.
+    pub overlay: Json,
+    /// Name of the release.
+    pub release: String,
+    /// Whether the law must hold. Others are tried for the parts that are switched off by default.
+    pub required: bool,
+}
+
+/// A file with values.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ValuesRef {
+    /// Of the chart.
+    Chart(String),
+    /// Of the user.
+    User(usize),
+}
+
+/// What came out of one rendering.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendering {
+    /// The documents, without the one that tells the values.
+    pub documents: Vec<Document>,
+    /// All of the text.
+    pub text: String,
+    /// The values of the root chart as helm put them together; null if they were not asked for.
+    pub values: Json,
+}
+
+/// The template that tells the values, and the object that it renders.
+const VALUES_TEMPLATE: &str = "templates/zz-helm-convert-values.yaml";
+const VALUES_NAME: &str = "helm-convert-values";
+
+/// A chart on disk, ready to be rendered many times.
+#[derive(Debug)]
+pub(crate) struct OnDisk {
+    folder: super::input::Scratch,
+    chart: PathBuf,
+    values: Vec<PathBuf>,
+}
+
+impl OnDisk {
+    /// Writes chart and values files into a folder of their own. With `telling`, the chart gets the template that
+    /// tells its values; without `schema`, it loses its schemas, for values that are marks.
+    pub(crate) fn write(
+        chart: &ChartFiles,
+        user: &[UserFile],
+        telling: bool,
+        schema: bool,
+    ) -> Result<Self, ChartError> {
+        let folder = super::input::Scratch::new()?;
+        let root = folder.path().join("chart");
+        let mut chart = chart.clone();
+        if telling {
+            let text = format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {VALUES_NAME}\ndata:\n  values: {{{{ toJson $.Values | quote }}}}\n"
+            );
+            chart.set_text(VALUES_TEMPLATE, text);
+        }
+        if !schema {
+            chart
+                .files
+                .retain(|path, _| !path.ends_with("values.schema.json"));
+        }
+        chart.write_unpacked(&root)?;
+        let mut values = Vec::new();
+        for (index, file) in user.iter().enumerate() {
+            let path = folder.path().join(format!("values-{index}.yaml"));
+            fs_err::write(&path, &file.text)?;
+            values.push(path);
+        }
+        Ok(Self {
+            folder,
+            chart: root,
+            values,
+        })
+    }
+
+    /// Renders a variant.
+    pub(crate) fn render(
+        &self,
+        helm: &Helm,
+        variant: &Variant,
+        capabilities: &[OsString],
+    ) -> Result<Rendering, ChartError> {
+        let mut values: Vec<OsString> = Vec::new();
+        for index in &variant.files {
+            values.push("--values".into());
+            values.push(self.values[*index].clone().into());
+        }
+        self.run(helm, variant, capabilities, values, &variant.overlay)
+    }
+
+    /// Renders with exactly these values of the root chart.
+    pub(crate) fn render_values(
+        &self,
+        helm: &Helm,
+        variant: &Variant,
+        capabilities: &[OsString],
+        all: &Json,
+    ) -> Result<Rendering, ChartError> {
+        self.run(helm, variant, capabilities, Vec::new(), all)
+    }
+
+    fn run(
+        &self,
+        helm: &Helm,
+        variant: &Variant,
+        capabilities: &[OsString],
+        mut values: Vec<OsString>,
+        overlay: &Json,
+    ) -> Result<Rendering, ChartError> {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        if overlay.as_object().is_some_and(|map| !map.is_empty()) {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = self.folder.path().join(format!("overlay-{number}.json"));
+            fs_err::write(&path, overlay.to_string())?;
+            values.push("--values".into());
+            values.push(path.into());
+        }
+        let text = helm.template(&Render {
+            chart: &self.chart,
+            release: &variant.release,
+            namespace: super::helm::NAMESPACE,
+            values: &values,
+            capabilities,
+        })?;
+        let mut documents = split(&text);
+        let mut values = Json::Null;
+        documents.retain(|document| {
+            if document
+                .value
+                .pointer("/metadata/name")
+                .and_then(Json::as_str)
+                != Some(VALUES_NAME)
+            {
+                return true;
+            }
+            if let Some(text) = document
+                .value
+                .pointer("/data/values")
+                .and_then(Json::as_str)
+            {
+                values = serde_json::from_str(text).unwrap_or_default();
+            }
+            false
+        });
+        Ok(Rendering {
+            documents,
+            text,
+            values,
+        })
+    }
+
+    /// The folder, for messages of helm that name it.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.chart
+    }
+
+    /// The values files on disk.
+    pub(crate) fn values_files(&self) -> &[PathBuf] {
+        &self.values
+    }
+}
+
+impl Work {
+    /// The text behind a reference.
+    pub(crate) fn text(&self, text: &TextRef, variant: &Variant) -> Option<String> {
+        match text {
+            TextRef::File(path) => self.chart.text(path).map(str::to_owned),
+            TextRef::Value(leaf) => {
+                let (file, path) = self.definer(variant, leaf)?;
+                let tree = parse_tree(&self.values_text(&file)?).ok()??;
+                tree.get(&path)?.text().map(str::to_owned)
+            }
+        }
+    }
+
+    /// The text of a file with values.
+    pub(crate) fn values_text(&self, file: &ValuesRef) -> Option<String> {
+        match file {
+            ValuesRef::Chart(path) => Some(self.chart.text(path).unwrap_or_default().to_owned()),
+            ValuesRef::User(index) => Some(self.user.get(*index)?.text.clone()),
+        }
+    }
+
+    /// Puts the text of a file with values in its place.
+    pub(crate) fn set_values_text(&mut self, file: &ValuesRef, text: String) {
+        match file {
+            ValuesRef::Chart(path) => self.chart.set_text(path, text),
+            ValuesRef::User(index) => {
+                if let Some(file) = self.user.get_mut(*index) {
+                    file.text = text;
+                }
+            }
+        }
+    }
+
+    /// The file that gives a value of the root chart its content in a variant, and the path in that file. Values of a
+    /// subchart that is an archive are overridden from the root chart.
+    pub(crate) fn definer(
+        &self,
+        variant: &Variant,
+        leaf: &[Step],
+    ) -> Option<(ValuesRef, Vec<Step>)> {
+        let has = |text: &str, path: &[Step]| {
+            parse_tree(text)
+                .ok()
+                .flatten()
+                .is_some_and(|tree| tree.get(path).is_some())
+        };
+        for index in variant.files.iter().rev() {
+            if has(&self.user.get(*index)?.text, leaf) {
+                return Some((ValuesRef::User(*index), leaf.to_vec()));
+            }
+        }
+        let mut folder = String::new();
+        let mut path = leaf;
+        loop {
+            let file = if folder.is_empty() {
+                "values.yaml".to_owned()
+            } else {
+                format!("{folder}/values.yaml")
+            };
+            if self.chart.text(&file).is_some_and(|text| has(text, path)) {
+                if self.chart.archive_of(&file).is_some() {
+                    return Some((ValuesRef::Chart("values.yaml".into()), leaf.to_vec()));
+                }
+                return Some((ValuesRef::Chart(file), path.to_vec()));
+            }
+            let (Step::Key(name), below) = path.split_first()? else {
+                return None;
+            };
+            folder = self.chart.subchart_folder(&folder, name)?;
+            path = below;
+        }
+    }
+}
+
+/// Values with null for each key of `all` that is not there, so that they replace the chart's own values whole.
+pub(crate) fn complete_values(values: &Json, all: &Json) -> Json {
+    match (values, all) {
+        (Json::Object(map), Json::Object(defaults)) => {
+            let mut out: Map<String, Json> = map
+                .iter()
+                .map(|(key, value)| {
+                    let value = match defaults.get(key) {
+                        Some(default) => complete_values(value, default),
+                        None => value.clone(),
+                    };
+                    (key.clone(), value)
+                })
+                .collect();
+            for key in defaults.keys() {
+                out.entry(key.clone()).or_insert(Json::Null);
+            }
+            Json::Object(out)
+        }
+        _ => values.clone(),
+    }
+}

@@ -1,0 +1,8 @@
+//! Image pre-synchronisation against real registries: nothing that was pushed is missing in the end, whatever breaks.
+
+mod cluster;
+mod copies;
+mod flood;
+mod harness;
+mod kills;
+mod trouble;

@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS votes (
+    id   varchar(255) PRIMARY KEY,
+    vote varchar(255) NOT NULL
+);

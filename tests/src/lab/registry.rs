@@ -1,0 +1,140 @@
+//! A real registry (CNCF distribution) on loopback, which can be killed and started again.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Components, need};
+
+/// How long a registry may take to come up on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running registry. It ends when dropped, and with the thread that started it.
+#[derive(Debug)]
+pub struct Registry {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Registry {
+    /// Starts a registry. `events` is where its notifications go: address, and what they carry as `Authorization`.
+    pub fn start(components: &Components, events: Option<(&str, &str)>) -> Result<Self, String> {
+        let program = need("docker-registry", components.docker_registry.as_deref())?;
+        let folder = tempfile::Builder::new()
+            .prefix("migrate-registry-")
+            .tempdir()
+            .map_err(|error| format!("cannot make a folder for the registry: {error}"))?;
+        let port = free_port()?;
+        let mut config = serde_json::json!({
+            "version": "0.1",
+            "log": {"level": "warn"},
+            "storage": {
+                "filesystem": {"rootdirectory": folder.path().join("data")},
+                "delete": {"enabled": true},
+            },
+            "http": {"addr": format!("127.0.0.1:{port}"), "secret": "lab"},
+        });
+        if let Some((url, authorization)) = events {
+            config["notifications"] = serde_json::json!({"endpoints": [{
+                "name": "presync",
+                "url": url,
+                "headers": {"Authorization": [authorization]},
+                "timeout": "2s",
+                "threshold": 3,
+                "backoff": "500ms",
+                "ignoredmediatypes": ["application/octet-stream"],
+                "ignore": {"actions": ["pull"]},
+            }]});
+        }
+        write(&folder.path().join("config.yml"), &config.to_string())?;
+        let mut registry = Self {
+            program: program.to_path_buf(),
+            folder,
+            port,
+            child: None,
+        };
+        registry.resume()?;
+        Ok(registry)
+    }
+
+    /// Its address: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// What it logged so far, requests included.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "without a log there is nothing to say"
+    )]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it with `SIGKILL`, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts it again with the same data and address.
+    pub fn resume(&mut self) -> Result<(), String> {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .map_err(|error| format!("cannot write the registry's log: {error}"))?;
+        let errors = log
+            .try_clone()
+            .map_err(|error| format!("cannot write the registry's log: {error}"))?;
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(&self.program)
+            .arg("serve")
+            .arg(self.folder.path().join("config.yml"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
+        self.child = Some(child);
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            if Instant::now() > deadline {
+                return Err(format!("the registry does not come up:\n{}", self.log()));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> Result<u16, String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("no port is free: {error}"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the error names the path")]
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
