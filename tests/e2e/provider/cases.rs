@@ -162,3 +162,28 @@ fn each_line_of_the_tables() {
     println!("{} cases", all.len());
     assert!(faults.is_empty(), "{faults}");
 }
+
+#[test]
+fn each_catalog_is_of_the_form() {
+    let folder = fixtures::folder().join("../../shared/src/orchestration/provider/catalog");
+    let mut faults = String::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        count += 1;
+        let text = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+        let mut sources = Sources::default();
+        let file = sources.add(path.display().to_string(), text.clone());
+        if let Err(findings) = Provider::from_text(file, &text, &Limits::default()) {
+            for finding in findings.as_slice() {
+                let place = finding.place(&sources).unwrap_or_default();
+                faults.push_str(&format!("{place}: {}\n", finding.message));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+    assert_eq!(count, Provider::all().len());
+}
