@@ -39,11 +39,14 @@ pub(crate) struct ChoiceArgs {
     #[arg(long, value_name = "MBIT", default_value_t = 5)]
     bandwidth: u32,
     /// Ingress controller of the target
-    #[arg(long, value_enum, default_value_t = IngressArg::Native)]
+    #[arg(long, value_enum, default_value_t = IngressArg::Counterpart)]
     ingress: IngressArg,
     /// Leave Services behind an Ingress as they are where the target's controller needs NodePort
     #[arg(long)]
     keep_service_types: bool,
+    /// A disk may have less throughput than asked for, if its IOPS suffice
+    #[arg(long)]
+    less_throughput: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -56,7 +59,9 @@ enum ExposureArg {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum IngressArg {
-    /// The provider's own
+    /// The provider's own for the source's own; ingress-nginx stays
+    Counterpart,
+    /// The provider's own, for ingress-nginx as well
     Native,
     /// ingress-nginx, which each provider has
     Nginx,
@@ -153,11 +158,12 @@ pub(crate) fn resolve(
             },
             bandwidth: choices.bandwidth,
             ingress: match choices.ingress {
+                IngressArg::Counterpart => IngressChoice::Counterpart,
                 IngressArg::Native => IngressChoice::Native,
                 IngressArg::Nginx => IngressChoice::Nginx,
             },
             node_port_backends: !choices.keep_service_types,
-            ..Options::default()
+            less_throughput: choices.less_throughput,
         },
     })
 }
