@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt as _;
 use migrate::images::ImageError;
 use tests::fault::{Action, Fault, Proxy, tcp};
 use tests::image::{Held, Image, held, image, noise, push};
@@ -421,24 +422,37 @@ async fn run(case: &Case, source: &Registry, target: &Registry, repository: &str
     assert!(again.is_empty(), "{name}: committed twice: {again:?}");
 }
 
-async fn run_all(cases: Vec<Case>) {
+/// All cases against both registries, some at the same time, because most of a case is waiting.
+async fn run_all(cases: fn() -> Vec<Case>) {
     for (turn, program) in programs().iter().enumerate() {
-        let (source, target) = (plain(program), plain(program));
-        push(&place(&source), "app", "1", &app()).await;
-        for (number, case) in cases.iter().enumerate() {
-            run(case, &source, &target, &format!("r{turn}/c{number}")).await;
-        }
+        let registries = Arc::new((plain(program), plain(program)));
+        push(&place(&registries.0), "app", "1", &app()).await;
+        let failed: Vec<&str> = futures_util::stream::iter(cases().into_iter().enumerate())
+            .map(|(number, case)| {
+                let registries = Arc::clone(&registries);
+                let name = case.name;
+                let done = tokio::spawn(async move {
+                    let repository = format!("r{turn}/c{number}");
+                    run(&case, &registries.0, &registries.1, &repository).await;
+                });
+                async move { done.await.err().map(|_| name) }
+            })
+            .buffer_unordered(4)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        assert!(failed.is_empty(), "{}: {failed:#?}", program.display());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_breaks_costs_no_byte_twice() {
-    run_all(of_source()).await;
+    run_all(of_source).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_breaks_is_never_left_half_full() {
-    run_all(of_target()).await;
+    run_all(of_target).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,9 +25,16 @@ async fn all_pages_of_tags_and_repositories_are_read() {
         let proxy = Proxy::start(&registry.address()).unwrap();
         let reader = client(&proxy.address(), false);
         let tags: Vec<Vec<String>> = reader.tags("app").try_collect().await.unwrap();
-        let tags: Vec<String> = tags.into_iter().flatten().collect();
+        let mut tags: Vec<String> = tags.into_iter().flatten().collect();
+        // Debian's registry gives them in the order of its folder, all in one page.
+        tags.sort_unstable();
         let expected: Vec<String> = (0..2_345).map(|number| format!("t{number:05}")).collect();
-        assert_eq!(tags, expected, "{}", program.display());
+        assert!(
+            tags == expected,
+            "{}: {} tags",
+            program.display(),
+            tags.len()
+        );
         let repositories: Vec<Vec<String>> = reader.repositories().try_collect().await.unwrap();
         assert_eq!(repositories.concat(), ["app", "b", "c/d", "e"]);
         let none = reader.tags("nothing").try_collect::<Vec<_>>().await;
