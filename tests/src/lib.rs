@@ -8,6 +8,8 @@
     reason = "tests fail by panicking, and say plainly what they could not test"
 )]
 
+pub mod fault;
 pub mod fixtures;
+pub mod image;
 pub mod lab;
 pub mod run;

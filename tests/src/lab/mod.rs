@@ -9,6 +9,7 @@ pub mod data_centres;
 pub mod engine;
 pub mod registry;
 pub mod simple_registry;
+pub mod token_server;
 pub mod validators;
 
 use std::env;

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{Components, need};
 
 /// How long a registry may take to come up on a machine that is busy.
@@ -25,6 +27,23 @@ impl Registry {
     /// Starts a registry. `events` is where its notifications go: address, and what they carry as `Authorization`.
     pub fn start(components: &Components, events: Option<(&str, &str)>) -> Result<Self, String> {
         let program = need("docker-registry", components.docker_registry.as_deref())?;
+        let settings = events.map_or_else(Value::default, |(url, authorization)| {
+            serde_json::json!({"notifications": {"endpoints": [{
+                "name": "presync",
+                "url": url,
+                "headers": {"Authorization": [authorization]},
+                "timeout": "2s",
+                "threshold": 3,
+                "backoff": "500ms",
+                "ignoredmediatypes": ["application/octet-stream"],
+                "ignore": {"actions": ["pull"]},
+            }]}})
+        });
+        Self::configured(program, &settings)
+    }
+
+    /// Starts a registry with further settings (distribution, "Configuring a registry").
+    pub fn configured(program: &Path, settings: &Value) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("migrate-registry-")
             .tempdir()
@@ -39,18 +58,7 @@ impl Registry {
             },
             "http": {"addr": format!("127.0.0.1:{port}"), "secret": "lab"},
         });
-        if let Some((url, authorization)) = events {
-            config["notifications"] = serde_json::json!({"endpoints": [{
-                "name": "presync",
-                "url": url,
-                "headers": {"Authorization": [authorization]},
-                "timeout": "2s",
-                "threshold": 3,
-                "backoff": "500ms",
-                "ignoredmediatypes": ["application/octet-stream"],
-                "ignore": {"actions": ["pull"]},
-            }]});
-        }
+        merge(&mut config, settings);
         write(&folder.path().join("config.yml"), &config.to_string())?;
         let mut registry = Self {
             program: program.to_path_buf(),
@@ -103,6 +111,7 @@ impl Registry {
             .arg("serve")
             .arg(self.folder.path().join("config.yml"))
             .env_clear()
+            .env("OTEL_TRACES_EXPORTER", "none")
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -123,6 +132,19 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Lays settings over others, key by key.
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => (),
+        (base, over) => *base = over.clone(),
     }
 }
 
