@@ -1,8 +1,9 @@
 //! Whatever breaks: the target has an image whole or not at all, and the next run sends nothing again that arrived.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use migrate::images::ImageError;
 use tests::fault::{Action, Fault, Proxy, tcp};
 use tests::image::{Held, Image, held, image, noise, push};
@@ -425,17 +426,15 @@ async fn run(case: &Case, source: &Registry, target: &Registry, repository: &str
 /// All cases against both registries, some at the same time, because most of a case is waiting.
 async fn run_all(cases: fn() -> Vec<Case>) {
     for (turn, program) in programs().iter().enumerate() {
-        let registries = Arc::new((plain(program), plain(program)));
-        push(&place(&registries.0), "app", "1", &app()).await;
+        let (source, target) = &(plain(program), plain(program));
+        push(&place(source), "app", "1", &app()).await;
         let failed: Vec<&str> = futures_util::stream::iter(cases().into_iter().enumerate())
-            .map(|(number, case)| {
-                let registries = Arc::clone(&registries);
-                let name = case.name;
-                let done = tokio::spawn(async move {
-                    let repository = format!("r{turn}/c{number}");
-                    run(&case, &registries.0, &registries.1, &repository).await;
-                });
-                async move { done.await.err().map(|_| name) }
+            .map(|(number, case)| async move {
+                let repository = format!("r{turn}/c{number}");
+                let case_run = run(&case, source, target, &repository);
+                // A case that fails must not hide what the others would have said.
+                let done = AssertUnwindSafe(case_run).catch_unwind().await;
+                done.err().map(|_| case.name)
             })
             .buffer_unordered(4)
             .filter_map(std::future::ready)
