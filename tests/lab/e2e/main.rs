@@ -12,6 +12,7 @@
 
 mod application;
 mod kubernetes_to_swarm;
+mod runs;
 mod site;
 mod swarm_to_kubernetes;
 

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, write_files};
-use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run};
+use super::wait::{Waiting, until_ready};
+use super::{Check, Failure, OnConflict, Readiness, Target, run};
 use crate::cli::state_folder;
 use crate::orchestration::output::Output;
 
 /// Marks what belongs to a project.
 const PROJECT_LABEL: &str = "com.docker.compose.project";
 /// How often the target is asked while waiting.
-const POLL: Duration = Duration::from_millis(500);
 
 /// A Compose project on an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,9 +207,7 @@ impl Target for Compose {
         cancellation: &CancellationToken,
         say: &mut dyn FnMut(&str),
     ) -> Result<Readiness, Failure> {
-        let deadline = Instant::now() + limit;
-        let mut last = String::new();
-        loop {
+        let look = || {
             let text = self.compose(&["ps", "--all", "--format", "json"])?;
             // An array in old versions, a value a line in newer ones.
             let rows: Vec<Value> = match serde_json::from_str::<Value>(&text) {
@@ -220,44 +218,24 @@ impl Target for Compose {
                     .filter_map(|line| serde_json::from_str(line).ok())
                     .collect(),
             };
-            let waiting: Vec<(String, String)> = rows.iter().filter_map(not_ready).collect();
-            if waiting.is_empty() && !rows.is_empty() {
-                return Ok(Readiness::Ready);
+            if rows.is_empty() {
+                let project = format!("project/{}", self.project);
+                return Ok(vec![Waiting::for_it(project, "it has no container")]);
             }
-            let line = waiting
+            Ok(rows
                 .iter()
-                .map(|(name, why)| format!("{name} ({why})"))
-                .collect::<Vec<_>>()
-                .join(", ");
-            if line != last {
-                say(&line);
-                last = line;
-            }
-            if cancellation.is_cancelled() {
-                return Ok(Readiness::Cancelled);
-            }
-            if Instant::now() >= deadline {
-                let reasons = waiting
-                    .into_iter()
-                    .map(|(name, why)| {
-                        let log = self
-                            .engine
-                            .call(&["logs", "--tail", "8", &name])
-                            .unwrap_or_default();
-                        let log = log
-                            .lines()
-                            .map(|line| format!("  log: {line}"))
-                            .collect::<Vec<_>>();
-                        NotReady {
-                            what: format!("container/{name}"),
-                            why: std::iter::once(why).chain(log).collect(),
-                        }
-                    })
-                    .collect();
-                return Ok(Readiness::NotReady(reasons));
-            }
-            std::thread::sleep(POLL);
-        }
+                .filter_map(not_ready)
+                .map(|(name, why)| Waiting::for_it(format!("container/{name}"), why))
+                .collect())
+        };
+        until_ready(limit, cancellation, say, look, |what| {
+            let name = what.trim_start_matches("container/");
+            let log = self
+                .engine
+                .call(&["logs", "--tail", "8", name])
+                .unwrap_or_default();
+            log.lines().map(|line| format!("  log: {line}")).collect()
+        })
     }
 
     fn undo(&self, before: &Value, _: &Value, force: bool) -> Result<Vec<String>, Failure> {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run, run_with_input};
+use super::wait::{Waiting, until_ready};
+use super::{Check, Failure, OnConflict, Readiness, Target, run, run_with_input};
 use crate::application::Journal;
 use crate::host::kubectl;
 use crate::orchestration::convert::to_yaml;
@@ -24,7 +25,6 @@ const RUN_LABEL: &str = "migrate.dev/lock";
 /// A lock that is older belongs to a run that died.
 const LOCK_LIFE: Duration = Duration::from_mins(30);
 /// How often the target is asked while waiting.
-const POLL: Duration = Duration::from_millis(500);
 
 /// A namespace of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -411,58 +411,35 @@ impl Target for Kubernetes {
         cancellation: &CancellationToken,
         say: &mut dyn FnMut(&str),
     ) -> Result<Readiness, Failure> {
-        let deadline = Instant::now() + limit;
         let watched: Vec<ObjectName> = names(output)
             .into_iter()
             .filter(ready::is_watched)
             .collect();
-        let mut last = String::new();
-        loop {
+        let look = || {
             let mut waiting = Vec::new();
-            let mut hopeless = false;
             for name in &watched {
                 let state = match self.get(name)? {
                     Some(object) => ready::state(&object),
                     None => ready::State::Waiting("it is not there".into()),
                 };
-                match state {
-                    ready::State::Ready => {}
-                    ready::State::Waiting(why) => waiting.push((name, why)),
-                    ready::State::Failed(why) => {
-                        hopeless = true;
-                        waiting.push((name, why));
-                    }
-                }
+                let (why, hopeless) = match state {
+                    ready::State::Ready => continue,
+                    ready::State::Waiting(why) => (why, false),
+                    ready::State::Failed(why) => (why, true),
+                };
+                waiting.push(Waiting {
+                    what: name.short(),
+                    why,
+                    hopeless,
+                });
             }
-            if waiting.is_empty() {
-                return Ok(Readiness::Ready);
-            }
-            let line = waiting
-                .iter()
-                .map(|(name, why)| format!("{} ({why})", name.short()))
-                .collect::<Vec<_>>()
-                .join(", ");
-            if line != last {
-                say(&line);
-                last = line;
-            }
-            if cancellation.is_cancelled() {
-                return Ok(Readiness::Cancelled);
-            }
-            if hopeless || Instant::now() >= deadline {
-                let reasons = waiting
-                    .into_iter()
-                    .map(|(name, why)| NotReady {
-                        what: name.short(),
-                        why: std::iter::once(why)
-                            .chain(ready::reasons(self, name))
-                            .collect(),
-                    })
-                    .collect();
-                return Ok(Readiness::NotReady(reasons));
-            }
-            std::thread::sleep(POLL);
-        }
+            Ok(waiting)
+        };
+        until_ready(limit, cancellation, say, look, |what| {
+            let name = watched.iter().find(|name| name.short() == what);
+            name.map(|name| ready::reasons(self, name))
+                .unwrap_or_default()
+        })
     }
 
     fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure> {

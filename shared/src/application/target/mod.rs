@@ -5,6 +5,7 @@ pub mod docker;
 pub mod kubernetes;
 mod process;
 pub mod swarm;
+mod wait;
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+
+/// How often a target is asked whether all is ready.
+const POLL: Duration = Duration::from_millis(500);
 
 pub use process::{Failure, run, run_with_input};
 

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, remove_files, write_files};
-use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run, run_with_input};
+use super::wait::{Waiting, until_ready};
+use super::{Check, Failure, OnConflict, Readiness, Target, run, run_with_input};
 use crate::application::Journal;
 use crate::orchestration::output::Output;
 
 /// Marks what belongs to a stack.
 const STACK_LABEL: &str = "com.docker.stack.namespace";
 /// How often the target is asked while waiting.
-const POLL: Duration = Duration::from_millis(500);
 /// A lock that is older belongs to a run that died.
 const LOCK_LIFE: Duration = Duration::from_mins(30);
 
@@ -245,48 +245,31 @@ impl Target for Swarm {
         cancellation: &CancellationToken,
         say: &mut dyn FnMut(&str),
     ) -> Result<Readiness, Failure> {
-        let deadline = Instant::now() + limit;
-        let mut last = String::new();
-        loop {
+        let look = || {
             let rows =
                 self.engine
                     .rows(&["stack", "services", &self.stack, "--format", "{{json .}}"])?;
-            let waiting: Vec<(String, String)> = rows.iter().filter_map(not_ready).collect();
+            if rows.is_empty() {
+                let stack = format!("stack/{}", self.stack);
+                return Ok(vec![Waiting::for_it(stack, "it has no service")]);
+            }
             let updating = self.updating()?;
-            if waiting.is_empty() && updating.is_empty() && !rows.is_empty() {
-                return Ok(Readiness::Ready);
-            }
-            let line = waiting
+            Ok(rows
                 .iter()
-                .map(|(name, replicas)| format!("{name} ({replicas} ready)"))
+                .filter_map(not_ready)
+                .map(|(name, replicas)| {
+                    Waiting::for_it(format!("service/{name}"), format!("{replicas} ready"))
+                })
                 .chain(
-                    updating
-                        .iter()
-                        .map(|name| format!("{name} (being updated)")),
+                    updating.iter().map(|name| {
+                        Waiting::for_it(format!("service/{name}"), "it is being updated")
+                    }),
                 )
-                .collect::<Vec<_>>()
-                .join(", ");
-            if line != last {
-                say(&line);
-                last = line;
-            }
-            if cancellation.is_cancelled() {
-                return Ok(Readiness::Cancelled);
-            }
-            if Instant::now() >= deadline {
-                let reasons = waiting
-                    .into_iter()
-                    .map(|(name, replicas)| NotReady {
-                        why: std::iter::once(format!("{replicas} ready"))
-                            .chain(self.reasons(&name))
-                            .collect(),
-                        what: format!("service/{name}"),
-                    })
-                    .collect();
-                return Ok(Readiness::NotReady(reasons));
-            }
-            std::thread::sleep(POLL);
-        }
+                .collect())
+        };
+        until_ready(limit, cancellation, say, look, |what| {
+            self.reasons(what.trim_start_matches("service/"))
+        })
     }
 
     fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure> {
