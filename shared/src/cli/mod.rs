@@ -20,7 +20,7 @@ pub use exit::Exit;
 pub use explain::{ExplainArgs, explain};
 pub use install::{InstallArgs, install, uninstall};
 pub use printer::Printer;
-pub use runtime::{block_on, state_folder};
+pub use runtime::{block_on, state_folder, wait_apart};
 pub use start::start;
 pub use write::{DocumentFormat, ImageOptions, OutputOptions, PinOptions, WriteError};
 

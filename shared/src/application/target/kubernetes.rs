@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run, run_with_input};
+use super::{Check, Failure, NotReady, OnConflict, Readiness, Scale, Target, run, run_with_input};
 use crate::application::Journal;
 use crate::host::kubectl;
 use crate::orchestration::convert::to_yaml;
@@ -16,6 +16,7 @@ use crate::orchestration::output::Output;
 
 mod preflight;
 mod ready;
+mod scale;
 
 /// Who owns the fields that we write, for server-side apply.
 const MANAGER: &str = "migrate";
@@ -557,22 +558,11 @@ impl Target for Kubernetes {
         Ok(done)
     }
 
-    fn scale_down(&self, output: &Output) -> Result<Vec<String>, Failure> {
-        let mut done = Vec::new();
-        for name in names(output) {
-            let kind = name.kind.split('.').next().unwrap_or_default();
-            if [
-                "Deployment",
-                "StatefulSet",
-                "ReplicationController",
-                "ReplicaSet",
-            ]
-            .contains(&kind)
-            {
-                self.call(&["scale", "--replicas=0", &name.kind, &name.name])?;
-                done.push(format!("scaled {} to 0", name.short()));
-            }
-        }
-        Ok(done)
+    fn scales(&self, workloads: &Output) -> Result<Value, Failure> {
+        scale::scales(self, workloads)
+    }
+
+    fn scale(&self, scales: &Value, scale: Scale) -> Result<Vec<String>, Failure> {
+        scale::scale(self, scales, scale)
     }
 }

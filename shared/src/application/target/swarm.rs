@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, remove_files, write_files};
-use super::{Check, Failure, NotReady, OnConflict, Readiness, Target, run, run_with_input};
+use super::{Check, Failure, NotReady, OnConflict, Readiness, Scale, Target, run, run_with_input};
 use crate::application::Journal;
 use crate::orchestration::output::Output;
 
@@ -343,21 +343,34 @@ impl Target for Swarm {
         Ok(done)
     }
 
-    fn scale_down(&self, _: &Output) -> Result<Vec<String>, Failure> {
-        let mut done = Vec::new();
+    fn scales(&self, _: &Output) -> Result<Value, Failure> {
+        let mut services = serde_json::Map::new();
         for name in self.owned("service")? {
-            let mode = self.engine.call(&[
-                "service",
-                "inspect",
-                &name,
-                "--format",
-                "{{json .Spec.Mode}}",
-            ])?;
-            if mode.contains("\"Replicated\"") {
-                self.engine
-                    .call(&["service", "scale", "--detach", &format!("{name}=0")])?;
-                done.push(format!("scaled service {name} to 0"));
-            }
+            let format = "{{json .Spec.Mode}}";
+            let mode = self
+                .engine
+                .call(&["service", "inspect", &name, "--format", format])?;
+            let mode: Value = serde_json::from_str(mode.trim()).unwrap_or_default();
+            services.insert(name, mode["Replicated"]["Replicas"].clone());
+        }
+        Ok(json!({"services": services}))
+    }
+
+    fn scale(&self, scales: &Value, scale: Scale) -> Result<Vec<String>, Failure> {
+        let mut done = Vec::new();
+        for (name, replicas) in scales["services"].as_object().into_iter().flatten() {
+            let wanted = match (replicas.as_u64(), scale) {
+                (Some(0), _) | (None, Scale::Back) => continue,
+                (None, Scale::Down) => {
+                    done.push(format!("left service {name}: its mode has no scale"));
+                    continue;
+                }
+                (Some(_), Scale::Down) => 0,
+                (Some(replicas), Scale::Back) => replicas,
+            };
+            self.engine
+                .call(&["service", "scale", "--detach", &format!("{name}={wanted}")])?;
+            done.push(format!("scaled service {name} to {wanted}"));
         }
         Ok(done)
     }
