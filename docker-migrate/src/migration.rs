@@ -15,7 +15,6 @@ use migrate::orchestration::convert::{Conversion, to_kubernetes};
 use migrate::orchestration::kubernetes::KubernetesOptions;
 use migrate::orchestration::output::Output;
 use migrate::report;
-use migrate::source::Disk;
 
 use crate::commands::convert::TargetArgs;
 use crate::source::ComposeArgs;
@@ -70,7 +69,7 @@ impl Migration for ComposeMigration {
             images: images.clone(),
             ..self.target.options()
         };
-        to_kubernetes(&options, &target, true, &Disk).map_err(|failure| {
+        to_kubernetes(&options, &target, true, self.source.files()).map_err(|failure| {
             printer.complain(&report::to_text(
                 &failure.findings,
                 &failure.sources,

@@ -40,6 +40,14 @@ pub fn read_file(path: &std::path::Path) -> std::io::Result<String> {
     fs_err::read_to_string(path)
 }
 
+/// Reads a file; the error names it.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_bytes(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    fs_err::read(path)
+}
+
 /// Writes a text to a file; the error names it.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use tests::lab::{Components, ControlPlane};
 
 mod live_cluster;
+mod live_stack;
 
 static COMPONENTS: LazyLock<Components> = LazyLock::new(Components::from_env);
 

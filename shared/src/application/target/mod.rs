@@ -146,6 +146,9 @@ pub trait Target: std::fmt::Debug + Send {
     /// What [`open`] needs to find it again; nothing secret.
     fn address(&self) -> Value;
 
+    /// Takes out what the target sees to itself.
+    fn trim(&self, _: &mut Output) {}
+
     /// Looks at the target. Changes nothing.
     fn preflight(&self, output: &Output, conflict: OnConflict) -> Vec<Check>;
 

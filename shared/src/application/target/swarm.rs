@@ -12,6 +12,8 @@ use super::{Check, Failure, NotReady, OnConflict, Readiness, Scale, Target, run,
 use crate::application::Journal;
 use crate::orchestration::output::Output;
 
+mod secrets;
+
 /// Marks what belongs to a stack.
 const STACK_LABEL: &str = "com.docker.stack.namespace";
 /// How often the target is asked while waiting.
@@ -210,7 +212,8 @@ impl Target for Swarm {
             return Ok(json!({"versions": {}}));
         }
         let folder = folder.join("stack");
-        let result = write_files(output, &folder).and_then(|file| {
+        let output = secrets::create(self, output)?;
+        let result = write_files(&output, &folder).and_then(|file| {
             let deploy = |detach: bool| {
                 let mut command = self.engine.docker();
                 command.current_dir(&folder).args([

@@ -82,6 +82,7 @@ pub(super) fn prepare<Source: Migration>(
             &description.application,
             &description.format,
         )?;
+        target.trim(&mut output);
         let stores = crate::cli::images::Stores::new(&options.stores)
             .map_err(|error| image_failed(printer, &error))?;
         let layout = Place::Layout(folder.join(crate::application::bundle::IMAGES));

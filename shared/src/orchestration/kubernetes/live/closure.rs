@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::LiveError;
 use super::kinds::Kind;
 use super::labels::{equals, matches};
 use super::pod;
 use super::reader::{Key, Reader, Refusal, key, kind, name, short};
+use crate::orchestration::live::LiveError;
 
 /// Kinds that select workloads, so that all of them have to be looked at.
 const SELECTING: [&str; 5] = [

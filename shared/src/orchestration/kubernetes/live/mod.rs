@@ -26,9 +26,9 @@ use crate::finding::Findings;
 use crate::host::cluster;
 use crate::source::emit;
 
-pub use select::Selection;
+use crate::orchestration::live::LiveError;
 
-use crate::cli::Exit;
+pub use select::Selection;
 
 /// Which cluster.
 #[derive(Debug, Clone, Default)]
@@ -50,36 +50,6 @@ pub struct Live {
     pub workloads: Vec<Value>,
     /// Their namespace.
     pub namespace: String,
-}
-
-/// Why nothing was read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LiveError {
-    /// The selection contradicts itself.
-    #[error("{0}")]
-    Usage(String),
-    /// What was asked for is not there.
-    #[error("{0}")]
-    Missing(String),
-    /// The account may not read it.
-    #[error("{0}")]
-    Denied(String),
-    /// The cluster or engine does not answer.
-    #[error("{0}")]
-    Unreachable(String),
-}
-
-impl LiveError {
-    /// The exit code that it means.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Usage(_) => Exit::Usage,
-            Self::Missing(_) => Exit::Input,
-            Self::Denied(_) => Exit::Authentication,
-            Self::Unreachable(_) => Exit::Unreachable,
-        }
-    }
 }
 
 /// Reads workloads and what they depend on.

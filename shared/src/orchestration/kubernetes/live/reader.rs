@@ -7,10 +7,10 @@ use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client};
 use serde_json::{Map, Value};
 
-use super::LiveError;
 use super::kinds::{Kind, workloads};
 use super::select::{Selection, Wanted};
 use crate::finding::{Code, Finding, Findings};
+use crate::orchestration::live::LiveError;
 
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
