@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use migrate::application::{Origin, Target};
 use migrate::application::target::compose::Compose;
 use migrate::application::target::docker::Engine;
 use migrate::application::target::kubernetes::Kubernetes;
 use migrate::application::target::swarm::Swarm;
+use migrate::application::{Origin, Target};
 use migrate::cli::migration::{Goal, Migration, To};
 use migrate::cli::{Exit, Printer};
 use migrate::images::rewrite::Rules;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use migrate::application::target::kubernetes::Kubernetes;
-use migrate::application::{Origin, Target};
 use migrate::application::target::compose::Compose;
 use migrate::application::target::docker::Engine;
+use migrate::application::target::kubernetes::Kubernetes;
 use migrate::application::target::swarm::Swarm;
+use migrate::application::{Origin, Target};
 use migrate::cli::migration::{Goal, Migration, To};
 use migrate::cli::{Exit, Printer};
 use migrate::images::rewrite::Rules;
@@ -124,7 +124,10 @@ impl Migration for ManifestMigration {
     fn origin(&self, application: &str) -> Option<Origin> {
         let (cluster, live) = self.source.live()?;
         let documents = live.workloads.iter().map(|workload| Document {
-            name: workload["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+            name: workload["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
             value: workload.clone(),
             subjects: Vec::new(),
         });

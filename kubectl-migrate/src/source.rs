@@ -70,7 +70,11 @@ impl ObjectArgs {
     /// The words are the folder of a bundle instead.
     pub(crate) fn bundle(&self) -> Option<PathBuf> {
         match self.words.as_slice() {
-            [folder] if Path::new(folder).join(migrate::application::bundle::FILE).is_file() => {
+            [folder]
+                if Path::new(folder)
+                    .join(migrate::application::bundle::FILE)
+                    .is_file() =>
+            {
                 Some(folder.into())
             }
             _ => None,
@@ -120,7 +124,9 @@ impl RunningArgs {
             if let [word] = words
                 && Path::new(word).is_dir()
             {
-                printer.complain(&format!("The folder `{word}` is no bundle: it has no bundle.json."));
+                printer.complain(&format!(
+                    "The folder `{word}` is no bundle: it has no bundle.json."
+                ));
             }
             error.exit()
         })?;

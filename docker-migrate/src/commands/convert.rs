@@ -174,7 +174,12 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         images: rules,
         ..args.target.options()
     };
-    let result = to_kubernetes(&options, &target, !args.output.no_carry, args.source.files());
+    let result = to_kubernetes(
+        &options,
+        &target,
+        !args.output.no_carry,
+        args.source.files(),
+    );
     finish(result, &args.output, &args.report, "Kubernetes objects")
 }
 

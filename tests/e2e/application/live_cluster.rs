@@ -147,7 +147,15 @@ subjects: [{kind: ServiceAccount, name: web}]
 /// A ReplicaSet and a Pod as the controllers make them.
 fn children(cluster: &Cluster) {
     let uid = |kind: &str, name: &str| {
-        cluster.kubectl(&["get", kind, name, "-n", "shop", "-o", "jsonpath={.metadata.uid}"])
+        cluster.kubectl(&[
+            "get",
+            kind,
+            name,
+            "-n",
+            "shop",
+            "-o",
+            "jsonpath={.metadata.uid}",
+        ])
     };
     let child = |kind: &str, api: &str, name: &str, owner: (&str, &str), spec: &str| {
         let uid = uid(owner.0, owner.1);
@@ -162,7 +170,13 @@ fn children(cluster: &Cluster) {
         "{{selector: {{matchLabels: {{app: web, pod-template-hash: abc}}}}, template: {{metadata: {{labels: {{app: web, \
          pod-template-hash: abc}}}}, spec: {pod}}}}}"
     );
-    let set = child("ReplicaSet", "apps/v1", "web-abc", ("Deployment", "web"), &set);
+    let set = child(
+        "ReplicaSet",
+        "apps/v1",
+        "web-abc",
+        ("Deployment", "web"),
+        &set,
+    );
     cluster.apply(&["-n", "shop"], &set);
     let pod = child("Pod", "v1", "web-abc-xyz", ("ReplicaSet", "web-abc"), pod);
     cluster.apply(&["-n", "shop"], &pod);
@@ -236,7 +250,16 @@ fn a_namespace_is_read_without_what_the_cluster_made() {
     let (from_files, _) = compose(&cluster, &["-f", "shop.yaml"]);
     for name in ["alone", "db", "night", "web"] {
         let (live, file) = (&file["services"][name], &from_files["services"][name]);
-        for key in ["image", "command", "entrypoint", "environment", "volumes", "healthcheck", "ports", "restart"] {
+        for key in [
+            "image",
+            "command",
+            "entrypoint",
+            "environment",
+            "volumes",
+            "healthcheck",
+            "ports",
+            "restart",
+        ] {
             assert_eq!(live[key], file[key], "{name}.{key}");
         }
     }
@@ -270,7 +293,12 @@ fn names_types_and_labels_select() {
         (&["-f", "x.yaml", "-l", "a=b"], 64),
     ] {
         let output = cluster.kubectl_migrate(&[&["convert", "-n", "shop"], arguments].concat());
-        assert_eq!(output.status.code(), Some(code), "{arguments:?} {}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?} {}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -282,7 +310,10 @@ fn the_role_of_a_namespace_is_enough_and_less_is_said() {
     shop(&cluster);
     let narrow = cluster.with_role("shop", "reader", SOURCE_ROLE);
     let narrow = narrow.to_str().unwrap();
-    let (file, said) = compose(&cluster, &["--kubeconfig", narrow, "-n", "shop", "--verbose"]);
+    let (file, said) = compose(
+        &cluster,
+        &["--kubeconfig", narrow, "-n", "shop", "--verbose"],
+    );
     assert_eq!(services(&file), ["alone", "db", "night", "web"]);
     assert!(!said.contains("live-forbidden"), "{said}");
     assert!(said.contains("narrow:shop/deployment/web"), "{said}");
@@ -296,7 +327,9 @@ fn the_role_of_a_namespace_is_enough_and_less_is_said() {
     let output = cluster.kubectl_migrate(&[&["convert", "-d", "less"], &arguments[..]].concat());
     let said = text(&output.stderr);
     assert!(
-        said.contains("live-forbidden") && said.contains("secret/web-secret") && said.contains("poddisruptionbudgets"),
+        said.contains("live-forbidden")
+            && said.contains("secret/web-secret")
+            && said.contains("poddisruptionbudgets"),
         "{said}"
     );
     // Nothing at all is an error with the exit code for it.
@@ -315,7 +348,15 @@ fn the_role_of_the_target_is_enough_for_a_run() {
     cluster.write(super::WEB);
     let narrow = cluster.with_role("narrow", "deployer", TARGET_ROLE);
     let narrow = narrow.to_str().unwrap();
-    let run = cluster.migrate(&["run", "--kubeconfig", narrow, "-n", "narrow", "--yes", "--no-wait"]);
+    let run = cluster.migrate(&[
+        "run",
+        "--kubeconfig",
+        narrow,
+        "-n",
+        "narrow",
+        "--yes",
+        "--no-wait",
+    ]);
     succeeded(&run);
     let names = cluster.kubectl(&["get", "deployments", "-n", "narrow", "-o", "name"]);
     assert!(names.contains("deployment.apps/web"), "{names}");
@@ -330,16 +371,44 @@ fn a_running_application_goes_into_a_bundle() {
         return;
     };
     shop(&cluster);
-    let plan = ["plan", "deploy/web", "-n", "shop", "--to", "bundle:b", "--no-images", "--out", "plan.json"];
+    let plan = [
+        "plan",
+        "deploy/web",
+        "-n",
+        "shop",
+        "--to",
+        "bundle:b",
+        "--no-images",
+        "--out",
+        "plan.json",
+    ];
     succeeded(&cluster.kubectl_migrate(&plan));
-    let run = ["run", "deploy/web", "-n", "shop", "--to", "bundle:b", "--no-images"];
+    let run = [
+        "run",
+        "deploy/web",
+        "-n",
+        "shop",
+        "--to",
+        "bundle:b",
+        "--no-images",
+    ];
     let checked = [&run[..], &["--plan", "plan.json"]].concat();
     succeeded(&cluster.kubectl_migrate(&checked));
     let plan = std::fs::read_to_string(cluster.home.path().join("plan.json")).unwrap();
-    assert!(!plan.contains("not-to-be-seen") && !plan.contains("bm90LXRvLWJlLXNlZW4"), "{plan}");
+    assert!(
+        !plan.contains("not-to-be-seen") && !plan.contains("bm90LXRvLWJlLXNlZW4"),
+        "{plan}"
+    );
     assert!(cluster.home.path().join("b/bundle.json").is_file());
     // The source changes: the plan is of another world.
-    cluster.kubectl(&["set", "image", "deployment/web", "web=nginx:1.28", "-n", "shop"]);
+    cluster.kubectl(&[
+        "set",
+        "image",
+        "deployment/web",
+        "web=nginx:1.28",
+        "-n",
+        "shop",
+    ]);
     let refused = cluster.kubectl_migrate(&checked);
     assert_eq!(refused.status.code(), Some(73), "{}", text(&refused.stderr));
 }

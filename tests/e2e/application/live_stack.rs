@@ -54,7 +54,10 @@ fn swarm() -> Option<Engine> {
     match engine {
         Ok(engine) => Some(engine),
         Err(error) => {
-            assert!(std::env::var_os("MIGRATE_LAB_REQUIRED").is_none(), "{error}");
+            assert!(
+                std::env::var_os("MIGRATE_LAB_REQUIRED").is_none(),
+                "{error}"
+            );
             println!("NOT TESTED: no Swarm could be started: {error}");
             None
         }
@@ -66,7 +69,15 @@ fn deploy(engine: &Engine, folder: &Path) {
     std::fs::write(folder.join("site.conf"), "server { return 200 '$host'; }\n").unwrap();
     std::fs::write(folder.join("password"), "not-to-be-seen").unwrap();
     let deployed = Command::new(COMPONENTS.docker.as_ref().unwrap())
-        .args(["stack", "deploy", "--detach=true", "--resolve-image=never", "-c", "stack.yml", "vote"])
+        .args([
+            "stack",
+            "deploy",
+            "--detach=true",
+            "--resolve-image=never",
+            "-c",
+            "stack.yml",
+            "vote",
+        ])
         .env("DOCKER_HOST", engine.host())
         .current_dir(folder)
         .output()
@@ -77,7 +88,10 @@ fn deploy(engine: &Engine, folder: &Path) {
 fn migrate(engine: &Engine, home: &Path, arguments: &[&str]) -> Output {
     docker_migrate(home)
         .env("DOCKER_HOST", engine.host())
-        .env("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND", COMPONENTS.docker.as_ref().unwrap())
+        .env(
+            "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND",
+            COMPONENTS.docker.as_ref().unwrap(),
+        )
         .args(arguments)
         .output()
         .unwrap()
@@ -108,23 +122,45 @@ fn a_running_stack_converts_as_its_file_does() {
     let from_file = migrate(
         &engine,
         home.path(),
-        &["convert", "-f", "stack.yml", "--dialect", "swarm", "-p", "vote", "-d", "file"],
+        &[
+            "convert",
+            "-f",
+            "stack.yml",
+            "--dialect",
+            "swarm",
+            "-p",
+            "vote",
+            "-d",
+            "file",
+        ],
     );
     succeeded(&from_file);
     let live = ["convert", "--stack", "vote", "--verbose"];
     let from_engine = migrate(
         &engine,
         home.path(),
-        &[&live[..], &["--secret-file", "vote_password=password", "-d", "live"]].concat(),
+        &[
+            &live[..],
+            &["--secret-file", "vote_password=password", "-d", "live"],
+        ]
+        .concat(),
     );
     succeeded(&from_engine);
     let said = text(&from_engine.stderr);
     assert!(said.contains("service vote_redis of the engine:"), "{said}");
-    assert!(!said.contains("not-to-be-seen") && !said.contains("live-engine-setting"), "{said}");
-    let (file, engine_files) = (files(&home.path().join("file")), files(&home.path().join("live")));
+    assert!(
+        !said.contains("not-to-be-seen") && !said.contains("live-engine-setting"),
+        "{said}"
+    );
+    let (file, engine_files) = (
+        files(&home.path().join("file")),
+        files(&home.path().join("live")),
+    );
     assert_eq!(
         file.keys().collect::<Vec<_>>(),
-        engine_files.keys().collect::<Vec<_>>()
+        engine_files.keys().collect::<Vec<_>>(),
+        "{:#?}",
+        engine_files.get("vote-compose-configmap.yaml")
     );
     for (name, object) in &file {
         assert_eq!(object, &engine_files[name], "{name}");
@@ -133,17 +169,34 @@ fn a_running_stack_converts_as_its_file_does() {
     let without = migrate(&engine, home.path(), &live);
     succeeded(&without);
     let said = text(&without.stderr);
-    assert!(said.contains("live-secret-content") && said.contains("--secret-file vote_password=FILE"), "{said}");
+    assert!(
+        said.contains("live-secret-content") && said.contains("--secret-file vote_password=FILE"),
+        "{said}"
+    );
     // What is not there.
     let none = migrate(&engine, home.path(), &["convert", "--stack", "none"]);
     assert_eq!(none.status.code(), Some(65), "{}", text(&none.stderr));
-    assert!(text(&none.stderr).contains("there are vote"), "{}", text(&none.stderr));
+    assert!(
+        text(&none.stderr).contains("there are vote"),
+        "{}",
+        text(&none.stderr)
+    );
     let unused = migrate(
         &engine,
         home.path(),
-        &["convert", "--stack", "vote", "--secret-file", "nobody=password"],
+        &[
+            "convert",
+            "--stack",
+            "vote",
+            "--secret-file",
+            "nobody=password",
+        ],
     );
-    assert!(text(&unused.stderr).contains("nobody"), "{}", text(&unused.stderr));
+    assert!(
+        text(&unused.stderr).contains("nobody"),
+        "{}",
+        text(&unused.stderr)
+    );
     let gone = docker_migrate(home.path())
         .env("DOCKER_HOST", "tcp://127.0.0.1:1")
         .args(["convert", "--stack", "vote"])
@@ -162,7 +215,10 @@ fn the_source_is_scaled_down_when_the_target_is_ready_and_back_by_rollback() {
     let run = |arguments: &[&str]| {
         docker_migrate(home)
             .env("DOCKER_HOST", engine.host())
-            .env("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND", COMPONENTS.docker.as_ref().unwrap())
+            .env(
+                "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND",
+                COMPONENTS.docker.as_ref().unwrap(),
+            )
             .env("KUBECONFIG", cluster.kubeconfig())
             .env("KUBECTL", COMPONENTS.kubectl.as_ref().unwrap())
             .args(arguments)
@@ -177,6 +233,10 @@ fn the_source_is_scaled_down_when_the_target_is_ready_and_back_by_rollback() {
             .trim()
             .to_owned()
     };
+    cluster.apply(
+        &[],
+        "{apiVersion: v1, kind: Node, metadata: {name: node1, labels: {disk: ssd}}}",
+    );
     let over = AtomicBool::new(false);
     let migrated = std::thread::scope(|scope| {
         // Nobody runs Pods here: what a kubelet would say is said by the test.
@@ -198,7 +258,16 @@ fn the_source_is_scaled_down_when_the_target_is_ready_and_back_by_rollback() {
             }
         });
         let migrated = run(&[
-            "run", "--stack", "vote", "--secret-file", "password=password", "-n", "shop", "--yes", "--timeout", "60s",
+            "run",
+            "--stack",
+            "vote",
+            "--secret-file",
+            "password=password",
+            "-n",
+            "shop",
+            "--yes",
+            "--timeout",
+            "60s",
             "--scale-source-down-after-ready",
         ]);
         over.store(true, Ordering::Relaxed);
@@ -206,10 +275,17 @@ fn the_source_is_scaled_down_when_the_target_is_ready_and_back_by_rollback() {
     });
     succeeded(&migrated);
     let said = text(&migrated.stderr);
-    assert!(said.contains("source: scaled service vote_redis to 0"), "{said}");
+    assert!(
+        said.contains("source: scaled service vote_redis to 0"),
+        "{said}"
+    );
     assert!(said.contains("left service vote_agent"), "{said}");
     assert_eq!(replicas(), "0");
-    let record = Command::new("grep").args(["-rl", "not-to-be-seen", ".local"]).current_dir(home).output().unwrap();
+    let record = Command::new("grep")
+        .args(["-rl", "not-to-be-seen", ".local"])
+        .current_dir(home)
+        .output()
+        .unwrap();
     assert_eq!(text(&record.stdout), "", "a secret is in the state of runs");
     let undone = run(&["rollback", "--yes"]);
     succeeded(&undone);
@@ -257,7 +333,11 @@ stringData: {key: not-to-be-seen}
         real.display()
     );
     std::fs::write(&trap, script).unwrap();
-    let made = Command::new("chmod").arg("755").arg(&trap).status().unwrap();
+    let made = Command::new("chmod")
+        .arg("755")
+        .arg(&trap)
+        .status()
+        .unwrap();
     assert!(made.success());
     let run = |arguments: &[&str]| {
         Command::new(env!("CARGO_BIN_EXE_kubectl-migrate-dup"))
@@ -274,15 +354,46 @@ stringData: {key: not-to-be-seen}
             .unwrap()
     };
     let migrated = run(&[
-        "run", "cronjob/night", "-n", "shop", "--to", "swarm", "--project", "night", "--yes", "--timeout", "30s",
+        "run",
+        "cronjob/night",
+        "-n",
+        "shop",
+        "--to",
+        "swarm",
+        "--project",
+        "night",
+        "--yes",
+        "--timeout",
+        "30s",
         "--scale-source-down-after-ready",
     ]);
     succeeded(&migrated);
-    let secrets = engine.docker(&["secret", "ls", "--format", "{{.Name}} {{.Labels}}"]).unwrap();
-    assert!(secrets.contains("com.docker.stack.namespace=night"), "{secrets}");
-    assert_eq!(std::fs::read_to_string(home.join("seen")).unwrap_or_default(), "");
-    let suspended = ["get", "cronjob", "night", "-n", "shop", "-o", "jsonpath={.spec.suspend}"];
-    assert_eq!(cluster.kubectl(&suspended), "true", "{}", text(&migrated.stderr));
+    let secrets = engine
+        .docker(&["secret", "ls", "--format", "{{.Name}} {{.Labels}}"])
+        .unwrap();
+    assert!(
+        secrets.contains("com.docker.stack.namespace=night"),
+        "{secrets}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(home.join("seen")).unwrap_or_default(),
+        ""
+    );
+    let suspended = [
+        "get",
+        "cronjob",
+        "night",
+        "-n",
+        "shop",
+        "-o",
+        "jsonpath={.spec.suspend}",
+    ];
+    assert_eq!(
+        cluster.kubectl(&suspended),
+        "true",
+        "{}",
+        text(&migrated.stderr)
+    );
     succeeded(&run(&["rollback", "--yes"]));
     assert_eq!(cluster.kubectl(&suspended), "false");
     assert_eq!(engine.docker(&["secret", "ls", "--quiet"]).unwrap(), "");

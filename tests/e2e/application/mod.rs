@@ -186,7 +186,15 @@ impl Cluster {
         self.kubectl(&["create", "serviceaccount", account, "-n", namespace]);
         let subject = format!("--serviceaccount={namespace}:{account}");
         let role = format!("--role={name}");
-        self.kubectl(&["create", "rolebinding", account, &role, &subject, "-n", namespace]);
+        self.kubectl(&[
+            "create",
+            "rolebinding",
+            account,
+            &role,
+            &subject,
+            "-n",
+            namespace,
+        ]);
         let token = self.kubectl(&["create", "token", account, "-n", namespace]);
         let certificate = self.plane.folder().join("certs/apiserver.crt");
         let config = serde_json::json!({

@@ -33,7 +33,13 @@ impl Engine {
     pub fn start_swarm(tools: &Path) -> Result<Self, String> {
         let mut command = Command::new("unshare");
         command
-            .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
+            .args([
+                "--net",
+                "sh",
+                "-c",
+                "ip link set lo up && exec \"$@\"",
+                "sh",
+            ])
             .arg(tools);
         let engine = Self::start_by(command, tools)?;
         engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"])?;

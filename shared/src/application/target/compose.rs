@@ -291,7 +291,14 @@ impl Target for Compose {
 
     fn scales(&self, _: &Output) -> Result<Value, Failure> {
         let filter = format!("label={PROJECT_LABEL}={}", self.project);
-        let running = self.engine.lines(&["container", "ls", "--filter", &filter, "--format", "{{.Names}}"])?;
+        let running = self.engine.lines(&[
+            "container",
+            "ls",
+            "--filter",
+            &filter,
+            "--format",
+            "{{.Names}}",
+        ])?;
         Ok(json!({"containers": running}))
     }
 

@@ -275,9 +275,9 @@ impl Target for Kubernetes {
 
     /// The namespace is made if it is missing and may be made. As an object it would need rights on all namespaces.
     fn trim(&self, output: &mut Output) {
-        let bare = self.namespace.as_ref().map(|name| {
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        });
+        let bare = self.namespace.as_ref().map(
+            |name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+        );
         output
             .documents
             .retain(|document| Some(&document.value) != bare.as_ref());

@@ -211,7 +211,7 @@ impl Target for Swarm {
         if conflict == OnConflict::Skip && !self.owned("service")?.is_empty() {
             return Ok(json!({"versions": {}}));
         }
-        let folder = folder.join("stack");
+        let folder = in_memory(folder);
         let output = secrets::create(self, output)?;
         let result = write_files(&output, &folder).and_then(|file| {
             let deploy = |detach: bool| {
@@ -376,6 +376,19 @@ impl Target for Swarm {
             done.push(format!("scaled service {name} to {wanted}"));
         }
         Ok(done)
+    }
+}
+
+/// A folder for files that docker reads once: in memory where the system has such a place, since an environment can hold
+/// secrets, else in the folder of the run.
+fn in_memory(folder: &Path) -> std::path::PathBuf {
+    let memory = Path::new("/dev/shm");
+    match folder.file_name() {
+        Some(run) if memory.is_dir() => {
+            let name = format!("migrate-{}-{}", std::process::id(), run.to_string_lossy());
+            memory.join(name)
+        }
+        _ => folder.join("stack"),
     }
 }
 

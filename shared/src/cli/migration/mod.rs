@@ -15,8 +15,8 @@ use clap::Args;
 
 use super::images::{StoreOptions, TransferOptions};
 use super::{Exit, ImageOptions, Printer};
-use crate::application::{Origin, Target};
 use crate::application::target::OnConflict;
+use crate::application::{Origin, Target};
 use crate::images::rewrite::Rules;
 use crate::orchestration::convert::Conversion;
 

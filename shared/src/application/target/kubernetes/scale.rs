@@ -69,7 +69,14 @@ pub(super) fn scale(
             }
             let wanted = scale == Scale::Down;
             let patch = json!({"spec": {"suspend": wanted}}).to_string();
-            call(&["patch", &name.kind, &name.name, "--type=merge", "--patch", &patch])?;
+            call(&[
+                "patch",
+                &name.kind,
+                &name.name,
+                "--type=merge",
+                "--patch",
+                &patch,
+            ])?;
             done.push(if wanted {
                 format!("suspended {short}")
             } else {

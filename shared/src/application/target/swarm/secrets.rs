@@ -12,12 +12,12 @@ pub(super) fn create(swarm: &Swarm, output: &Output) -> Result<Output, Failure> 
     let Some(document) = output.documents.first_mut() else {
         return Ok(output);
     };
-    let there = swarm.engine.lines(&["secret", "ls", "--format", "{{.Name}}"])?;
-    let Some(secrets) = document.value["secrets"].as_object_mut() else {
-        return Ok(output);
-    };
+    let there = swarm
+        .engine
+        .lines(&["secret", "ls", "--format", "{{.Name}}"])?;
     let mut used = Vec::new();
-    for (key, secret) in secrets {
+    let secrets = document.value["secrets"].as_object_mut();
+    for (key, secret) in secrets.into_iter().flatten() {
         let Some(path) = secret["file"].as_str() else {
             continue;
         };
@@ -45,7 +45,15 @@ pub(super) fn create(swarm: &Swarm, output: &Output) -> Result<Output, Failure> 
         *secret = json!({"external": true, "name": name});
         used.push(path);
     }
-    output.files.retain(|file| !used.contains(&file.path));
+    // Docker does not read what is carried along for the way back.
+    let mut read = document.value.clone();
+    if let Some(fields) = read.as_object_mut() {
+        fields.retain(|key, _| !key.starts_with("x-"));
+    }
+    let read = read.to_string();
+    output
+        .files
+        .retain(|file| !used.contains(&file.path) && (!file.secret || read.contains(&file.path)));
     Ok(output)
 }
 
@@ -55,7 +63,9 @@ fn labels(labels: &Value) -> Vec<(String, String)> {
         .into_iter()
         .flatten()
         .map(|(label, value)| {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             (label.clone(), text)
         })
         .collect()

@@ -38,7 +38,11 @@ pub(super) fn write(container: Value, shared: &mut Shared<'_>, lost: &mut Vec<St
     if grace != 10_000_000_000_i64 {
         put(&mut document, "stop_grace_period", time(&grace));
     }
-    put(&mut document, "healthcheck", health(spec.take("HealthCheck"), lost));
+    put(
+        &mut document,
+        "healthcheck",
+        health(spec.take("HealthCheck"), lost),
+    );
     // `IP name [other names]`
     let hosts: Vec<Value> = list(&spec.take("Hosts"))
         .flat_map(|host| {
@@ -127,7 +131,11 @@ fn health(check: Value, lost: &mut Vec<String>) -> Value {
 fn mount(mount: Value, shared: &mut Shared<'_>, lost: &mut Vec<String>) -> Value {
     let mut spec = Spec::new("Spec.TaskTemplate.ContainerSpec.Mounts", mount);
     let kind = text(&spec.take("Type"));
-    let kind = if kind.is_empty() { "volume".to_owned() } else { kind };
+    let kind = if kind.is_empty() {
+        "volume".to_owned()
+    } else {
+        kind
+    };
     let mut document = json!({"type": kind});
     let source = text(&spec.take("Source"));
     let volume = spec.take("VolumeOptions");
@@ -146,13 +154,23 @@ fn mount(mount: Value, shared: &mut Shared<'_>, lost: &mut Vec<String>) -> Value
         put(&mut settings, "subpath", volume["Subpath"].clone());
         put(&mut document, "volume", settings);
     }
-    let mut bind = spec.inner("Spec.TaskTemplate.ContainerSpec.Mounts.BindOptions", "BindOptions");
+    let mut bind = spec.inner(
+        "Spec.TaskTemplate.ContainerSpec.Mounts.BindOptions",
+        "BindOptions",
+    );
     let mut settings = json!({});
     put(&mut settings, "propagation", bind.take("Propagation"));
-    put(&mut settings, "create_host_path", bind.take("CreateMountpoint"));
+    put(
+        &mut settings,
+        "create_host_path",
+        bind.take("CreateMountpoint"),
+    );
     bind.end(lost);
     put(&mut document, "bind", settings);
-    let mut tmpfs = spec.inner("Spec.TaskTemplate.ContainerSpec.Mounts.TmpfsOptions", "TmpfsOptions");
+    let mut tmpfs = spec.inner(
+        "Spec.TaskTemplate.ContainerSpec.Mounts.TmpfsOptions",
+        "TmpfsOptions",
+    );
     let mut settings = json!({});
     put(&mut settings, "size", tmpfs.take("SizeBytes"));
     if let Some(mode) = tmpfs.take("Mode").as_u64().filter(|mode| *mode > 0) {

@@ -104,7 +104,10 @@ async fn ask(endpoint: &Endpoint) -> Result<Told, LiveError> {
         } => LiveError::Denied(format!("{host}: {message}")),
         other => LiveError::Unreachable(format!("{host}: {other}")),
     };
-    let docker = connect(endpoint)?.negotiate_version().await.map_err(failed)?;
+    let docker = connect(endpoint)?
+        .negotiate_version()
+        .await
+        .map_err(failed)?;
     let (services, networks, configs, secrets) = tokio::try_join!(
         docker.list_services(None::<ListServicesOptions>),
         docker.list_networks(None::<ListNetworksOptions>),
@@ -116,7 +119,8 @@ async fn ask(endpoint: &Endpoint) -> Result<Told, LiveError> {
     let value = |object: Result<Value, serde_json::Error>| object.unwrap_or_default();
     let mut told = Told::default();
     for service in services {
-        told.services.push(value(serde_json::to_value(service.spec)));
+        told.services
+            .push(value(serde_json::to_value(service.spec)));
     }
     for network in networks {
         let network = value(serde_json::to_value(network));
@@ -197,8 +201,14 @@ fn compose(
         live.files.add(folder.join(path), bytes);
     }
     live.findings.extend(shared.findings);
-    if document.as_object().is_some_and(|fields| !fields.is_empty()) {
-        live.add("what services of the engine share", emit(&document).into_bytes());
+    if document
+        .as_object()
+        .is_some_and(|fields| !fields.is_empty())
+    {
+        live.add(
+            "what services of the engine share",
+            emit(&document).into_bytes(),
+        );
     }
     Ok(live)
 }

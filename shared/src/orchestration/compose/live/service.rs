@@ -7,7 +7,12 @@ use super::shared::Shared;
 use super::spec::{Spec, labels, put, sorted, text, time};
 
 /// Writes a service. Names in `lost` what a stack file cannot say.
-pub(super) fn write(service: Value, key: &str, shared: &mut Shared<'_>, lost: &mut Vec<String>) -> Value {
+pub(super) fn write(
+    service: Value,
+    key: &str,
+    shared: &mut Shared<'_>,
+    lost: &mut Vec<String>,
+) -> Value {
     let mut spec = Spec::new("Spec", service);
     let _name = spec.take("Name");
     let mut task = spec.inner("Spec.TaskTemplate", "TaskTemplate");
@@ -19,7 +24,11 @@ pub(super) fn write(service: Value, key: &str, shared: &mut Shared<'_>, lost: &m
         Value::Null => old_networks,
         networks => networks,
     };
-    put(&mut document, "networks", attachments(&networks, key, shared));
+    put(
+        &mut document,
+        "networks",
+        attachments(&networks, key, shared),
+    );
 
     let mut log = task.inner("Spec.TaskTemplate.LogDriver", "LogDriver");
     let mut logging = json!({});
@@ -31,18 +40,40 @@ pub(super) fn write(service: Value, key: &str, shared: &mut Shared<'_>, lost: &m
     let mut deploy = json!({});
     mode(spec.take("Mode"), &mut deploy, lost);
     put(&mut deploy, "labels", labels(spec.take("Labels")));
-    put(&mut deploy, "resources", resources(task.take("Resources"), lost));
-    put(&mut deploy, "restart_policy", restart(task.take("RestartPolicy"), lost));
-    put(&mut deploy, "placement", placement(task.take("Placement"), lost));
-    put(&mut deploy, "update_config", rollout(spec.take("UpdateConfig"), "Spec.UpdateConfig", lost));
-    put(&mut deploy, "rollback_config", rollout(spec.take("RollbackConfig"), "Spec.RollbackConfig", lost));
+    put(
+        &mut deploy,
+        "resources",
+        resources(task.take("Resources"), lost),
+    );
+    put(
+        &mut deploy,
+        "restart_policy",
+        restart(task.take("RestartPolicy"), lost),
+    );
+    put(
+        &mut deploy,
+        "placement",
+        placement(task.take("Placement"), lost),
+    );
+    put(
+        &mut deploy,
+        "update_config",
+        rollout(spec.take("UpdateConfig"), "Spec.UpdateConfig", lost),
+    );
+    put(
+        &mut deploy,
+        "rollback_config",
+        rollout(spec.take("RollbackConfig"), "Spec.RollbackConfig", lost),
+    );
 
     let mut endpoint = spec.inner("Spec.EndpointSpec", "EndpointSpec");
     let mode = endpoint.take("Mode");
     if mode != "vip" {
         put(&mut deploy, "endpoint_mode", mode);
     }
-    let ports: Vec<Value> = list(&endpoint.take("Ports")).map(|port| self::port(port, lost)).collect();
+    let ports: Vec<Value> = list(&endpoint.take("Ports"))
+        .map(|port| self::port(port, lost))
+        .collect();
     put(&mut document, "ports", ports.into());
     endpoint.end(lost);
     document["deploy"] = deploy;
@@ -64,13 +95,25 @@ fn attachments(networks: &Value, key: &str, shared: &mut Shared<'_>) -> Value {
     for network in list(networks) {
         let name = shared.network(&text(&network["Target"]));
         let mut settings = json!({});
-        let aliases: Vec<Value> = list(&network["Aliases"]).filter(|alias| alias != key).collect();
+        let aliases: Vec<Value> = list(&network["Aliases"])
+            .filter(|alias| alias != key)
+            .collect();
         put(&mut settings, "aliases", aliases.into());
-        put(&mut settings, "driver_opts", sorted(network["DriverOpts"].clone()));
+        put(
+            &mut settings,
+            "driver_opts",
+            sorted(network["DriverOpts"].clone()),
+        );
         document[name] = settings;
     }
+    if document == json!({"default": {}}) {
+        return Value::Null;
+    }
     // An attachment without settings says something too.
-    if document.as_object().is_some_and(|map| !map.is_empty() && map.values().all(super::spec::is_empty)) {
+    if document
+        .as_object()
+        .is_some_and(|map| !map.is_empty() && map.values().all(super::spec::is_empty))
+    {
         return document
             .as_object()
             .into_iter()
@@ -114,7 +157,11 @@ fn resources(resources: Value, lost: &mut Vec<String>) -> Value {
             let text = text.trim_end_matches('0').trim_end_matches('.');
             written["cpus"] = text.into();
         }
-        if let Some(bytes) = amounts.take("MemoryBytes").as_u64().filter(|bytes| *bytes > 0) {
+        if let Some(bytes) = amounts
+            .take("MemoryBytes")
+            .as_u64()
+            .filter(|bytes| *bytes > 0)
+        {
             written["memory"] = bytes.to_string().into();
         }
         put(&mut written, "pids", amounts.take("Pids"));
@@ -139,7 +186,11 @@ fn resources(resources: Value, lost: &mut Vec<String>) -> Value {
 fn restart(policy: Value, lost: &mut Vec<String>) -> Value {
     let mut spec = Spec::new("Spec.TaskTemplate.RestartPolicy", policy);
     let condition = spec.take("Condition");
-    let (delay, attempts, window) = (spec.take("Delay"), spec.take("MaxAttempts"), spec.take("Window"));
+    let (delay, attempts, window) = (
+        spec.take("Delay"),
+        spec.take("MaxAttempts"),
+        spec.take("Window"),
+    );
     spec.end(lost);
     let is_default = (condition.is_null() || condition == "any")
         && (delay.is_null() || delay == 5_000_000_000_i64)
@@ -164,7 +215,11 @@ fn placement(placement: Value, lost: &mut Vec<String>) -> Value {
         .map(|preference| json!({"spread": preference["Spread"]["SpreadDescriptor"]}))
         .collect();
     put(&mut document, "preferences", preferences.into());
-    put(&mut document, "max_replicas_per_node", spec.take("MaxReplicas"));
+    put(
+        &mut document,
+        "max_replicas_per_node",
+        spec.take("MaxReplicas"),
+    );
     // What the registry said about the image when the service was made.
     let _platforms = spec.take("Platforms");
     spec.end(lost);
@@ -184,7 +239,11 @@ fn rollout(config: Value, path: &'static str, lost: &mut Vec<String>) -> Value {
     put(&mut document, "failure_action", spec.take("FailureAction"));
     spec.ignore("Monitor", &json!(5_000_000_000_i64));
     put(&mut document, "monitor", time(&spec.take("Monitor")));
-    put(&mut document, "max_failure_ratio", spec.take("MaxFailureRatio"));
+    put(
+        &mut document,
+        "max_failure_ratio",
+        spec.take("MaxFailureRatio"),
+    );
     spec.ignore("Order", &json!("stop-first"));
     put(&mut document, "order", spec.take("Order"));
     spec.end(lost);

@@ -29,7 +29,11 @@ pub(super) struct Shared<'t> {
 }
 
 impl<'t> Shared<'t> {
-    pub(super) fn new(stack: &'t str, told: &'t Told, given: &'t BTreeMap<String, Vec<u8>>) -> Self {
+    pub(super) fn new(
+        stack: &'t str,
+        told: &'t Told,
+        given: &'t BTreeMap<String, Vec<u8>>,
+    ) -> Self {
         Self {
             stack,
             told,
@@ -66,7 +70,8 @@ impl<'t> Shared<'t> {
             None => id.to_owned(),
         };
         if !is_of(self.stack, &network["Labels"]) {
-            self.networks.insert(name.clone(), json!({"external": true, "name": name}));
+            self.networks
+                .insert(name.clone(), json!({"external": true, "name": name}));
             return name;
         }
         let key = self.key(&name);
@@ -83,7 +88,10 @@ impl<'t> Shared<'t> {
         put(&mut document, "attachable", network["Attachable"].clone());
         put(&mut document, "internal", network["Internal"].clone());
         put(&mut document, "labels", labels(network["Labels"].clone()));
-        self.networks.insert(key.clone(), document);
+        // A stack has a network of this name by itself.
+        if key != "default" || !super::spec::is_empty(&document) {
+            self.networks.insert(key.clone(), document);
+        }
         key
     }
 
@@ -101,7 +109,11 @@ impl<'t> Shared<'t> {
         if driver["Name"] != "local" {
             put(&mut document, "driver", driver["Name"].clone());
         }
-        put(&mut document, "driver_opts", sorted(driver["Options"].clone()));
+        put(
+            &mut document,
+            "driver_opts",
+            sorted(driver["Options"].clone()),
+        );
         put(&mut document, "labels", labels(options["Labels"].clone()));
         if !name.starts_with(&format!("{}_", self.stack)) {
             document["name"] = name.into();
@@ -113,7 +125,11 @@ impl<'t> Shared<'t> {
 
     fn data(&mut self, name: &str) {
         let message = format!("the data in volume `{name}` stays where it is");
-        self.say("live-volume-data", format!("volumes.{}", self.key(name)), message);
+        self.say(
+            "live-volume-data",
+            format!("volumes.{}", self.key(name)),
+            message,
+        );
     }
 
     /// A config or secret by its name; `section` is the one of the document.
@@ -130,13 +146,19 @@ impl<'t> Shared<'t> {
             given.cloned()
         } else {
             // What the API gives is base64 by its definition.
-            object["Data"].as_str().and_then(|data| STANDARD.decode(data).ok())
+            object["Data"]
+                .as_str()
+                .and_then(|data| STANDARD.decode(data).ok())
         };
         match given {
             Some(bytes) => {
                 let path = format!("{section}/{key}");
                 document["file"] = format!("./{path}").into();
-                put(&mut document, "template_driver", object["Templating"]["Name"].clone());
+                put(
+                    &mut document,
+                    "template_driver",
+                    object["Templating"]["Name"].clone(),
+                );
                 put(&mut document, "labels", labels(object["Labels"].clone()));
                 if !self.files.iter().any(|(other, _)| *other == path) {
                     self.files.push((path, bytes));
@@ -155,7 +177,11 @@ impl<'t> Shared<'t> {
                 self.say("live-missing", format!("configs.{key}"), message);
             }
         }
-        let map = if is_secret { &mut self.secrets } else { &mut self.configs };
+        let map = if is_secret {
+            &mut self.secrets
+        } else {
+            &mut self.configs
+        };
         map.insert(key.clone(), document);
         key
     }

@@ -97,7 +97,10 @@ pub(super) async fn complete(
         )
         .collect();
     if !claims.is_empty() {
-        let message = format!("the data in volumes stays where it is: {}", claims.join(", "));
+        let message = format!(
+            "the data in volumes stays where it is: {}",
+            claims.join(", ")
+        );
         reader.say("live-volume-data", message, "");
     }
     Ok(found.objects)
@@ -144,7 +147,10 @@ async fn by_name(
 fn say_state(reader: &mut Reader, workload: &Value) {
     let short = short(workload);
     let ended = match workload["kind"].as_str() {
-        Some("Pod") => matches!(workload["status"]["phase"].as_str(), Some("Succeeded" | "Failed")),
+        Some("Pod") => matches!(
+            workload["status"]["phase"].as_str(),
+            Some("Succeeded" | "Failed")
+        ),
         Some("Job") => workload["status"]["conditions"]
             .as_array()
             .into_iter()
@@ -190,7 +196,8 @@ async fn pull_secrets(reader: &mut Reader, workload: &mut Value) -> Result<(), L
         Err(Refusal::Unknown) => None,
         Err(Refusal::Fatal(error)) => return Err(error),
     };
-    if let Some(secrets) = secrets.filter(|secrets| secrets.as_array().is_some_and(|s| !s.is_empty()))
+    if let Some(secrets) =
+        secrets.filter(|secrets| secrets.as_array().is_some_and(|s| !s.is_empty()))
         && let Some(spec) = pod::spec_mut(workload)
         && !spec.contains_key("imagePullSecrets")
     {
@@ -244,7 +251,10 @@ async fn selecting(
     workloads: &[Value],
     whole: bool,
 ) -> Result<(), LiveError> {
-    let kinds: Vec<&'static Kind> = SELECTING.iter().filter_map(|name| Kind::named(name)).collect();
+    let kinds: Vec<&'static Kind> = SELECTING
+        .iter()
+        .filter_map(|name| Kind::named(name))
+        .collect();
     let objects = reader.lists(&kinds, None).await?.unwrap_or_default();
     let empty = Map::new();
     let any = |selected: &dyn Fn(&Map<String, Value>) -> bool| {
@@ -346,14 +356,18 @@ async fn identity(
     };
     let bindings = reader.lists(&[kind], None).await?.unwrap_or_default();
     for binding in bindings {
-        let is_ours = binding["subjects"].as_array().into_iter().flatten().any(|subject| {
-            let namespace = subject["namespace"].as_str().unwrap_or(&reader.namespace);
-            subject["kind"] == "ServiceAccount"
-                && namespace == reader.namespace
-                && subject["name"]
-                    .as_str()
-                    .is_some_and(|name| accounts.contains_key(name))
-        });
+        let is_ours = binding["subjects"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|subject| {
+                let namespace = subject["namespace"].as_str().unwrap_or(&reader.namespace);
+                subject["kind"] == "ServiceAccount"
+                    && namespace == reader.namespace
+                    && subject["name"]
+                        .as_str()
+                        .is_some_and(|name| accounts.contains_key(name))
+            });
         if !is_ours {
             continue;
         }
@@ -364,7 +378,8 @@ async fn identity(
         if role["kind"] == json!("Role") {
             by_name(reader, found, "Role", role_name, &user, false).await?;
         } else {
-            let message = format!("`{user}` grants ClusterRole `{role_name}`, which belongs to the cluster");
+            let message =
+                format!("`{user}` grants ClusterRole `{role_name}`, which belongs to the cluster");
             reader.say("live-cluster-role", message, &user);
         }
     }

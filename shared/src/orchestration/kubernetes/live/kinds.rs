@@ -3,6 +3,7 @@
 use kube::api::{ApiResource, GroupVersionKind};
 
 /// A kind of object.
+#[expect(clippy::struct_field_names, reason = "`kind` is the word of the API")]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) group: &'static str,
@@ -39,20 +40,76 @@ pub(super) const KINDS: [Kind; 19] = [
     kind("apps", "v1", "DaemonSet", "daemonsets", "ds", true),
     kind("batch", "v1", "CronJob", "cronjobs", "cj", true),
     kind("batch", "v1", "Job", "jobs", "job", true),
-    kind("", "v1", "ReplicationController", "replicationcontrollers", "rc", true),
+    kind(
+        "",
+        "v1",
+        "ReplicationController",
+        "replicationcontrollers",
+        "rc",
+        true,
+    ),
     kind("apps", "v1", "ReplicaSet", "replicasets", "rs", true),
     kind("", "v1", "Pod", "pods", "po", true),
     kind("", "v1", "Service", "services", "svc", false),
     kind("", "v1", "ConfigMap", "configmaps", "cm", false),
     kind("", "v1", "Secret", "secrets", "secret", false),
-    kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", false),
-    kind("networking.k8s.io", "v1", "Ingress", "ingresses", "ing", false),
-    kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "netpol", false),
-    kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", false),
-    kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", false),
+    kind(
+        "",
+        "v1",
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        "pvc",
+        false,
+    ),
+    kind(
+        "networking.k8s.io",
+        "v1",
+        "Ingress",
+        "ingresses",
+        "ing",
+        false,
+    ),
+    kind(
+        "networking.k8s.io",
+        "v1",
+        "NetworkPolicy",
+        "networkpolicies",
+        "netpol",
+        false,
+    ),
+    kind(
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        "hpa",
+        false,
+    ),
+    kind(
+        "policy",
+        "v1",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        "pdb",
+        false,
+    ),
     kind("", "v1", "ServiceAccount", "serviceaccounts", "sa", false),
-    kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", "rolebinding", false),
-    kind("rbac.authorization.k8s.io", "v1", "Role", "roles", "role", false),
+    kind(
+        "rbac.authorization.k8s.io",
+        "v1",
+        "RoleBinding",
+        "rolebindings",
+        "rolebinding",
+        false,
+    ),
+    kind(
+        "rbac.authorization.k8s.io",
+        "v1",
+        "Role",
+        "roles",
+        "role",
+        false,
+    ),
 ];
 
 impl Kind {
@@ -117,8 +174,18 @@ mod tests {
 
     #[test]
     fn every_spelling_of_kubectl_is_understood() {
-        for word in ["deploy", "Deployment", "deployments", "deployment.apps", "deployments.v1.apps"] {
-            assert_eq!(Kind::meant(word).map(|kind| kind.kind), Some("Deployment"), "{word}");
+        for word in [
+            "deploy",
+            "Deployment",
+            "deployments",
+            "deployment.apps",
+            "deployments.v1.apps",
+        ] {
+            assert_eq!(
+                Kind::meant(word).map(|kind| kind.kind),
+                Some("Deployment"),
+                "{word}"
+            );
         }
         assert_eq!(Kind::meant("po").map(|kind| kind.kind), Some("Pod"));
         assert_eq!(Kind::meant("pods.v1.").map(|kind| kind.kind), Some("Pod"));

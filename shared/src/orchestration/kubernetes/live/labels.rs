@@ -59,9 +59,7 @@ mod tests {
         assert!(!equals(&json!({}), labels));
         assert!(!equals(&json!({"app": "web", "x": "y"}), labels));
         assert!(matches(&json!({}), labels));
-        let expression = |operator: &str, key: &str, values: &[&str]| {
-            json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]})
-        };
+        let expression = |operator: &str, key: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
         assert!(matches(&expression("In", "app", &["web", "db"]), labels));
         assert!(!matches(&expression("NotIn", "app", &["web"]), labels));
         assert!(matches(&expression("NotIn", "x", &["web"]), labels));

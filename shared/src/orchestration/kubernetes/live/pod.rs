@@ -53,7 +53,10 @@ pub(super) fn strip(spec: &mut Map<String, Value>) {
 }
 
 fn container(container: &mut Map<String, Value>) {
-    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+    let image = container
+        .get("image")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let pull = json!(default_pull_policy(image));
     for (key, default) in [
         ("terminationMessagePath", json!("/dev/termination-log")),
@@ -171,18 +174,34 @@ pub(super) fn references(spec: &Map<String, Value>) -> BTreeSet<Reference> {
     for section in ["initContainers", "containers"] {
         for container in list(&spec, section) {
             for source in list(&container, "envFrom") {
-                add("ConfigMap", &source["configMapRef"]["name"], &source["configMapRef"]);
+                add(
+                    "ConfigMap",
+                    &source["configMapRef"]["name"],
+                    &source["configMapRef"],
+                );
                 add("Secret", &source["secretRef"]["name"], &source["secretRef"]);
             }
             for variable in list(&container, "env") {
                 let source = &variable["valueFrom"];
-                add("ConfigMap", &source["configMapKeyRef"]["name"], &source["configMapKeyRef"]);
-                add("Secret", &source["secretKeyRef"]["name"], &source["secretKeyRef"]);
+                add(
+                    "ConfigMap",
+                    &source["configMapKeyRef"]["name"],
+                    &source["configMapKeyRef"],
+                );
+                add(
+                    "Secret",
+                    &source["secretKeyRef"]["name"],
+                    &source["secretKeyRef"],
+                );
             }
         }
     }
     for volume in list(&spec, "volumes") {
-        add("ConfigMap", &volume["configMap"]["name"], &volume["configMap"]);
+        add(
+            "ConfigMap",
+            &volume["configMap"]["name"],
+            &volume["configMap"],
+        );
         add("Secret", &volume["secret"]["secretName"], &volume["secret"]);
         add(
             "PersistentVolumeClaim",
@@ -190,7 +209,11 @@ pub(super) fn references(spec: &Map<String, Value>) -> BTreeSet<Reference> {
             &Value::Null,
         );
         for source in list(&volume["projected"], "sources") {
-            add("ConfigMap", &source["configMap"]["name"], &source["configMap"]);
+            add(
+                "ConfigMap",
+                &source["configMap"]["name"],
+                &source["configMap"],
+            );
             add("Secret", &source["secret"]["name"], &source["secret"]);
         }
         // Each provider of storage has its own word for the reference, and all of them hold a name.

@@ -57,7 +57,11 @@ impl Reader {
     }
 
     /// All objects of a kind, page by page.
-    async fn fetch(&self, kind: &'static Kind, selector: Option<&str>) -> Result<Vec<Value>, Refusal> {
+    async fn fetch(
+        &self,
+        kind: &'static Kind,
+        selector: Option<&str>,
+    ) -> Result<Vec<Value>, Refusal> {
         let api = self.api(kind);
         let mut page = ListParams::default().limit(PAGE);
         if let Some(selector) = selector {

@@ -34,7 +34,10 @@ impl Selection {
             Kind::meant(word).ok_or_else(|| {
                 format!(
                     "`{word}` is no kind that can be read from a cluster; workloads are {}",
-                    workloads().map(|kind| kind.plural).collect::<Vec<_>>().join(", ")
+                    workloads()
+                        .map(|kind| kind.plural)
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )
             })
         };
@@ -49,7 +52,9 @@ impl Selection {
                         Some((kind_word, name)) if !name.is_empty() => {
                             Ok((kind(kind_word)?, name.to_owned()))
                         }
-                        _ => Err(format!("`{word}` is no TYPE/NAME, as the words before it are")),
+                        _ => Err(format!(
+                            "`{word}` is no TYPE/NAME, as the words before it are"
+                        )),
                     })
                     .collect();
                 Wanted::Named(named?)
@@ -93,7 +98,10 @@ mod tests {
         let named = |kind: &str, name: &str| {
             Wanted::Named(vec![(Kind::named(kind).unwrap(), name.to_owned())])
         };
-        assert_eq!(wanted(&["deploy/web"], None), Ok(named("Deployment", "web")));
+        assert_eq!(
+            wanted(&["deploy/web"], None),
+            Ok(named("Deployment", "web"))
+        );
         assert_eq!(wanted(&["sts", "db"], None), Ok(named("StatefulSet", "db")));
         assert_eq!(
             wanted(&["deploy,sts"], Some("app=a")),
@@ -105,6 +113,10 @@ mod tests {
         assert_eq!(wanted(&["all"], None), wanted(&[], None));
         assert!(wanted(&["deploy/web", "db"], None).is_err());
         assert!(wanted(&["deploy/web"], Some("a=b")).is_err());
-        assert!(wanted(&["gateways"], None).unwrap_err().contains("statefulsets"));
+        assert!(
+            wanted(&["gateways"], None)
+                .unwrap_err()
+                .contains("statefulsets")
+        );
     }
 }

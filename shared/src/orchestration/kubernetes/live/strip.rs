@@ -70,8 +70,7 @@ pub(super) fn strip(object: &mut Value) {
         "StatefulSet" => stateful_set(spec),
         "DaemonSet" => {
             drop_default(spec, "revisionHistoryLimit", &json!(10));
-            let default =
-                json!({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}, "type": "RollingUpdate"});
+            let default = json!({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}, "type": "RollingUpdate"});
             drop_default(spec, "updateStrategy", &default);
         }
         "Job" => job(spec, true),
@@ -192,7 +191,11 @@ fn bare_pod(spec: &mut Object) {
     if let Some(tolerations) = spec.get_mut("tolerations").and_then(Value::as_array_mut) {
         tolerations.retain(|toleration| {
             let key = toleration["key"].as_str().unwrap_or_default();
-            !(["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].contains(&key)
+            !([
+                "node.kubernetes.io/not-ready",
+                "node.kubernetes.io/unreachable",
+            ]
+            .contains(&key)
                 && toleration["tolerationSeconds"] == 300)
         });
     }
@@ -214,7 +217,10 @@ fn bare_pod(spec: &mut Object) {
     drop_default(spec, "volumes", &json!([]));
     for section in ["initContainers", "containers"] {
         for container in objects_mut(spec, section) {
-            if let Some(mounts) = container.get_mut("volumeMounts").and_then(Value::as_array_mut) {
+            if let Some(mounts) = container
+                .get_mut("volumeMounts")
+                .and_then(Value::as_array_mut)
+            {
                 mounts.retain(|mount| !is_token(mount));
             }
             drop_default(container, "volumeMounts", &json!([]));
@@ -223,7 +229,11 @@ fn bare_pod(spec: &mut Object) {
 }
 
 fn service(spec: &mut Object) {
-    let kind = spec.get("type").and_then(Value::as_str).unwrap_or("ClusterIP").to_owned();
+    let kind = spec
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or("ClusterIP")
+        .to_owned();
     // `None` makes a Service headless; an address is the cluster's own.
     if spec.get("clusterIP") != Some(&json!("None")) {
         spec.shift_remove("clusterIP");
