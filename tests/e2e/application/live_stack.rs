@@ -109,6 +109,22 @@ fn files(folder: &Path) -> BTreeMap<String, serde_yaml::Value> {
             if let Some(metadata) = value["metadata"].as_mapping_mut() {
                 metadata.remove("annotations");
             }
+            // docker sorts variables when it deploys.
+            if let Some(env) = value
+                .get_mut("spec")
+                .and_then(|spec| {
+                    spec.get_mut("template")?
+                        .get_mut("spec")?
+                        .get_mut("containers")?
+                        .get_mut(0)?
+                        .get_mut("env")
+                })
+                .and_then(serde_yaml::Value::as_sequence_mut)
+            {
+                env.sort_by_key(|variable| {
+                    variable["name"].as_str().unwrap_or_default().to_owned()
+                });
+            }
             (name, value)
         })
         .collect()

@@ -41,7 +41,7 @@ pub(super) fn write(container: Value, shared: &mut Shared<'_>, lost: &mut Vec<St
     put(
         &mut document,
         "healthcheck",
-        health(spec.take("HealthCheck"), lost),
+        health(spec.take("Healthcheck"), lost),
     );
     // `IP name [other names]`
     let hosts: Vec<Value> = list(&spec.take("Hosts"))
@@ -107,7 +107,7 @@ fn file(key: &str, file: &Value) -> Value {
 }
 
 fn health(check: Value, lost: &mut Vec<String>) -> Value {
-    let mut spec = Spec::new("Spec.TaskTemplate.ContainerSpec.HealthCheck", check);
+    let mut spec = Spec::new("Spec.TaskTemplate.ContainerSpec.Healthcheck", check);
     let mut document = json!({});
     let test = spec.take("Test");
     if test[0] == "NONE" {

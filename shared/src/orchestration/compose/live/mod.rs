@@ -19,7 +19,7 @@ use bollard::query_parameters::{
 use serde_json::{Value, json};
 
 use crate::finding::{Code, Finding, Findings};
-use crate::host::docker::Endpoint;
+use crate::host::docker::{self, Endpoint};
 use crate::orchestration::live::LiveError;
 use crate::source::{Memory, emit};
 
@@ -63,7 +63,7 @@ pub async fn read(
     stack: &str,
     secrets: &BTreeMap<String, Vec<u8>>,
 ) -> Result<LiveStack, LiveError> {
-    let told = ask(endpoint).await?;
+    let told = ask(endpoint, stack).await?;
     compose(told, stack, secrets)
 }
 
@@ -91,7 +91,7 @@ fn connect(endpoint: &Endpoint) -> Result<Docker, LiveError> {
     docker.map_err(|error| LiveError::Unreachable(format!("{host}: {error}")))
 }
 
-async fn ask(endpoint: &Endpoint) -> Result<Told, LiveError> {
+async fn ask(endpoint: &Endpoint, stack: &str) -> Result<Told, LiveError> {
     let host = &endpoint.host;
     let failed = |error: EngineError| match error {
         EngineError::DockerResponseServerError {
@@ -118,10 +118,16 @@ async fn ask(endpoint: &Endpoint) -> Result<Told, LiveError> {
     // Values that came from JSON go back into it.
     let value = |object: Result<Value, serde_json::Error>| object.unwrap_or_default();
     let mut told = Told::default();
+    let mut ids = Vec::new();
     for service in services {
-        told.services
-            .push(value(serde_json::to_value(service.spec)));
+        let spec = value(serde_json::to_value(service.spec));
+        if is_of(stack, &spec["Labels"]) {
+            ids.extend(service.id);
+        } else {
+            told.services.push(spec);
+        }
     }
+    told.services.extend(specifications(&ids)?);
     for network in networks {
         let network = value(serde_json::to_value(network));
         told.networks.insert(spec::text(&network["Id"]), network);
@@ -135,6 +141,29 @@ async fn ask(endpoint: &Endpoint) -> Result<Told, LiveError> {
         told.secrets.insert(spec::text(&secret["Name"]), secret);
     }
     Ok(told)
+}
+
+/// Whole specifications. The client's types leave out what they do not know (health checks among it), so docker is asked.
+fn specifications(ids: &[String]) -> Result<Vec<Value>, LiveError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unreachable =
+        |error: String| LiveError::Unreachable(format!("docker service inspect: {error}"));
+    let output = docker::command()
+        .args(["service", "inspect", "--format", "{{json .Spec}}"])
+        .args(ids)
+        .output()
+        .map_err(|error| unreachable(error.to_string()))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(unreachable(words.trim().to_owned()));
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| serde_json::from_str(line).map_err(|error| unreachable(error.to_string())))
+        .collect()
 }
 
 /// Whether an object belongs to a stack.

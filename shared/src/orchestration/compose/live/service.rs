@@ -129,8 +129,10 @@ fn mode(mode: Value, deploy: &mut Value, lost: &mut Vec<String>) {
     let replicated = spec.take("Replicated");
     let job = spec.take("ReplicatedJob");
     if replicated.is_object() {
-        // Zero is a number of replicas too.
-        deploy["replicas"] = json!(replicated["Replicas"].as_u64().unwrap_or(1));
+        // Zero is a number of replicas too; one is the default.
+        if let Some(replicas) = replicated["Replicas"].as_u64().filter(|n| *n != 1) {
+            deploy["replicas"] = json!(replicas);
+        }
     } else if spec.take("Global").is_object() {
         deploy["mode"] = json!("global");
     } else if job.is_object() {
@@ -256,6 +258,8 @@ fn port(port: Value, lost: &mut Vec<String>) -> Value {
     if let Some(published) = spec.take("PublishedPort").as_u64().filter(|port| *port > 0) {
         document["published"] = json!(published);
     }
+    spec.ignore("Protocol", &json!("tcp"));
+    spec.ignore("PublishMode", &json!("ingress"));
     for (from, to) in [("Protocol", "protocol"), ("PublishMode", "mode")] {
         put(&mut document, to, spec.take(from));
     }
