@@ -1,18 +1,20 @@
 //! What `docker migrate` migrates: Compose files and stacks, to Kubernetes.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
-use migrate::application::Target;
 use migrate::application::target::compose::Compose;
 use migrate::application::target::docker::Engine;
 use migrate::application::target::kubernetes::Kubernetes;
 use migrate::application::target::swarm::Swarm;
+use migrate::application::{Origin, Target};
 use migrate::cli::migration::{Goal, Migration, To};
 use migrate::cli::{Exit, Printer};
 use migrate::images::rewrite::Rules;
 use migrate::orchestration::convert::{Conversion, to_kubernetes};
 use migrate::orchestration::kubernetes::KubernetesOptions;
+use migrate::orchestration::output::Output;
 use migrate::report;
-use migrate::source::Disk;
 
 use crate::commands::convert::TargetArgs;
 use crate::source::ComposeArgs;
@@ -20,6 +22,9 @@ use crate::source::ComposeArgs;
 /// Compose files, and the cluster that they go to.
 #[derive(Debug, Args)]
 pub(crate) struct ComposeMigration {
+    /// Folder of a bundle, instead of Compose files
+    #[arg(value_name = "BUNDLE")]
+    bundle: Option<PathBuf>,
     #[command(flatten)]
     source: ComposeArgs,
     /// What to convert to, or a folder that travels: bundle:DIR
@@ -64,7 +69,7 @@ impl Migration for ComposeMigration {
             images: images.clone(),
             ..self.target.options()
         };
-        to_kubernetes(&options, &target, true, &Disk).map_err(|failure| {
+        to_kubernetes(&options, &target, true, self.source.files()).map_err(|failure| {
             printer.complain(&report::to_text(
                 &failure.findings,
                 &failure.sources,
@@ -81,9 +86,13 @@ impl Migration for ComposeMigration {
         })
     }
 
-    fn origin(&self, application: &str) -> Option<Box<dyn Target>> {
+    fn bundle(&self) -> Option<PathBuf> {
+        self.bundle.clone()
+    }
+
+    fn origin(&self, application: &str) -> Option<Origin> {
         let engine = Engine::default();
-        Some(if self.source.is_stack() {
+        let place: Box<dyn Target> = if self.source.is_stack() {
             Box::new(Swarm {
                 engine,
                 stack: application.to_owned(),
@@ -93,6 +102,10 @@ impl Migration for ComposeMigration {
                 engine,
                 project: application.to_owned(),
             })
+        };
+        Some(Origin {
+            place,
+            workloads: Output::default(),
         })
     }
 

@@ -1,17 +1,20 @@
-//! Which application is meant: Compose files or a stack file.
+//! Which application is meant: Compose files, a stack file, or a stack that runs.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use migrate::cli::images::{ApplicationImages, ImageSource};
-use migrate::cli::{Exit, Printer, read_stdin};
+use migrate::cli::{Exit, Printer, read_stdin, wait_apart};
 use migrate::finding::Findings;
+use migrate::host::docker::endpoint;
 use migrate::images::inventory;
+use migrate::orchestration::compose::live::{self, LiveStack};
 use migrate::orchestration::compose::load::{LoadOptions, load};
 use migrate::orchestration::compose::read;
 use migrate::orchestration::model::Dialect;
 use migrate::report;
-use migrate::source::{Disk, Ledger, Sources};
+use migrate::source::{Disk, Files, Ledger, Sources};
 
 /// Compose files, as `docker compose` takes them.
 #[derive(Debug, Args)]
@@ -37,6 +40,24 @@ pub(crate) struct ComposeArgs {
     /// Let the file name other files outside of the project folder
     #[arg(long)]
     allow_outside: bool,
+    /// A running stack instead of files, read from the engine of docker's context or DOCKER_HOST
+    #[arg(long, value_name = "NAME", help_heading = "Running stack", conflicts_with_all = ["file", "project_directory", "project_name", "profile", "env_file", "dialect"])]
+    stack: Option<String>,
+    /// Content of a secret, which a Swarm does not give back
+    #[arg(long, value_name = "NAME=FILE", value_parser = secret_file, help_heading = "Running stack", requires = "stack")]
+    secret_file: Vec<(String, PathBuf)>,
+    /// What was read; an engine is asked once.
+    #[arg(skip)]
+    live: OnceCell<LiveStack>,
+}
+
+fn secret_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), path.into()))
+        }
+        _ => Err("NAME=FILE is expected".to_owned()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -52,6 +73,18 @@ enum DialectChoice {
 impl ComposeArgs {
     /// How the files are loaded.
     pub(crate) fn load_options(&self, printer: Printer) -> Result<LoadOptions, Exit> {
+        if let Some(stack) = &self.stack {
+            let live = self.read(stack, printer)?;
+            return Ok(LoadOptions {
+                files: live.names.clone(),
+                working_dir: live.folder.clone(),
+                project_directory: Some(live.folder.clone()),
+                project_name: Some(stack.clone()),
+                dialect: Some(Dialect::Swarm),
+                found: live.findings.clone(),
+                ..LoadOptions::default()
+            });
+        }
         let stdin = if self.file.iter().any(|f| f.as_os_str() == "-") {
             let text = read_stdin().map_err(|error| {
                 printer.complain(&format!("error: standard input: {error}"));
@@ -92,7 +125,37 @@ impl ComposeArgs {
 impl ComposeArgs {
     /// Whether the files are read as a stack of a Swarm.
     pub(crate) fn is_stack(&self) -> bool {
-        matches!(self.dialect, DialectChoice::Swarm)
+        self.stack.is_some() || matches!(self.dialect, DialectChoice::Swarm)
+    }
+
+    /// Where the files are: on the disk, or in memory if they were made of a running stack.
+    pub(crate) fn files(&self) -> &dyn Files {
+        match self.live.get() {
+            Some(live) => &live.files,
+            None => &Disk,
+        }
+    }
+
+    /// Reads the engine, or what was read before.
+    fn read(&self, stack: &str, printer: Printer) -> Result<&LiveStack, Exit> {
+        if let Some(live) = self.live.get() {
+            return Ok(live);
+        }
+        let fail = |text: String, exit: Exit| {
+            printer.complain(&format!("error: {text}"));
+            exit
+        };
+        let mut secrets = std::collections::BTreeMap::new();
+        for (name, path) in &self.secret_file {
+            let bytes = migrate::cli::read_bytes(path)
+                .map_err(|error| fail(error.to_string(), Exit::Input))?;
+            secrets.insert(name.clone(), bytes);
+        }
+        let endpoint = endpoint().map_err(|error| fail(error, Exit::Usage))?;
+        let live = wait_apart(live::read(&endpoint, stack, &secrets))
+            .map_err(|error| fail(error.to_string(), Exit::Failed))?
+            .map_err(|error| fail(error.to_string(), error.exit()))?;
+        Ok(self.live.get_or_init(|| live))
     }
 }
 
@@ -100,18 +163,19 @@ impl ComposeArgs {
     /// The images of the application that these options load.
     pub(crate) fn images_of(
         options: &LoadOptions,
+        files: &dyn Files,
         printer: Printer,
     ) -> Result<ApplicationImages, Exit> {
         let mut sources = Sources::default();
         let mut findings = Findings::default();
-        let project = match load(options, &Disk, &mut sources, &mut findings) {
+        let project = match load(options, files, &mut sources, &mut findings) {
             Ok(project) => project,
             Err(findings) => {
                 printer.complain(&report::to_text(&findings, &sources, printer.style()));
                 return Err(Exit::Input);
             }
         };
-        let application = read::read(&project, &Disk, &mut Ledger::new());
+        let application = read::read(&project, files, &mut Ledger::new());
         // What happens to other keys is not the subject here.
         let mut findings = Findings::default();
         let needed = inventory::of_application(&application, &mut findings);
@@ -126,10 +190,10 @@ impl ComposeArgs {
 
 impl ImageSource for ComposeArgs {
     fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
-        Self::images_of(&self.load_options(printer)?, printer)
+        Self::images_of(&self.load_options(printer)?, self.files(), printer)
     }
 
     fn is_named(&self) -> bool {
-        !self.file.is_empty()
+        !self.file.is_empty() || self.stack.is_some()
     }
 }

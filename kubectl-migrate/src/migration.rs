@@ -1,26 +1,30 @@
 //! What `kubectl migrate` migrates: Kubernetes objects, to Compose and Swarm.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
-use migrate::application::Target;
 use migrate::application::target::compose::Compose;
 use migrate::application::target::docker::Engine;
+use migrate::application::target::kubernetes::Kubernetes;
 use migrate::application::target::swarm::Swarm;
+use migrate::application::{Origin, Target};
 use migrate::cli::migration::{Goal, Migration, To};
 use migrate::cli::{Exit, Printer};
 use migrate::images::rewrite::Rules;
 use migrate::orchestration::compose::ComposeTarget;
 use migrate::orchestration::convert::{Conversion, to_compose};
+use migrate::orchestration::output::{Document, Output};
 use migrate::report;
 use migrate::source::Disk;
 
 use crate::commands::convert::TargetArgs;
-use crate::source::ManifestArgs;
+use crate::source::ObjectArgs;
 
 /// Kubernetes objects, and the engine that they go to.
 #[derive(Debug, Args)]
 pub(crate) struct ManifestMigration {
     #[command(flatten)]
-    source: ManifestArgs,
+    source: ObjectArgs,
     /// What to convert to, or a folder that travels: bundle:DIR
     #[arg(
         long,
@@ -113,8 +117,32 @@ impl Migration for ManifestMigration {
         })
     }
 
-    fn origin(&self, _: &str) -> Option<Box<dyn Target>> {
-        None
+    fn bundle(&self) -> Option<PathBuf> {
+        self.source.bundle()
+    }
+
+    fn origin(&self, application: &str) -> Option<Origin> {
+        let (cluster, live) = self.source.live()?;
+        let documents = live.workloads.iter().map(|workload| Document {
+            name: workload["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            value: workload.clone(),
+            subjects: Vec::new(),
+        });
+        Some(Origin {
+            place: Box::new(Kubernetes::new(
+                application,
+                cluster.context,
+                cluster.kubeconfig.map(|path| path.display().to_string()),
+                Some(live.namespace.clone()),
+            )),
+            workloads: Output {
+                documents: documents.collect(),
+                ..Output::default()
+            },
+        })
     }
 
     fn bundle_target(

@@ -8,7 +8,6 @@ use migrate::orchestration::kubernetes::{
 };
 use migrate::orchestration::model::Controller;
 use migrate::orchestration::quantity::bytes_from_kubernetes;
-use migrate::source::Disk;
 
 use crate::source::ComposeArgs;
 
@@ -17,6 +16,7 @@ use crate::source::ComposeArgs;
   docker migrate convert > app.yaml                     the Compose file of this folder
   docker migrate convert -f stack.yml -d k8s            one file for each object, in the folder k8s
   docker migrate convert -f a.yml -f b.yml --strict     merged; exit code 2 if anything was lost
+  docker migrate convert --stack vote -d k8s            a stack that runs, read from the engine
   docker migrate explain ulimits                        what happens to a key")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
@@ -163,7 +163,7 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     };
     let rules = args.pin.rules(
         args.images.rules(),
-        || ComposeArgs::images_of(&options, printer),
+        || ComposeArgs::images_of(&options, args.source.files(), printer),
         printer,
     );
     let rules = match rules {
@@ -174,7 +174,12 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
         images: rules,
         ..args.target.options()
     };
-    let result = to_kubernetes(&options, &target, !args.output.no_carry, &Disk);
+    let result = to_kubernetes(
+        &options,
+        &target,
+        !args.output.no_carry,
+        args.source.files(),
+    );
     finish(result, &args.output, &args.report, "Kubernetes objects")
 }
 

@@ -9,17 +9,18 @@ use migrate::orchestration::compose::{
 use migrate::orchestration::convert::to_compose;
 use migrate::source::Disk;
 
-use crate::source::ManifestArgs;
+use crate::source::{ManifestArgs, ObjectArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kubectl migrate convert -f app.yaml -d compose           a Compose file and what it refers to
   kubectl migrate convert -f manifests/ --to swarm -d out  a stack file for `docker stack deploy`
   kubectl migrate convert -k overlays/prod -d compose      a kustomization, rendered by kubectl
+  kubectl migrate convert deploy/web -n shop -d compose    what runs in a cluster, with what it depends on
   kubectl migrate explain PodSpec.hostNetwork              what happens to a field")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
-    source: ManifestArgs,
+    source: ObjectArgs,
     /// What to convert to
     #[arg(long, value_enum, default_value_t = Goal::Compose)]
     to: Goal,

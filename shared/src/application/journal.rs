@@ -93,6 +93,9 @@ pub struct Record {
     pub before: Value,
     /// What was changed.
     pub changed: Value,
+    /// What was scaled down at the source, and where that is.
+    #[serde(default)]
+    pub source: Value,
     /// How long the parts took.
     pub terms: Terms,
     /// Why it failed.
@@ -176,6 +179,7 @@ impl Journal {
                 status: Status::Images,
                 before: Value::Null,
                 changed: Value::Null,
+                source: Value::Null,
                 terms: Terms::default(),
                 error: None,
             },

@@ -14,5 +14,5 @@ pub mod target;
 pub mod terms;
 
 pub use journal::{Journal, Record, Status};
-pub use target::{Check, Target, Verdict};
+pub use target::{Check, Origin, Target, Verdict};
 pub use terms::Terms;

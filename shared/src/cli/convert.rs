@@ -77,6 +77,7 @@ fn succeed(
         sources,
         name,
         images: _,
+        pull_secrets: _,
     } = conversion;
     let place = if let Some(folder) = &output.out_dir {
         match output.write(&documents, folder) {

@@ -20,7 +20,7 @@ pub use exit::Exit;
 pub use explain::{ExplainArgs, explain};
 pub use install::{InstallArgs, install, uninstall};
 pub use printer::Printer;
-pub use runtime::{block_on, state_folder};
+pub use runtime::{block_on, state_folder, wait_apart};
 pub use start::start;
 pub use write::{DocumentFormat, ImageOptions, OutputOptions, PinOptions, WriteError};
 
@@ -38,6 +38,14 @@ pub fn read_stdin() -> std::io::Result<String> {
 /// The file cannot be read, or is not UTF-8.
 pub fn read_file(path: &std::path::Path) -> std::io::Result<String> {
     fs_err::read_to_string(path)
+}
+
+/// Reads a file; the error names it.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_bytes(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    fs_err::read(path)
 }
 
 /// Writes a text to a file; the error names it.

@@ -24,6 +24,23 @@ pub fn block_on(printer: Printer, verb: impl Future<Output = Exit>) -> Exit {
     }
 }
 
+/// Waits for something on a thread of its own, so that it may be called from a verb that waits itself.
+///
+/// # Errors
+/// There are no threads.
+pub fn wait_apart<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<T> {
+    let waiting = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(runtime.block_on(future))
+    };
+    std::thread::scope(|scope| match scope.spawn(waiting).join() {
+        Ok(result) => result,
+        Err(_) => Err(std::io::Error::other("the thread has ended")),
+    })
+}
+
 /// The user's folder for state: `$XDG_STATE_HOME/migrate`, else `~/.local/state/migrate` (XDG Base Directory
 /// specification). `None` where there is no home.
 #[must_use]

@@ -21,7 +21,7 @@ pub struct Explanation {
 }
 
 /// One file for each part of the program that makes findings.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     include_str!("catalog/source.tsv"),
     include_str!("catalog/compose-load.tsv"),
     include_str!("catalog/compose-read.tsv"),
@@ -37,6 +37,7 @@ const TABLES: [&str; 15] = [
     include_str!("catalog/presync.tsv"),
     include_str!("catalog/provider.tsv"),
     include_str!("catalog/chart.tsv"),
+    include_str!("catalog/live.tsv"),
 ];
 
 static CATALOG: LazyLock<BTreeMap<&'static str, Explanation>> = LazyLock::new(|| {

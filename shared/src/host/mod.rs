@@ -1,6 +1,7 @@
 //! What kubectl, docker and helm expect of a plugin.
 
 mod ask;
+pub mod cluster;
 pub mod complete;
 pub mod docker;
 pub mod helm;

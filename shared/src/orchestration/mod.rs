@@ -9,6 +9,7 @@ pub mod chart;
 pub mod compose;
 pub mod convert;
 pub mod kubernetes;
+pub mod live;
 pub mod model;
 pub mod names;
 pub mod output;

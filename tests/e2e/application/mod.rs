@@ -6,6 +6,9 @@ use std::sync::LazyLock;
 
 use tests::lab::{Components, ControlPlane};
 
+mod live_cluster;
+mod live_stack;
+
 static COMPONENTS: LazyLock<Components> = LazyLock::new(Components::from_env);
 
 fn vote() -> PathBuf {
@@ -106,7 +109,16 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Option<Self> {
-        match ControlPlane::start(&COMPONENTS) {
+        Self::of(ControlPlane::start(&COMPONENTS))
+    }
+
+    /// Whoever is no administrator may only do what Roles say.
+    fn start_with_roles() -> Option<Self> {
+        Self::of(ControlPlane::start_with_roles(&COMPONENTS))
+    }
+
+    fn of(plane: Result<ControlPlane, String>) -> Option<Self> {
+        match plane {
             Ok(plane) => Some(Self {
                 plane,
                 home: tempfile::tempdir().unwrap(),
@@ -133,6 +145,69 @@ impl Cluster {
             .args(arguments)
             .output()
             .unwrap()
+    }
+
+    /// `kubectl-migrate` with the cluster as its source.
+    fn kubectl_migrate(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_kubectl-migrate-dup"))
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECTL", COMPONENTS.kubectl.as_ref().unwrap())
+            .current_dir(self.home.path())
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// Creates objects, and says what is wrong with them.
+    fn apply(&self, arguments: &[&str], objects: &str) {
+        let file = self.home.path().join("apply.yaml");
+        std::fs::write(&file, objects).unwrap();
+        let output = Command::new(COMPONENTS.kubectl.as_ref().unwrap())
+            .env("KUBECONFIG", self.kubeconfig())
+            .args(["apply", "--filename"])
+            .arg(&file)
+            .args(arguments)
+            .output()
+            .unwrap();
+        succeeded(&output);
+    }
+
+    /// A kubeconfig for an account that has one of our Roles.
+    fn with_role(&self, namespace: &str, account: &str, role: &str) -> PathBuf {
+        self.kubectl(&["create", "namespace", namespace]);
+        self.apply(&["-n", namespace], role);
+        let name = role
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("name: "))
+            .unwrap();
+        self.kubectl(&["create", "serviceaccount", account, "-n", namespace]);
+        let subject = format!("--serviceaccount={namespace}:{account}");
+        let role = format!("--role={name}");
+        self.kubectl(&[
+            "create",
+            "rolebinding",
+            account,
+            &role,
+            &subject,
+            "-n",
+            namespace,
+        ]);
+        let token = self.kubectl(&["create", "token", account, "-n", namespace]);
+        let certificate = self.plane.folder().join("certs/apiserver.crt");
+        let config = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": self.plane.server(), "certificate-authority": certificate}}],
+            "users": [{"name": "u", "user": {"token": token.trim()}}],
+            "contexts": [{"name": "narrow", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
+            "current-context": "narrow",
+        });
+        let path = self.home.path().join(format!("{account}.kubeconfig"));
+        std::fs::write(&path, config.to_string()).unwrap();
+        path
     }
 
     fn kubectl(&self, arguments: &[&str]) -> String {

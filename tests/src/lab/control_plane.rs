@@ -66,7 +66,7 @@ setpriv --pdeathsig KILL "$3" \
     --cert-dir=certs \
     --token-auth-file=tokens.csv \
     --anonymous-auth=false \
-    --authorization-mode=AlwaysAllow \
+    --authorization-mode="$5" \
     --allow-privileged=true \
     --service-cluster-ip-range=10.0.0.0/16 \
     --service-account-issuer=https://kubernetes.default.svc \
@@ -109,12 +109,21 @@ struct Program {
 impl ControlPlane {
     /// Starts a control plane and waits until it is ready for requests.
     pub fn start(components: &Components) -> Result<Self, String> {
+        Self::start_as(components, "AlwaysAllow")
+    }
+
+    /// As [`Self::start`], but everybody else than the administrator of the kubeconfig may only do what Roles say.
+    pub fn start_with_roles(components: &Components) -> Result<Self, String> {
+        Self::start_as(components, "RBAC")
+    }
+
+    fn start_as(components: &Components, authorization: &str) -> Result<Self, String> {
         let etcd = need("etcd", components.etcd.as_deref())?;
         let apiserver = need("kube-apiserver", components.kube_apiserver.as_deref())?;
         let kubectl = need("kubectl", components.kubectl.as_deref())?;
         let mut attempt = 1;
         loop {
-            match Self::start_once(etcd, apiserver, kubectl) {
+            match Self::start_once(etcd, apiserver, kubectl, authorization) {
                 Err(error) if attempt < ATTEMPTS && error.contains("address already in use") => {
                     attempt += 1;
                 }
@@ -123,7 +132,12 @@ impl ControlPlane {
         }
     }
 
-    fn start_once(etcd: &Path, apiserver: &Path, kubectl: &Path) -> Result<Self, String> {
+    fn start_once(
+        etcd: &Path,
+        apiserver: &Path,
+        kubectl: &Path,
+        authorization: &str,
+    ) -> Result<Self, String> {
         let port = free_port()?;
         let folder = tempfile::Builder::new()
             .prefix("migrate-lab-")
@@ -137,6 +151,7 @@ impl ControlPlane {
             .arg(folder.path())
             .args([etcd, apiserver])
             .arg(port.to_string())
+            .arg(authorization)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -22,6 +22,31 @@ impl Engine {
     /// # Errors
     /// It cannot be started, in words.
     pub fn start(tools: &Path) -> Result<Self, String> {
+        Self::start_by(Command::new(tools), tools)
+    }
+
+    /// As [`Self::start`], as the manager of a Swarm without other nodes and without any network but its own loopback:
+    /// services are accepted, their tasks never start.
+    ///
+    /// # Errors
+    /// It cannot be started, in words.
+    pub fn start_swarm(tools: &Path) -> Result<Self, String> {
+        let mut command = Command::new("unshare");
+        command
+            .args([
+                "--net",
+                "sh",
+                "-c",
+                "ip link set lo up && exec \"$@\"",
+                "sh",
+            ])
+            .arg(tools);
+        let engine = Self::start_by(command, tools)?;
+        engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"])?;
+        Ok(engine)
+    }
+
+    fn start_by(mut command: Command, tools: &Path) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("migrate-engine-")
             .tempdir()
@@ -29,7 +54,7 @@ impl Engine {
         let log =
             std::fs::File::create(folder.path().join("log")).map_err(|error| error.to_string())?;
         let path = |name: &str| folder.path().join(name);
-        let server = Command::new(tools)
+        let server = command
             .args([
                 "dockerd",
                 "--iptables=false",

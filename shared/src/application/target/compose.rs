@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, write_files};
 use super::wait::{Waiting, until_ready};
-use super::{Check, Failure, OnConflict, Readiness, Target, run};
+use super::{Check, Failure, OnConflict, Readiness, Scale, Target, run};
 use crate::cli::state_folder;
 use crate::orchestration::output::Output;
 
@@ -267,9 +267,34 @@ impl Target for Compose {
         Ok(done)
     }
 
-    fn scale_down(&self, _: &Output) -> Result<Vec<String>, Failure> {
-        self.compose(&["stop"])?;
-        Ok(vec![format!("stopped the containers of {}", self.project)])
+    fn scales(&self, _: &Output) -> Result<Value, Failure> {
+        let filter = format!("label={PROJECT_LABEL}={}", self.project);
+        let running = self.engine.lines(&[
+            "container",
+            "ls",
+            "--filter",
+            &filter,
+            "--format",
+            "{{.Names}}",
+        ])?;
+        Ok(json!({"containers": running}))
+    }
+
+    fn scale(&self, scales: &Value, scale: Scale) -> Result<Vec<String>, Failure> {
+        let verb = match scale {
+            Scale::Down => "stop",
+            Scale::Back => "start",
+        };
+        let mut done = Vec::new();
+        for name in scales["containers"].as_array().into_iter().flatten() {
+            let Some(name) = name.as_str() else { continue };
+            self.engine.call(&["container", verb, name])?;
+            done.push(match scale {
+                Scale::Down => format!("stopped container {name}"),
+                Scale::Back => format!("started container {name}"),
+            });
+        }
+        Ok(done)
     }
 }
 

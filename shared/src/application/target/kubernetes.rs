@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::wait::{Waiting, until_ready};
-use super::{Check, Failure, OnConflict, Readiness, Target, run, run_with_input};
+use super::{Check, Failure, OnConflict, Readiness, Scale, Target, run, run_with_input};
 use crate::application::Journal;
 use crate::host::kubectl;
 use crate::orchestration::convert::to_yaml;
@@ -17,6 +17,7 @@ use crate::orchestration::output::Output;
 
 mod preflight;
 mod ready;
+mod scale;
 
 /// Who owns the fields that we write, for server-side apply.
 const MANAGER: &str = "migrate";
@@ -270,6 +271,16 @@ impl Target for Kubernetes {
             "namespace": self.namespace,
             "application": self.application,
         })
+    }
+
+    /// The namespace is made if it is missing and may be made. As an object it would need rights on all namespaces.
+    fn trim(&self, output: &mut Output) {
+        let bare = self.namespace.as_ref().map(
+            |name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+        );
+        output
+            .documents
+            .retain(|document| Some(&document.value) != bare.as_ref());
     }
 
     fn preflight(&self, output: &Output, conflict: OnConflict) -> Vec<Check> {
@@ -534,22 +545,11 @@ impl Target for Kubernetes {
         Ok(done)
     }
 
-    fn scale_down(&self, output: &Output) -> Result<Vec<String>, Failure> {
-        let mut done = Vec::new();
-        for name in names(output) {
-            let kind = name.kind.split('.').next().unwrap_or_default();
-            if [
-                "Deployment",
-                "StatefulSet",
-                "ReplicationController",
-                "ReplicaSet",
-            ]
-            .contains(&kind)
-            {
-                self.call(&["scale", "--replicas=0", &name.kind, &name.name])?;
-                done.push(format!("scaled {} to 0", name.short()));
-            }
-        }
-        Ok(done)
+    fn scales(&self, workloads: &Output) -> Result<Value, Failure> {
+        scale::scales(self, workloads)
+    }
+
+    fn scale(&self, scales: &Value, scale: Scale) -> Result<Vec<String>, Failure> {
+        scale::scale(self, scales, scale)
     }
 }

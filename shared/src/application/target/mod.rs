@@ -104,6 +104,24 @@ pub enum OnConflict {
     Overwrite,
 }
 
+/// Which way to scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// To nothing.
+    Down,
+    /// To what it was.
+    Back,
+}
+
+/// Where an application runs before it is migrated.
+#[derive(Debug)]
+pub struct Origin {
+    /// The place.
+    pub place: Box<dyn Target>,
+    /// What runs there, where the place does not know itself what belongs to the application.
+    pub workloads: Output,
+}
+
 /// What is not ready, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotReady {
@@ -131,6 +149,9 @@ pub trait Target: std::fmt::Debug + Send {
 
     /// What [`open`] needs to find it again; nothing secret.
     fn address(&self) -> Value;
+
+    /// Takes out what the target sees to itself.
+    fn trim(&self, _: &mut Output) {}
 
     /// Looks at the target. Changes nothing.
     fn preflight(&self, output: &Output, conflict: OnConflict) -> Vec<Check>;
@@ -181,13 +202,19 @@ pub trait Target: std::fmt::Debug + Send {
     /// The target refuses.
     fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure>;
 
-    /// Scales what is there down to nothing, without removing anything. Returns what it did, a line each.
+    /// How many of everything run there now, for [`Target::scale`]. `workloads` are those that are meant, where the place
+    /// does not know itself what belongs to the application.
     ///
     /// # Errors
-    /// The target refuses.
-    fn scale_down(&self, _: &Output) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
-    }
+    /// The place cannot be asked.
+    fn scales(&self, workloads: &Output) -> Result<Value, Failure>;
+
+    /// Scales what runs there down to nothing, without removing anything, or back to what `scales` says. Returns what it
+    /// did, a line each.
+    ///
+    /// # Errors
+    /// The place refuses.
+    fn scale(&self, scales: &Value, scale: Scale) -> Result<Vec<String>, Failure>;
 }
 
 /// The target of an earlier run.

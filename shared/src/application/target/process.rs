@@ -53,7 +53,15 @@ pub fn run(command: Command) -> Result<String, Failure> {
 ///
 /// # Errors
 /// It cannot be started or fails, in its own words.
-pub fn run_with_input(mut command: Command, input: &str) -> Result<String, Failure> {
+pub fn run_with_input(command: Command, input: &str) -> Result<String, Failure> {
+    run_with_bytes(command, input.as_bytes())
+}
+
+/// As [`run_with_input`], for what need not be text.
+///
+/// # Errors
+/// As [`run_with_input`].
+pub(super) fn run_with_bytes(mut command: Command, input: &[u8]) -> Result<String, Failure> {
     let shown = shown(&command);
     let mut child = command
         .stdin(Stdio::piped())
@@ -62,12 +70,12 @@ pub fn run_with_input(mut command: Command, input: &str) -> Result<String, Failu
         .spawn()
         .map_err(|error| Failure::unreachable(format!("`{shown}` cannot be started: {error}")))?;
     let stdin = child.stdin.take();
-    let text = input.to_owned();
+    let bytes = input.to_owned();
     // The tool may write before it has read all.
     let writer = std::thread::spawn(move || {
         if let Some(mut stdin) = stdin {
             // A tool that stops reading says why by its exit code.
-            let _ = stdin.write_all(text.as_bytes());
+            let _ = stdin.write_all(&bytes);
         }
     });
     let output = child

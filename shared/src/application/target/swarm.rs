@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, remove_files, write_files};
 use super::wait::{Waiting, until_ready};
-use super::{Check, Failure, OnConflict, Readiness, Target, run, run_with_input};
+use super::{Check, Failure, OnConflict, Readiness, Scale, Target, run, run_with_input};
 use crate::application::Journal;
 use crate::orchestration::output::Output;
+
+mod secrets;
 
 /// Marks what belongs to a stack.
 const STACK_LABEL: &str = "com.docker.stack.namespace";
@@ -209,8 +211,9 @@ impl Target for Swarm {
         if conflict == OnConflict::Skip && !self.owned("service")?.is_empty() {
             return Ok(json!({"versions": {}}));
         }
-        let folder = folder.join("stack");
-        let result = write_files(output, &folder).and_then(|file| {
+        let folder = in_memory(folder);
+        let output = secrets::create(self, output)?;
+        let result = write_files(&output, &folder).and_then(|file| {
             let deploy = |detach: bool| {
                 let mut command = self.engine.docker();
                 command.current_dir(&folder).args([
@@ -326,23 +329,49 @@ impl Target for Swarm {
         Ok(done)
     }
 
-    fn scale_down(&self, _: &Output) -> Result<Vec<String>, Failure> {
-        let mut done = Vec::new();
+    fn scales(&self, _: &Output) -> Result<Value, Failure> {
+        let mut services = serde_json::Map::new();
         for name in self.owned("service")? {
-            let mode = self.engine.call(&[
-                "service",
-                "inspect",
-                &name,
-                "--format",
-                "{{json .Spec.Mode}}",
-            ])?;
-            if mode.contains("\"Replicated\"") {
-                self.engine
-                    .call(&["service", "scale", "--detach", &format!("{name}=0")])?;
-                done.push(format!("scaled service {name} to 0"));
-            }
+            let format = "{{json .Spec.Mode}}";
+            let mode = self
+                .engine
+                .call(&["service", "inspect", &name, "--format", format])?;
+            let mode: Value = serde_json::from_str(mode.trim()).unwrap_or_default();
+            services.insert(name, mode["Replicated"]["Replicas"].clone());
+        }
+        Ok(json!({"services": services}))
+    }
+
+    fn scale(&self, scales: &Value, scale: Scale) -> Result<Vec<String>, Failure> {
+        let mut done = Vec::new();
+        for (name, replicas) in scales["services"].as_object().into_iter().flatten() {
+            let wanted = match (replicas.as_u64(), scale) {
+                (Some(0), _) | (None, Scale::Back) => continue,
+                (None, Scale::Down) => {
+                    done.push(format!("left service {name}: its mode has no scale"));
+                    continue;
+                }
+                (Some(_), Scale::Down) => 0,
+                (Some(replicas), Scale::Back) => replicas,
+            };
+            self.engine
+                .call(&["service", "scale", "--detach", &format!("{name}={wanted}")])?;
+            done.push(format!("scaled service {name} to {wanted}"));
         }
         Ok(done)
+    }
+}
+
+/// A folder for files that docker reads once: in memory where the system has such a place, since an environment can hold
+/// secrets, else in the folder of the run.
+fn in_memory(folder: &Path) -> std::path::PathBuf {
+    let memory = Path::new("/dev/shm");
+    match folder.file_name() {
+        Some(run) if memory.is_dir() => {
+            let name = format!("migrate-{}-{}", std::process::id(), run.to_string_lossy());
+            memory.join(name)
+        }
+        _ => folder.join("stack"),
     }
 }
 

@@ -5,12 +5,16 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, fail as image_failed};
+use super::{Goal, Migration, MigrationOptions};
 use crate::application::bundle::{Bundle, BundledImage, ORCHESTRATION};
 use crate::application::terms::seconds;
+use crate::cli::images::Place;
 use crate::cli::{DocumentFormat, Exit, OutputOptions, Printer};
 use crate::images::rewrite::Rules;
-use crate::images::sync::Summary;
+use crate::images::store::Name;
+use crate::images::sync::{Item, Summary};
+use crate::images::{ImageError, Reference};
 use crate::orchestration::output::{Document, Output};
 use crate::source::{Limits, Sources, parse};
 
@@ -58,6 +62,78 @@ pub(super) fn write(
         .write(folder)
         .map_err(|error| fail(error.to_string()))?;
     Ok(seconds(begun.elapsed()))
+}
+
+/// A bundle as if it had just been converted.
+pub(super) fn prepare<Source: Migration>(
+    options: &MigrationOptions<Source>,
+    printer: Printer,
+    folder: &Path,
+) -> Result<Prepared, Exit> {
+    let begun = Instant::now();
+    let (description, mut output) = read(printer, folder)?;
+    let rules = options.rules();
+    rewrite(&mut output, &rules).map_err(|text| {
+        printer.complain(&format!("error: {text}"));
+        Exit::Input
+    })?;
+    let target =
+        options
+            .source
+            .bundle_target(printer, &description.application, &description.format)?;
+    target.trim(&mut output);
+    let stores = crate::cli::images::Stores::new(&options.stores)
+        .map_err(|error| image_failed(printer, &error))?;
+    let layout = Place::Layout(folder.join(crate::application::bundle::IMAGES));
+    let mut items = Vec::new();
+    if !rules.is_empty() && !options.no_images {
+        for image in &description.images {
+            let item = || -> Result<Item, ImageError> {
+                let invalid = |reason: String| ImageError::Invalid {
+                    place: folder.display().to_string(),
+                    reason,
+                };
+                let reference: Reference = image
+                    .name
+                    .parse()
+                    .map_err(|error| invalid(format!("`{}`: {error}", image.name)))?;
+                let to = rules.target(&reference).map_err(invalid)?;
+                let (source, source_repository) = stores.source(Some(&layout), &reference)?;
+                let (target, target_repository) = stores.target(None, &to)?;
+                let source_name = match reference.tag() {
+                    Some(tag) => Name::Tag(tag.to_owned()),
+                    None => image
+                        .digest
+                        .clone()
+                        .map_or_else(|| Name::Tag("latest".into()), Name::Digest),
+                };
+                Ok(Item {
+                    source,
+                    source_repository,
+                    target_name: source_name.clone(),
+                    source_name,
+                    target,
+                    target_repository,
+                    platforms: Vec::new(),
+                    referrers: false,
+                })
+            };
+            items.push(item().map_err(|error| image_failed(printer, &error))?);
+        }
+    }
+    Ok(Prepared {
+        conversion: crate::orchestration::convert::Conversion {
+            output,
+            findings: crate::finding::Findings::default(),
+            sources: crate::source::Sources::default(),
+            name: description.application,
+            images: Vec::new(),
+            pull_secrets: Vec::new(),
+        },
+        goal: Goal::Target(target),
+        items,
+        convert_seconds: seconds(begun.elapsed()),
+    })
 }
 
 /// The output that lies in a bundle.

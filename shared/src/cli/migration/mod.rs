@@ -15,8 +15,8 @@ use clap::Args;
 
 use super::images::{StoreOptions, TransferOptions};
 use super::{Exit, ImageOptions, Printer};
-use crate::application::Target;
 use crate::application::target::OnConflict;
+use crate::application::{Origin, Target};
 use crate::images::rewrite::Rules;
 use crate::orchestration::convert::Conversion;
 
@@ -38,8 +38,11 @@ pub trait Migration: Args {
     /// The options contradict each other; it was said how.
     fn goal(&self, printer: Printer, application: &str) -> Result<Goal, Exit>;
 
-    /// Where it comes from, if that is running: for scaling it down afterwards.
-    fn origin(&self, application: &str) -> Option<Box<dyn Target>>;
+    /// The bundle that is meant instead of an application, if it is one.
+    fn bundle(&self) -> Option<PathBuf>;
+
+    /// Where it comes from, if that is running: for scaling it down afterwards. Asked after [`Migration::convert`].
+    fn origin(&self, application: &str) -> Option<Origin>;
 
     /// The target for the files of a bundle. `format` is what the bundle holds.
     ///

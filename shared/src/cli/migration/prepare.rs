@@ -35,13 +35,20 @@ pub(super) fn prepare<Source: Migration>(
     options: &MigrationOptions<Source>,
     printer: Printer,
 ) -> Result<Prepared, Exit> {
+    if let Some(folder) = options.source.bundle() {
+        return super::bundle::prepare(options, printer, &folder);
+    }
     let begun = Instant::now();
     let mut rules = options.rules();
     let goal_is_bundle = |goal: &Goal| matches!(goal, Goal::Bundle(..));
-    let conversion = options.source.convert(printer, &rules)?;
+    let mut conversion = options.source.convert(printer, &rules)?;
     let convert_seconds = seconds(begun.elapsed());
     let goal = options.source.goal(printer, &conversion.name)?;
+    if let Goal::Target(target) = &goal {
+        target.trim(&mut conversion.output);
+    }
     let stores = Stores::new(&options.stores).map_err(|error| fail(printer, &error))?;
+    stores.add_pull_secrets(&conversion.pull_secrets);
     let items = if options.no_images || (rules.is_empty() && !goal_is_bundle(&goal)) {
         Vec::new()
     } else {

@@ -11,25 +11,21 @@ use tokio_util::sync::CancellationToken;
 use super::prepare::{Outlook, Prepared, fail, look, prepare, say_findings};
 use super::saved::SavedPlan;
 use super::{Goal, Migration, MigrationOptions, bundle, duration};
-use crate::application::target::{Failure, OnConflict, Readiness};
+use crate::application::target::{Failure, OnConflict, Origin, Readiness, Scale};
 use crate::application::terms::seconds;
 use crate::application::{Journal, Status, Target, Terms};
-use crate::cli::images::{Place, ProgressMode, count, progress, size};
+use crate::cli::images::{ProgressMode, count, progress, size};
 use crate::cli::{Exit, Printer, block_on};
 use crate::host::Host;
 use crate::host::interrupt::cancellation;
-use crate::images::store::Name;
-use crate::images::sync::{Engine, Item, Summary};
-use crate::images::{ImageError, Reference};
+use crate::images::ImageError;
+use crate::images::sync::{Engine, Summary};
 use crate::orchestration::output::Output;
 use crate::report;
 
 /// What is run.
 #[derive(Debug, Args)]
 pub struct RunArgs<Source: Migration> {
-    /// Deploy this bundle instead of reading an application
-    #[arg(value_name = "BUNDLE")]
-    bundle: Option<PathBuf>,
     #[command(flatten)]
     options: MigrationOptions<Source>,
     /// Run only if the world is as this plan saw it
@@ -48,7 +44,7 @@ pub struct RunArgs<Source: Migration> {
     #[arg(long, help_heading = "Target")]
     keep: bool,
     /// Scale the source down to nothing once the application is ready at the target
-    #[arg(long, help_heading = "Target")]
+    #[arg(long, help_heading = "Target", conflicts_with = "no_wait")]
     scale_source_down_after_ready: bool,
     /// How progress of images is shown
     #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
@@ -80,11 +76,7 @@ pub fn run<Source: Migration>(
         args,
         arguments,
     };
-    let result = match &args.bundle {
-        Some(folder) => runner.prepare_bundle(folder),
-        None => prepare(&args.options, printer),
-    };
-    match result {
+    match prepare(&args.options, printer) {
         Ok(prepared) => block_on(printer, runner.run(prepared, earlier)),
         Err(exit) => exit,
     }
@@ -119,74 +111,6 @@ impl Ladder {
 impl<Source: Migration> Runner<'_, Source> {
     fn complain(&self, text: &str) {
         self.printer.complain(text);
-    }
-
-    /// A bundle as if it had just been converted.
-    fn prepare_bundle(&self, folder: &std::path::Path) -> Result<Prepared, Exit> {
-        let begun = Instant::now();
-        let options = &self.args.options;
-        let (description, mut output) = bundle::read(self.printer, folder)?;
-        let rules = options.rules();
-        bundle::rewrite(&mut output, &rules).map_err(|text| {
-            self.complain(&format!("error: {text}"));
-            Exit::Input
-        })?;
-        let target = options.source.bundle_target(
-            self.printer,
-            &description.application,
-            &description.format,
-        )?;
-        let stores = crate::cli::images::Stores::new(&options.stores)
-            .map_err(|error| fail(self.printer, &error))?;
-        let layout = Place::Layout(folder.join(crate::application::bundle::IMAGES));
-        let mut items = Vec::new();
-        if !rules.is_empty() && !options.no_images {
-            for image in &description.images {
-                let item = || -> Result<Item, ImageError> {
-                    let invalid = |reason: String| ImageError::Invalid {
-                        place: folder.display().to_string(),
-                        reason,
-                    };
-                    let reference: Reference = image
-                        .name
-                        .parse()
-                        .map_err(|error| invalid(format!("`{}`: {error}", image.name)))?;
-                    let to = rules.target(&reference).map_err(invalid)?;
-                    let (source, source_repository) = stores.source(Some(&layout), &reference)?;
-                    let (target, target_repository) = stores.target(None, &to)?;
-                    let source_name = match reference.tag() {
-                        Some(tag) => Name::Tag(tag.to_owned()),
-                        None => image
-                            .digest
-                            .clone()
-                            .map_or_else(|| Name::Tag("latest".into()), Name::Digest),
-                    };
-                    Ok(Item {
-                        source,
-                        source_repository,
-                        target_name: source_name.clone(),
-                        source_name,
-                        target,
-                        target_repository,
-                        platforms: Vec::new(),
-                        referrers: false,
-                    })
-                };
-                items.push(item().map_err(|error| fail(self.printer, &error))?);
-            }
-        }
-        Ok(Prepared {
-            conversion: crate::orchestration::convert::Conversion {
-                output,
-                findings: crate::finding::Findings::default(),
-                sources: crate::source::Sources::default(),
-                name: description.application,
-                images: Vec::new(),
-            },
-            goal: Goal::Target(target),
-            items,
-            convert_seconds: seconds(begun.elapsed()),
-        })
     }
 
     async fn run(&self, prepared: Prepared, earlier: Option<Journal>) -> Exit {
@@ -380,6 +304,18 @@ impl<Source: Migration> Runner<'_, Source> {
             ..Terms::default()
         };
         let name = &prepared.conversion.name;
+        let origin = if self.args.scale_source_down_after_ready {
+            let origin = self.args.options.source.origin(name);
+            if origin.is_none() {
+                self.complain(
+                    "error: the source is not running, so there is nothing to scale down; leave out --scale-source-down-after-ready",
+                );
+                return Exit::Usage;
+            }
+            origin
+        } else {
+            None
+        };
         let journal = match earlier {
             Some(journal) => Ok(journal),
             None => Journal::begin(
@@ -446,8 +382,12 @@ impl<Source: Migration> Runner<'_, Source> {
         self.printer
             .say(&format!("`{name}` is ready: {}", target.describe()));
         self.printer.say(terms.to_text().trim_end());
-        if self.args.scale_source_down_after_ready {
-            self.scale_source_down(name);
+        if let Some(origin) = &origin {
+            let scaled =
+                tokio::task::block_in_place(|| self.scale_source_down(origin, &mut journal));
+            if let Err(error) = scaled {
+                self.complain(&format!("warning: the source was not scaled down: {error}"));
+            }
         }
         self.report(prepared, &summary, &terms, Some(&journal))
     }
@@ -458,19 +398,19 @@ impl<Source: Migration> Runner<'_, Source> {
         }
     }
 
-    fn scale_source_down(&self, name: &str) {
-        match self.args.options.source.origin(name) {
-            None => self
-                .complain("warning: the source is not running, so there is nothing to scale down"),
-            Some(origin) => {
-                match tokio::task::block_in_place(|| origin.scale_down(&Output::default())) {
-                    Ok(lines) => lines.iter().for_each(|line| self.printer.say(line)),
-                    Err(error) => {
-                        self.complain(&format!("warning: the source was not scaled down: {error}"))
-                    }
-                }
-            }
+    /// Scales the source down. What ran there is written down before.
+    fn scale_source_down(&self, origin: &Origin, journal: &mut Journal) -> Result<(), String> {
+        let text = |error: Failure| error.to_string();
+        let scales = origin.place.scales(&origin.workloads).map_err(text)?;
+        let source = serde_json::json!({"address": origin.place.address(), "scales": scales});
+        journal
+            .note(|record| record.source = source)
+            .map_err(|error| error.to_string())?;
+        let lines = origin.place.scale(&scales, Scale::Down).map_err(text)?;
+        for line in lines {
+            self.printer.say(&format!("source: {line}"));
         }
+        Ok(())
     }
 
     /// Changes the target: every step is written down before it is done.

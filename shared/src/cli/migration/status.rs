@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::application::journal::JournalError;
+use crate::application::target::Scale;
 use crate::application::{Journal, Status, target};
 use crate::cli::{Exit, Printer};
 use crate::host::Host;
@@ -230,6 +231,21 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
     if let Err(error) = target.lock(&id) {
         PRINTER.complain(&format!("error: {error}"));
         return error.exit;
+    }
+    // The source runs again before the target goes.
+    if let Some(source) = target::open(&record.source["address"]) {
+        match source.scale(&record.source["scales"], Scale::Back) {
+            Ok(lines) => lines
+                .iter()
+                .for_each(|line| PRINTER.say(&format!("source: {line}"))),
+            Err(error) => {
+                target.unlock(&id);
+                PRINTER.complain(&format!(
+                    "error: the source was not scaled back, so the target stays: {error}"
+                ));
+                return error.exit;
+            }
+        }
     }
     // A run that was killed may not have written down what it changed.
     let undone = target.undo(

@@ -1,6 +1,7 @@
 //! Docker Compose files (every version) and Swarm stacks.
 
 pub mod form;
+pub mod live;
 pub mod load;
 pub mod read;
 pub mod write;

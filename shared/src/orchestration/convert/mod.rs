@@ -27,6 +27,8 @@ pub struct Conversion {
     pub name: String,
     /// The images that the source asks for, before any rule changed them.
     pub images: Vec<Needed>,
+    /// The Secrets by which the source pulls them. They stay in memory.
+    pub pull_secrets: Vec<serde_json::Value>,
 }
 
 /// A conversion that was not possible: at least one finding is an error.

@@ -114,6 +114,7 @@ pub fn to_compose_with(
         sources,
         name: surroundings.name,
         images,
+        pull_secrets: inventory::pull_secrets(&objects),
     })
 }
 

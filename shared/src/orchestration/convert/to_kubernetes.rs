@@ -82,6 +82,7 @@ pub fn to_kubernetes(
         sources,
         name: project.name,
         images,
+        pull_secrets: Vec::new(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Kubernetes objects.
 
+pub mod live;
 pub mod load;
 pub mod read;
 pub mod write;

@@ -8,8 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use kube::api::{
     ApiResource, DynamicObject, GroupVersionKind, ListParams, WatchEvent, WatchParams,
 };
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +16,7 @@ use super::super::live::Live;
 use super::super::queue::{Hint, Via};
 use super::super::rules::Cluster;
 use super::{PAUSE, parse_image, rest};
+use crate::host::cluster;
 use crate::images::store::Name;
 
 /// What runs containers, with the place of the Pod's specification. Workloads are looked at besides Pods, for those that
@@ -43,26 +43,7 @@ const PAGE: u32 = 500;
 /// # Errors
 /// There is no configuration, or it cannot be used.
 pub async fn client(cluster: &Cluster) -> Result<Client, String> {
-    // A process has one; it does not matter who was first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = KubeConfigOptions {
-        context: cluster.context.clone(),
-        ..KubeConfigOptions::default()
-    };
-    let config = match &cluster.kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .map_err(|error| error.to_string())?
-        }
-        None if cluster.context.is_some() => Config::from_kubeconfig(&options)
-            .await
-            .map_err(|error| error.to_string())?,
-        None => Config::infer().await.map_err(|error| error.to_string())?,
-    };
-    Client::try_from(config).map_err(|error| error.to_string())
+    cluster::client(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await
 }
 
 fn apis(client: &Client, cluster: &Cluster) -> Vec<(Api<DynamicObject>, &'static str)> {

@@ -47,6 +47,8 @@ pub struct LoadOptions {
     pub allow_outside: bool,
     /// Bounds on each file.
     pub limits: Limits,
+    /// What was found when the files were made of what runs on an engine.
+    pub found: Findings,
 }
 
 /// One loaded project.
@@ -78,7 +80,7 @@ pub fn load(
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Result<Project, Findings> {
-    let mut own = Findings::default();
+    let mut own = options.found.clone();
     let project = load_into(options, files, sources, &mut own);
     match project {
         Some(project) if !own.has_errors() => {

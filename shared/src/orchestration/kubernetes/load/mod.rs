@@ -23,6 +23,10 @@ pub struct LoadOptions {
     pub stdin: Option<String>,
     /// How that text is called in messages; `<stdin>` where empty.
     pub stdin_name: String,
+    /// Texts that were read before, each with what it is called in messages: objects of a running cluster.
+    pub texts: Vec<(String, String)>,
+    /// What was found when those were read.
+    pub found: Findings,
     /// Where relative paths begin; absolute.
     pub working_dir: PathBuf,
     /// Bounds on each file.
@@ -60,12 +64,15 @@ pub fn load(
         options,
         files,
         sources,
-        findings: Findings::default(),
+        findings: options.found.clone(),
         objects: Vec::new(),
         seen: BTreeSet::new(),
     };
     for file in &options.files {
         loader.path(file);
+    }
+    for (name, text) in &options.texts {
+        loader.text(name, text.clone());
     }
     let Loader {
         findings: own,
