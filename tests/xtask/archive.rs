@@ -56,8 +56,13 @@ impl Archive {
     }
 
     /// Writes a gzip-compressed tar file and returns its SHA-256 in hexadecimal.
-    pub(crate) fn write(&self, file: &Path, time: u64) -> Result<String, Failure> {
-        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
+    pub(crate) fn write(
+        &self,
+        file: &Path,
+        time: u64,
+        compression: Compression,
+    ) -> Result<String, Failure> {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), compression));
         for (path, entry) in &self.entries {
             let mut header = tar::Header::new_ustar();
             header.set_size(entry.bytes.len() as u64);

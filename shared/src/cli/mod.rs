@@ -40,6 +40,14 @@ pub fn read_file(path: &std::path::Path) -> std::io::Result<String> {
     fs_err::read_to_string(path)
 }
 
+/// Makes a folder with those above it; the error names it.
+///
+/// # Errors
+/// The folder cannot be made.
+pub fn make_folder(path: &std::path::Path) -> std::io::Result<()> {
+    fs_err::create_dir_all(path)
+}
+
 /// Writes a text to a file; the error names it.
 ///
 /// # Errors
