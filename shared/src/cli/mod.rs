@@ -1,6 +1,7 @@
 //! What the three programs share of their command line.
 
 mod completion;
+mod confirm;
 mod convert;
 mod doctor;
 mod exit;

@@ -33,7 +33,8 @@ fn waiting(home: &Home, host: &str, plugin: &str, registry: &Silent) -> Child {
     let child = home
         .command(home.path().join("bin").join(host))
         .args([plugin, "images", "sync", "--to", "oci:out"])
-        .arg(format!("{}/app:1", registry.address))
+        .arg("--repository")
+        .arg(format!("{}/app", registry.address))
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -10,7 +10,7 @@ pub(super) fn home() -> Option<Home> {
         .link("kubectl-migrate", KUBECTL_MIGRATE);
     home.write(
         "app.yaml",
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {hostPID: true, containers: [{name: web, image: nginx:1.27}]}\n",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {priorityClassName: high, containers: [{name: web, image: nginx:1.27}]}\n",
     );
     home.write(
         "kustomization.yaml",

@@ -4,10 +4,12 @@ mod completion;
 mod dist;
 mod docker;
 mod doctor;
+mod errors;
 mod helm;
 mod interrupts;
 mod krew;
 mod kubectl;
+mod readme;
 mod terminal;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,5 @@
 //! `run`: all three layers, then the application is ready; or the target is as it was.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use super::{Goal, Migration, MigrationOptions, bundle, duration};
 use crate::application::target::{Failure, OnConflict, Readiness};
 use crate::application::terms::seconds;
 use crate::application::{Journal, Status, Target, Terms};
+use crate::cli::confirm::confirm;
 use crate::cli::images::{Place, ProgressMode, count, progress, size};
 use crate::cli::{Exit, Printer, block_on};
 use crate::host::Host;
@@ -259,27 +259,11 @@ impl<Source: Migration> Runner<'_, Source> {
         if self.args.yes || is_bundle {
             return Ok(());
         }
-        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            self.complain(
-                "error: there is no terminal to ask on. To run it without a question: --yes",
-            );
-            return Err(Exit::Usage);
-        }
-        let question = dialoguer::Confirm::new()
-            .with_prompt("Run this?")
-            .default(false)
-            .interact_opt();
-        match question {
-            Ok(Some(true)) => Ok(()),
-            Ok(_) => {
-                self.complain("Nothing was changed.");
-                Err(Exit::Interrupted)
-            }
-            Err(error) => {
-                self.complain(&format!("error: {error}"));
-                Err(Exit::Failed)
-            }
-        }
+        confirm(
+            self.printer,
+            "Run this?",
+            "To run it without a question: --yes",
+        )
     }
 
     /// Copies the images. `None` if that failed; it was said why.

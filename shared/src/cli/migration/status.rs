@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::application::journal::JournalError;
 use crate::application::{Journal, Status, target};
+use crate::cli::confirm::confirm;
 use crate::cli::{Exit, Printer};
 use crate::host::Host;
 
@@ -191,7 +192,6 @@ pub fn resume(
 /// Undoes a run.
 #[must_use]
 pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
-    use std::io::IsTerminal as _;
     let mut journal = match Journal::open(args.run.as_deref()) {
         Ok(journal) => journal,
         Err(error) => return failed(&error),
@@ -210,20 +210,9 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
         return Exit::Input;
     };
     if !args.yes {
-        if !std::io::stdin().is_terminal() {
-            PRINTER.complain(
-                "error: there is no terminal to ask on. To undo it without a question: --yes",
-            );
-            return Exit::Usage;
-        }
-        let prompt = format!("Undo {} at {}?", record.id, record.target);
-        let answer = dialoguer::Confirm::new()
-            .with_prompt(prompt)
-            .default(false)
-            .interact_opt();
-        if !matches!(answer, Ok(Some(true))) {
-            PRINTER.complain("Nothing was changed.");
-            return Exit::Interrupted;
+        let question = format!("Undo {} at {}?", record.id, record.target);
+        if let Err(exit) = confirm(PRINTER, &question, "To undo it without a question: --yes") {
+            return exit;
         }
     }
     let id = record.id.clone();

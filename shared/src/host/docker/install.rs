@@ -143,7 +143,7 @@ fn is_ours(program: &Path) -> bool {
         .output()
         .ok()
         .and_then(|output| serde_json::from_slice::<serde_json::Value>(&output.stdout).ok())
-        .is_some_and(|metadata| metadata["Vendor"] == "The migrate authors")
+        .is_some_and(|metadata| metadata["Vendor"] == super::VENDOR)
 }
 
 #[cfg(unix)]
