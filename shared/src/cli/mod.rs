@@ -22,6 +22,7 @@ pub use explain::{ExplainArgs, explain};
 pub use install::{InstallArgs, install, uninstall};
 pub use printer::Printer;
 pub use runtime::{block_on, state_folder};
+pub(crate) use runtime::{block_on_reading, unless_stopped};
 pub use start::start;
 pub use write::{DocumentFormat, ImageOptions, OutputOptions, PinOptions, WriteError};
 

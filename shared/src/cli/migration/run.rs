@@ -15,7 +15,7 @@ use crate::application::terms::seconds;
 use crate::application::{Journal, Status, Target, Terms};
 use crate::cli::confirm::confirm;
 use crate::cli::images::{Place, ProgressMode, count, progress, size};
-use crate::cli::{Exit, Printer, block_on};
+use crate::cli::{Exit, Printer, block_on, unless_stopped};
 use crate::host::Host;
 use crate::host::interrupt::cancellation;
 use crate::images::store::Name;
@@ -195,7 +195,12 @@ impl<Source: Migration> Runner<'_, Source> {
             Ok(engine) => engine,
             Err(error) => return fail(self.printer, &error),
         };
-        let outlook = look(&self.args.options, &prepared, &engine).await;
+        let cancellation = cancellation();
+        let outlook = look(&self.args.options, &prepared, &engine);
+        let outlook = match unless_stopped(self.printer, &cancellation, outlook).await {
+            Ok(outlook) => outlook,
+            Err(exit) => return exit,
+        };
         self.printer.say(outlook.to_text(&prepared).trim_end());
         if outlook.is_blocked() {
             self.complain("Nothing was changed: see BLOCKED and error above.");
@@ -210,7 +215,6 @@ impl<Source: Migration> Runner<'_, Source> {
         if let Err(exit) = self.confirm(&prepared) {
             return exit;
         }
-        let cancellation = cancellation();
         match &prepared.goal {
             Goal::Bundle(folder, format) => {
                 self.bundle(&prepared, folder, format, &engine, &cancellation)

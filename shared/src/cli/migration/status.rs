@@ -47,8 +47,15 @@ const PRINTER: Printer = Printer {
     verbose: false,
 };
 
-fn failed(error: &JournalError) -> Exit {
+fn failed(host: Host, error: &JournalError) -> Exit {
     PRINTER.complain(&format!("error: {error}"));
+    match error {
+        JournalError::Unknown(_) => {
+            PRINTER.complain(&format!("To see all runs: {} status", host.command()));
+        }
+        JournalError::None => PRINTER.complain(&format!("To begin one: {} run", host.command())),
+        _ => {}
+    }
     match error {
         JournalError::Unknown(_) | JournalError::None => Exit::Usage,
         JournalError::Damaged { .. } => Exit::Input,
@@ -63,7 +70,7 @@ pub fn status(host: Host, args: &StatusArgs) -> Exit {
         Some(id) => match Journal::open(Some(id)) {
             Ok(journal) if args.json => format!("{:#}\n", json!(journal.record)),
             Ok(journal) => one(host, &journal),
-            Err(error) => return failed(&error),
+            Err(error) => return failed(host, &error),
         },
         None => match Journal::all() {
             Ok(all) if args.json => {
@@ -91,7 +98,7 @@ pub fn status(host: Host, args: &StatusArgs) -> Exit {
                     .join("\n")
                     + "\n"
             }
-            Err(error) => return failed(&error),
+            Err(error) => return failed(host, &error),
         },
     };
     match PRINTER.data(&text) {
@@ -148,7 +155,7 @@ pub fn resume(
 ) -> Exit {
     let journal = match Journal::open(args.run.as_deref()) {
         Ok(journal) => journal,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(host, &error),
     };
     let record = &journal.record;
     if record.program != host.program() {
@@ -194,7 +201,7 @@ pub fn resume(
 pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
     let mut journal = match Journal::open(args.run.as_deref()) {
         Ok(journal) => journal,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(host, &error),
     };
     let record = &journal.record;
     if !record.status.has_changes() || record.before.is_null() {
@@ -233,7 +240,7 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
                 PRINTER.say(&line);
             }
             if let Err(error) = journal.note(|record| record.status = Status::RolledBack) {
-                return failed(&error);
+                return failed(host, &error);
             }
             PRINTER.say(&format!(
                 "{id} is undone: {} {}",
