@@ -13,6 +13,7 @@ use migrate::cli::{
 use migrate::host::Host;
 
 use commands::chart::{ChartArgs, chart};
+use commands::install_post_render::install_post_render;
 use commands::post_render::{PostRenderArgs, post_render};
 use source::RenderedChart;
 
@@ -37,6 +38,8 @@ enum Command {
     Chart(Box<ChartArgs>),
     /// Convert manifests between helm's rendering and installing: standard input to standard output
     PostRender(Box<PostRenderArgs>),
+    /// Make `post-render` a plugin of Helm 4: `helm install --post-renderer convert-post-render`
+    InstallPostRender,
     /// Say what happens to a key, or what a finding means
     Explain(ExplainArgs),
     /// Look at the installation, and at what can be reached
@@ -52,6 +55,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         Command::Images(args) => images(Host::Helm.command(), &args),
         Command::Chart(args) => chart(&args),
         Command::PostRender(args) => post_render(&args),
+        Command::InstallPostRender => install_post_render(),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(Host::Helm, &args),
         Command::Completion(args) => completion(Host::Helm, &args),

@@ -15,6 +15,7 @@ mod cli;
 mod deletion;
 mod fields;
 mod hostile;
+mod hosts;
 mod images;
 mod images_tools;
 mod paths;

@@ -1,6 +1,6 @@
 //! Archives that come out the same for the same content: sorted, without owners, with one time for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -56,8 +56,34 @@ impl Archive {
     }
 
     /// Writes a gzip-compressed tar file and returns its SHA-256 in hexadecimal.
-    pub(crate) fn write(&self, file: &Path, time: u64) -> Result<String, Failure> {
-        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
+    pub(crate) fn write(
+        &self,
+        file: &Path,
+        time: u64,
+        compression: Compression,
+    ) -> Result<String, Failure> {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), compression));
+        // Helm 3 makes no folders by itself.
+        let folders: BTreeSet<&Path> = self
+            .entries
+            .keys()
+            .flat_map(|path| Path::new(path).ancestors().skip(1))
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .collect();
+        for folder in folders {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::Directory);
+            header.set_size(0);
+            header.set_mode(0o755);
+            header.set_mtime(time);
+            header.set_uid(0);
+            header.set_gid(0);
+            tar.append_data(
+                &mut header,
+                format!("{}/", folder.display()),
+                std::io::empty(),
+            )?;
+        }
         for (path, entry) in &self.entries {
             let mut header = tar::Header::new_ustar();
             header.set_size(entry.bytes.len() as u64);

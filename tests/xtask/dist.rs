@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
+use flate2::Compression;
 
 use crate::archive::{Archive, sha256_of};
 use crate::krew::{self, Released};
@@ -22,6 +23,9 @@ pub(crate) struct DistArgs {
     /// Use programs that were built already, from this folder, for this machine's own platform
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     programs: Option<PathBuf>,
+    /// Compress less, to try a release
+    #[arg(long)]
+    fast: bool,
 }
 
 /// Makes the archives.
@@ -33,13 +37,28 @@ pub(crate) fn dist(args: &DistArgs) -> Result<(), Failure> {
         fs_err::remove_dir_all(&out)?;
     }
     fs_err::create_dir_all(&out)?;
-    let time = time(&root);
+    let stamp = Stamp {
+        time: time(&root),
+        compression: if args.fast {
+            Compression::fast()
+        } else {
+            Compression::best()
+        },
+    };
     let mut released = Vec::new();
     let mut notes = None;
     for (target, folder) in built(&root, args)? {
         let packages = metadata::dependencies(&root, target.triple)?;
         let licences = metadata::licence_texts(&packages)?;
-        archives(&root, &out, target, &folder, &licences, time, &mut released)?;
+        archives(
+            &root,
+            &out,
+            target,
+            &folder,
+            &licences,
+            stamp,
+            &mut released,
+        )?;
         if notes.is_none() {
             fs_err::write(
                 out.join("migrate.cdx.json"),
@@ -61,6 +80,13 @@ pub(crate) fn dist(args: &DistArgs) -> Result<(), Failure> {
         "For krew's custom index: copy migrate.yaml to krew/plugins/ and commit it once the archives are published.",
     );
     Ok(())
+}
+
+/// What all archives have in common.
+#[derive(Clone, Copy)]
+struct Stamp {
+    time: u64,
+    compression: Compression,
 }
 
 /// The time of all files: the commit's, so that a second run gives the same bytes.
@@ -148,7 +174,7 @@ fn archives(
     target: Target,
     folder: &Path,
     licences: &str,
-    time: u64,
+    stamp: Stamp,
     released: &mut Vec<Released>,
 ) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
@@ -170,10 +196,13 @@ fn archives(
             // folder with the name that the file has without its version.
             archive.write(
                 &out.join(format!("{program}-{}-{}.tgz", target.os, target.arch)),
-                time,
+                stamp.time,
+                stamp.compression,
             )?;
             let wrapped = format!("helm4/{}-{}/convert-{version}.tgz", target.os, target.arch);
-            archive.below("convert").write(&out.join(wrapped), time)?;
+            archive
+                .below("convert")
+                .write(&out.join(wrapped), stamp.time, stamp.compression)?;
             continue;
         }
         archive.add_program(&file_name, bytes);
@@ -184,7 +213,7 @@ fn archives(
             );
         }
         let file = format!("{program}-v{version}-{}-{}.tar.gz", target.os, target.arch);
-        let sha256 = archive.write(&out.join(&file), time)?;
+        let sha256 = archive.write(&out.join(&file), stamp.time, stamp.compression)?;
         if program == "kubectl-migrate" {
             released.push(Released {
                 target,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
+use migrate::finding::{Severity, catalog};
 
 use crate::{Failure, programs, say};
 
@@ -38,6 +39,17 @@ pub(crate) fn docs(root: &Path, check: bool) -> Result<(), Failure> {
             }
         }
     }
+    let findings = root.join("shared/docs/findings.md");
+    let text = findings_page();
+    if !fs_err::read_to_string(&findings).is_ok_and(|there| there == text) {
+        if check {
+            wrong.push(findings);
+        } else {
+            fs_err::create_dir_all(root.join("shared/docs"))?;
+            fs_err::write(&findings, text)?;
+            say(&format!("{}", findings.display()));
+        }
+    }
     if wrong.is_empty() {
         return Ok(());
     }
@@ -50,6 +62,41 @@ pub(crate) fn docs(root: &Path, check: bool) -> Result<(), Failure> {
         files.join(", ")
     )
     .into())
+}
+
+/// Troubleshooting: every code that a finding can have, with what it means and what to do.
+fn findings_page() -> String {
+    let mut out = String::from(
+        "# Findings\n\nWhat the programs say about an input, by code. `explain CODE` says the same on the command line.\n",
+    );
+    for (severity, title) in [
+        (
+            Severity::Error,
+            "Errors: the input is wrong, and nothing is written",
+        ),
+        (
+            Severity::Loss,
+            "Losses: something with an effect at run time was not carried",
+        ),
+        (Severity::Warning, "Warnings: converted approximately"),
+        (Severity::Info, "Notes: without effect at run time"),
+    ] {
+        let _ = write!(
+            out,
+            "\n## {title}\n\n| code | what it is | what it means | what to do |\n|---|---|---|---|\n"
+        );
+        for row in catalog().filter(|row| row.severity == severity) {
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {} | {} |",
+                row.code,
+                cell(row.title),
+                cell(row.consequence),
+                cell(row.remedy)
+            );
+        }
+    }
+    out
 }
 
 fn existing(folder: &Path) -> Result<Vec<String>, Failure> {

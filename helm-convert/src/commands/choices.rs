@@ -13,10 +13,15 @@ use migrate::source::{Limits, Sources};
 #[derive(Debug, Args)]
 pub(crate) struct ProviderArgs {
     /// Provider that it was made for; `auto` looks at it
-    #[arg(long, value_name = "PROVIDER", default_value = "auto")]
+    #[arg(
+        id = "from_provider",
+        long = "from",
+        value_name = "PROVIDER",
+        default_value = "auto"
+    )]
     pub from: String,
     /// Provider that it shall be made for: huawei, ali, aws, google, azure, tencent, onprem
-    #[arg(long, value_name = "PROVIDER")]
+    #[arg(id = "to_provider", long = "to", value_name = "PROVIDER")]
     pub to: String,
     /// File of a provider of your own; its name can be given to --from and --to
     #[arg(long, value_name = "FILE")]

@@ -12,7 +12,8 @@ use super::choices::{ChoiceArgs, ProviderArgs, fail, resolve};
   helm install shop ./shop --post-renderer \"$(helm env HELM_PLUGINS)/helm-convert/bin/helm-convert\" \\
     --post-renderer-args post-render --post-renderer-args --from=huawei --post-renderer-args --to=ali
 
-Helm 4 runs a plugin of its own kind; README.md, Post-rendering, has its plugin.yaml:
+Helm 4 runs a plugin of its own kind:
+  helm convert install-post-render
   helm install shop ./shop --post-renderer convert-post-render \\
     --post-renderer-args --from=huawei --post-renderer-args --to=ali
 

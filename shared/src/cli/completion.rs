@@ -28,6 +28,12 @@ enum CompletionCommand {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Remove what `install` has put there
+    Uninstall {
+        /// Folder of the script [default: that of the program]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -62,6 +68,7 @@ pub fn completion(host: Host, args: &CompletionArgs) -> Exit {
             }
         }
         CompletionCommand::Install { dir } => install(host, dir.clone(), printer),
+        CompletionCommand::Uninstall { dir } => uninstall(host, dir.clone(), printer),
     }
 }
 
@@ -73,23 +80,7 @@ fn install(host: Host, folder: Option<PathBuf>, printer: Printer) -> Exit {
         ));
         return Exit::Done;
     };
-    let folder = folder.map_or_else(
-        || {
-            // kubectl calls a plugin by its full path on PATH; behind it can be a link into krew's store.
-            let program = match std::env::args_os().next().map(PathBuf::from) {
-                Some(called) if called.is_absolute() => called,
-                _ => std::env::current_exe()?,
-            };
-            Ok(program.parent().map(PathBuf::from).unwrap_or_default())
-        },
-        Ok,
-    );
-    let written = folder.and_then(|folder| {
-        // helm keeps its script beside plugin.yaml, the program lies in bin/.
-        let folder = match host {
-            Host::Helm => std::env::var_os("HELM_PLUGIN_DIR").map_or(folder, PathBuf::from),
-            Host::Kubectl | Host::Docker => folder,
-        };
+    let written = script_folder(host, folder).and_then(|folder| {
         let file = folder.join(name);
         fs_err::write(&file, script)?;
         #[cfg(unix)]
@@ -117,4 +108,56 @@ fn install(host: Host, folder: Option<PathBuf>, printer: Printer) -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// Where the host looks for the script.
+fn script_folder(host: Host, named: Option<PathBuf>) -> std::io::Result<PathBuf> {
+    if let Some(folder) = named {
+        return Ok(folder);
+    }
+    // helm keeps its script beside plugin.yaml, the program lies in bin/.
+    if host == Host::Helm
+        && let Some(folder) = std::env::var_os("HELM_PLUGIN_DIR")
+    {
+        return Ok(folder.into());
+    }
+    // kubectl calls a plugin by its full path on PATH; behind it can be a link into krew's store.
+    let program = match std::env::args_os().next().map(PathBuf::from) {
+        Some(called) if called.is_absolute() => called,
+        _ => std::env::current_exe()?,
+    };
+    Ok(program.parent().map(PathBuf::from).unwrap_or_default())
+}
+
+fn uninstall(host: Host, folder: Option<PathBuf>, printer: Printer) -> Exit {
+    let Some((name, script)) = host.completion_script() else {
+        printer.say(&format!(
+            "{} asks the plugin itself: nothing was installed.",
+            host.name()
+        ));
+        return Exit::Done;
+    };
+    let removed = script_folder(host, folder).and_then(|folder| {
+        let file = folder.join(name);
+        if file.symlink_metadata().is_err() {
+            return Ok(None);
+        }
+        if fs_err::read(&file)? != script.as_bytes() {
+            return Err(std::io::Error::other(format!(
+                "`{}` is not what `completion install` writes; remove it by hand",
+                file.display()
+            )));
+        }
+        fs_err::remove_file(&file)?;
+        Ok(Some(file))
+    });
+    match removed {
+        Ok(Some(file)) => printer.say(&format!("Removed {}.", file.display())),
+        Ok(None) => printer.say("It was not installed there."),
+        Err(error) => {
+            printer.complain(&format!("error: {error}"));
+            return Exit::Failed;
+        }
+    }
+    Exit::Done
 }

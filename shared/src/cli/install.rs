@@ -62,7 +62,7 @@ pub fn uninstall() -> Exit {
 fn failed(error: &InstallError, printer: Printer) -> Exit {
     printer.complain(&format!("error: {error}"));
     match error {
-        InstallError::Occupied(_) => Exit::Refused,
+        InstallError::Occupied(_) | InstallError::NotOurs(_) => Exit::Refused,
         InstallError::NoHome | InstallError::Io(_) => Exit::Failed,
     }
 }

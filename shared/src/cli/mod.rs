@@ -1,6 +1,7 @@
 //! What the three programs share of their command line.
 
 mod completion;
+mod confirm;
 mod convert;
 mod doctor;
 mod exit;
@@ -21,6 +22,7 @@ pub use explain::{ExplainArgs, explain};
 pub use install::{InstallArgs, install, uninstall};
 pub use printer::Printer;
 pub use runtime::{block_on, state_folder, wait_apart};
+pub(crate) use runtime::{block_on_reading, unless_stopped};
 pub use start::start;
 pub use write::{DocumentFormat, ImageOptions, OutputOptions, PinOptions, WriteError};
 
@@ -46,6 +48,14 @@ pub fn read_file(path: &std::path::Path) -> std::io::Result<String> {
 /// The file cannot be read.
 pub fn read_bytes(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
     fs_err::read(path)
+}
+
+/// Makes a folder with those above it; the error names it.
+///
+/// # Errors
+/// The folder cannot be made.
+pub fn make_folder(path: &std::path::Path) -> std::io::Result<()> {
+    fs_err::create_dir_all(path)
 }
 
 /// Writes a text to a file; the error names it.

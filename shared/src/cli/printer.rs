@@ -54,6 +54,10 @@ impl Printer {
             width: std::env::var("COLUMNS")
                 .ok()
                 .and_then(|c| c.parse().ok())
+                .or_else(|| {
+                    let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
+                    Some(usize::from(width.0))
+                })
                 .unwrap_or(100),
         }
     }

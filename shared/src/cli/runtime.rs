@@ -3,7 +3,10 @@
 use std::future::Future;
 use std::path::PathBuf;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Exit, Printer};
+use crate::host::interrupt::cancellation;
 
 /// Runs a verb that waits for networks and processes.
 pub fn block_on(printer: Printer, verb: impl Future<Output = Exit>) -> Exit {
@@ -39,6 +42,34 @@ pub fn wait_apart<T: Send>(future: impl Future<Output = T> + Send) -> std::io::R
         Ok(result) => result,
         Err(_) => Err(std::io::Error::other("the thread has ended")),
     })
+}
+
+/// Runs a verb that changes nothing, so that it may end at any time: also when docker alone is told to stop.
+pub(crate) fn block_on_reading(printer: Printer, verb: impl Future<Output = Exit>) -> Exit {
+    block_on(printer, async {
+        let stop = cancellation();
+        match unless_stopped(printer, &stop, verb).await {
+            Ok(exit) | Err(exit) => exit,
+        }
+    })
+}
+
+/// Waits for something that changes nothing, unless the user wants us to stop first.
+///
+/// # Errors
+/// The user wants us to stop; it was said that nothing was changed.
+pub(crate) async fn unless_stopped<T>(
+    printer: Printer,
+    stop: &CancellationToken,
+    wait: impl Future<Output = T>,
+) -> Result<T, Exit> {
+    tokio::select! {
+        () = stop.cancelled() => {
+            printer.complain("interrupted: nothing was changed");
+            Err(Exit::Interrupted)
+        }
+        done = wait => Ok(done),
+    }
 }
 
 /// The user's folder for state: `$XDG_STATE_HOME/migrate`, else `~/.local/state/migrate` (XDG Base Directory

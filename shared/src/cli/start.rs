@@ -60,8 +60,33 @@ pub fn start<Arguments: Parser + CommandFactory>(
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(arguments) => run(arguments),
-        Err(error) => usage(&error),
+        Err(error) => {
+            let exit = usage(&error);
+            if host != Host::Helm
+                && let Some(file) = misplaced_file(&error)
+            {
+                let printer = Printer {
+                    quiet: false,
+                    verbose: false,
+                };
+                printer.complain(&format!("Files are named by an option: -f {file}"));
+            }
+            exit
+        }
     }
+}
+
+/// A word that nobody takes, if it looks like a file of an application.
+fn misplaced_file(error: &clap::Error) -> Option<&str> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let ContextValue::String(word) = error.get(ContextKind::InvalidArg)? else {
+        return None;
+    };
+    let extension = Path::new(word).extension()?.to_str()?;
+    ["yaml", "yml", "json"].contains(&extension).then_some(word)
 }
 
 /// The command under the name that users type. kubectl finds a plugin under any file name that begins with `kubectl-`,

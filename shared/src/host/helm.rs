@@ -46,6 +46,29 @@ pub fn version(program: &std::ffi::OsStr) -> Option<String> {
     (answer.success && version.starts_with('v')).then(|| version.to_owned())
 }
 
+/// The helm that called us and all helm programs on `PATH`, with their versions.
+#[must_use]
+pub fn all() -> Vec<(PathBuf, String)> {
+    let mut found: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let caller = which::which(program()).ok();
+    for path in caller
+        .into_iter()
+        .chain(which::which_all("helm").into_iter().flatten())
+    {
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if !found.iter().any(|(_, other)| *other == real) {
+            found.push((path, real));
+        }
+    }
+    found
+        .into_iter()
+        .filter_map(|(program, _)| {
+            let version = version(program.as_os_str())?;
+            Some((program, version))
+        })
+        .collect()
+}
+
 /// Why a chart could not be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {

@@ -27,6 +27,50 @@ pub fn cancellation() -> CancellationToken {
     token
 }
 
+/// As long as it lives, Ctrl-C does not end the process. Afterwards it does again, unless [`cancellation`] takes it.
+#[derive(Debug)]
+pub(crate) struct Withheld {
+    over: CancellationToken,
+}
+
+impl Drop for Withheld {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
+}
+
+/// Keeps Ctrl-C from ending the process, for a question on a terminal whose state has to be mended first.
+pub(crate) fn withhold() -> Withheld {
+    let over = CancellationToken::new();
+    let withheld = Withheld { over: over.clone() };
+    // Inside of a runtime a verb goes on with `cancellation`; else nobody would listen after the question.
+    let alone = tokio::runtime::Handle::try_current().is_err();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+        else {
+            return;
+        };
+        runtime.block_on(async {
+            let first = signal();
+            tokio::pin!(first);
+            // The first poll sets up the handlers.
+            let _ = futures_util::poll!(&mut first);
+            let _ = ready.send(());
+            over.cancelled().await;
+            if alone {
+                signal().await;
+                end_now();
+            }
+        });
+    });
+    // Without a thread the signal keeps its default.
+    let _ = is_ready.recv_timeout(std::time::Duration::from_secs(1));
+    withheld
+}
+
 #[expect(
     clippy::exit,
     reason = "the user asked twice: nothing more is waited for"

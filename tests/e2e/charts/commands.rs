@@ -170,7 +170,7 @@ fn the_plain_form_renders_the_same() {
 }
 
 /// A folder of plugins with ours in it, as `helm plugin install` of a folder leaves it.
-fn plugins(folder: &Path, post_renderer: bool) -> PathBuf {
+fn plugins(folder: &Path) -> PathBuf {
     let plugins = folder.join("plugins");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../helm-convert");
     let ours = plugins.join("helm-convert");
@@ -181,15 +181,6 @@ fn plugins(folder: &Path, post_renderer: bool) -> PathBuf {
         ours.join("bin/helm-convert"),
     )
     .unwrap();
-    if post_renderer {
-        let second = plugins.join("convert-post-render");
-        std::fs::create_dir_all(&second).unwrap();
-        std::fs::copy(
-            source.join("post-render/plugin.yaml"),
-            second.join("plugin.yaml"),
-        )
-        .unwrap();
-    }
     plugins
 }
 
@@ -197,7 +188,7 @@ fn plugins(folder: &Path, post_renderer: bool) -> PathBuf {
 fn helm_runs_it_as_a_plugin() {
     for (name, helm) in helms() {
         let folder = tempfile::tempdir().unwrap();
-        let plugins = plugins(folder.path(), false);
+        let plugins = plugins(folder.path());
         let out = folder.path().join("out");
         let output = Command::new(&helm)
             .env("HELM_PLUGINS", &plugins)
@@ -225,7 +216,14 @@ fn helm_runs_it_between_rendering_and_installing() {
     for (name, helm) in helms() {
         let folder = tempfile::tempdir().unwrap();
         let fourth = name == "helm4";
-        let plugins = plugins(folder.path(), fourth);
+        let plugins = plugins(folder.path());
+        if fourth {
+            Command::new(&helm)
+                .env("HELM_PLUGINS", &plugins)
+                .args(["convert", "install-post-render"])
+                .assert()
+                .success();
+        }
         let renderer = if fourth {
             "convert-post-render".to_owned()
         } else {

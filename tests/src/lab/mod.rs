@@ -51,6 +51,10 @@ pub struct Components {
     pub node_tools: Option<PathBuf>,
     /// Helm 3.
     pub helm3: Option<PathBuf>,
+    /// kubectl's manager of plugins.
+    pub krew: Option<PathBuf>,
+    /// Judges manifests for krew, as its index does.
+    pub validate_krew_manifest: Option<PathBuf>,
 }
 
 impl Components {
@@ -87,6 +91,11 @@ impl Components {
             helm4: find("MIGRATE_LAB_HELM4", "helm4"),
             node_tools: find("MIGRATE_LAB_NODE_TOOLS", "node-tools"),
             helm3: find("MIGRATE_LAB_HELM3", "helm3"),
+            krew: find("MIGRATE_LAB_KREW", "krew"),
+            validate_krew_manifest: find(
+                "MIGRATE_LAB_VALIDATE_KREW_MANIFEST",
+                "validate-krew-manifest",
+            ),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Check;
 use super::path;
-use crate::host::docker::{METADATA_ARGUMENT, command, plugin_folders};
+use crate::host::docker::{METADATA_ARGUMENT, VENDOR, command, plugin_folders};
 use crate::host::{Host, ask};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,7 +76,18 @@ fn metadata(plugin: &std::path::Path) -> Check {
     };
     let data: Value = serde_json::from_str(&answer.output).unwrap_or_default();
     let text = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
-    if text("SchemaVersion") == "0.1.0" && !text("Vendor").is_empty() {
+    let is_plugin = text("SchemaVersion") == "0.1.0" && !text("Vendor").is_empty();
+    if is_plugin && text("Vendor") != VENDOR {
+        Check::broken(
+            "plugin",
+            format!(
+                "`docker migrate` runs another program, of {}: {}",
+                text("Vendor"),
+                plugin.display()
+            ),
+            format!("Remove it: `rm {}`", plugin.display()),
+        )
+    } else if is_plugin {
         Check::ok(
             "plugin",
             format!("docker runs {} {}", plugin.display(), text("Version")),

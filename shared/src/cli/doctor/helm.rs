@@ -25,28 +25,9 @@ impl Plugin {
     }
 }
 
-/// All helm programs on `PATH` and the one that called us, with their versions.
-fn helms() -> Vec<(PathBuf, String)> {
-    let mut programs = path::all("helm");
-    if let Ok(caller) = which::which(helm::program())
-        && !programs
-            .iter()
-            .any(|program| path::is_same(program, &caller))
-    {
-        programs.insert(0, caller);
-    }
-    programs
-        .into_iter()
-        .filter_map(|program| {
-            let version = helm::version(program.as_os_str())?;
-            Some((program, version))
-        })
-        .collect()
-}
-
 /// Whether there is a helm.
 pub(super) fn host() -> Vec<Check> {
-    let found = helms();
+    let found = helm::all();
     if found.is_empty() {
         return vec![Check::broken(
             "helm",
@@ -180,7 +161,7 @@ fn generations(plugins: &[Plugin]) -> Vec<Check> {
         .filter(|plugin| !plugin.text("apiVersion").is_empty())
         .map(|plugin| plugin.folder.clone())
         .collect();
-    let threes: Vec<PathBuf> = helms()
+    let threes: Vec<PathBuf> = helm::all()
         .into_iter()
         .filter(|(_, version)| version.starts_with("v3."))
         .map(|(program, _)| program)

@@ -62,7 +62,11 @@ pub(super) fn installation() -> Vec<Check> {
                 "kubectl prefers longer names, so these take verbs from us: {}",
                 path::list(&strays)
             ),
-            "Remove or rename them.",
+            strays
+                .iter()
+                .map(|stray| format!("rm {}", stray.display()))
+                .collect::<Vec<_>>()
+                .join("\n"),
         ));
     }
     if path::all("kubectl_complete-migrate").is_empty() {

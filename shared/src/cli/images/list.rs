@@ -42,7 +42,7 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
         quiet: false,
         verbose: false,
     };
-    crate::cli::block_on(printer, async {
+    crate::cli::block_on_reading(printer, async {
         let stores = match Stores::new(&args.stores) {
             Ok(stores) => stores,
             Err(error) => return super::sync::failed(printer, &error),

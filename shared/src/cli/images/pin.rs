@@ -27,7 +27,7 @@ pub(crate) fn pin(
     stores.add_pull_secrets(&images.pull_secrets);
     let mut found: Vec<(Reference, Digest)> = Vec::new();
     let mut worst = Exit::Done;
-    let exit = crate::cli::block_on(printer, async {
+    let exit = crate::cli::block_on_reading(printer, async {
         let open: Vec<&Needed> = images
             .needed
             .iter()

@@ -11,6 +11,7 @@ use super::progress::{ProgressMode, progress};
 use super::select::{Selected, Selection};
 use super::stores::{StoreOptions, Stores};
 use super::{ImageSource, count, size};
+use crate::cli::unless_stopped;
 use crate::cli::{Exit, Printer, state_folder};
 use crate::host::interrupt::cancellation;
 use crate::images::ImageError;
@@ -128,16 +129,22 @@ pub(super) fn sync<Source: ImageSource>(command: &str, args: &SyncArgs<Source>) 
             Ok(stores) => stores,
             Err(error) => return failed(printer, &error),
         };
-        let selected = match args.selection.select(&stores, printer).await {
-            Ok(selected) => selected,
-            Err(exit) => return exit,
+        let cancellation = cancellation();
+        let select = args.selection.select(&stores, printer);
+        let selected = match unless_stopped(printer, &cancellation, select).await {
+            Ok(Ok(selected)) => selected,
+            Ok(Err(exit)) | Err(exit) => return exit,
         };
         let engine = match Engine::new(args.transfer.settings()) {
             Ok(engine) => engine,
             Err(error) => return failed(printer, &error),
         };
         if args.dry_run {
-            let plan = engine.plan(&selected.items).await;
+            let plan = engine.plan(&selected.items);
+            let plan = match unless_stopped(printer, &cancellation, plan).await {
+                Ok(plan) => plan,
+                Err(exit) => return exit,
+            };
             let text = match args.output {
                 SummaryFormat::Text => to_text(&selected, &plan, true, false),
                 SummaryFormat::Json => to_json(&selected, &plan, true),
@@ -151,7 +158,6 @@ pub(super) fn sync<Source: ImageSource>(command: &str, args: &SyncArgs<Source>) 
             };
         }
         let observer = progress(args.progress, printer, &selected.items);
-        let cancellation = cancellation();
         let summary = engine
             .sync(&selected.items, &observer.observer, &cancellation)
             .await;

@@ -142,7 +142,15 @@ pub(super) fn read(printer: Printer, folder: &Path) -> Result<(Bundle, Output), 
         printer.complain(&format!("error: {text}"));
         Exit::Input
     };
-    let bundle = Bundle::read(folder).map_err(fail)?;
+    let bundle = Bundle::read(folder).map_err(|text| {
+        let exit = fail(text);
+        printer.complain(&if folder.is_file() {
+            format!("Files are named by an option: -f {}", folder.display())
+        } else {
+            "To make a bundle: run --to bundle:DIR".to_owned()
+        });
+        exit
+    })?;
     let mut output = Output::default();
     let mut sources = Sources::default();
     for name in &bundle.files {

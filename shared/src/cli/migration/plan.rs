@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::prepare::{look, prepare, say_findings};
 use super::saved::SavedPlan;
 use super::{Migration, MigrationOptions};
-use crate::cli::{Exit, Printer, block_on};
+use crate::cli::{Exit, Printer, block_on_reading};
 use crate::finding::Severity;
 use crate::images::sync::Engine;
 
@@ -52,7 +52,7 @@ pub fn plan<Source: Migration>(args: &PlanArgs<Source>, arguments: &[String]) ->
     if args.output == Format::Text {
         say_findings(printer, &prepared.conversion);
     }
-    block_on(printer, async {
+    block_on_reading(printer, async {
         let engine = match Engine::new(args.options.transfer.settings()) {
             Ok(engine) => engine,
             Err(error) => return super::prepare::fail(printer, &error),

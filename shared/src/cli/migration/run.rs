@@ -1,6 +1,5 @@
 //! `run`: all three layers, then the application is ready; or the target is as it was.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,8 +13,9 @@ use super::{Goal, Migration, MigrationOptions, bundle, duration};
 use crate::application::target::{Failure, OnConflict, Origin, Readiness, Scale};
 use crate::application::terms::seconds;
 use crate::application::{Journal, Status, Target, Terms};
-use crate::cli::images::{ProgressMode, count, progress, size};
-use crate::cli::{Exit, Printer, block_on};
+use crate::cli::confirm::confirm;
+use crate::cli::images::{Place, ProgressMode, count, progress, size};
+use crate::cli::{Exit, Printer, block_on, unless_stopped};
 use crate::host::Host;
 use crate::host::interrupt::cancellation;
 use crate::images::ImageError;
@@ -119,7 +119,12 @@ impl<Source: Migration> Runner<'_, Source> {
             Ok(engine) => engine,
             Err(error) => return fail(self.printer, &error),
         };
-        let outlook = look(&self.args.options, &prepared, &engine).await;
+        let cancellation = cancellation();
+        let outlook = look(&self.args.options, &prepared, &engine);
+        let outlook = match unless_stopped(self.printer, &cancellation, outlook).await {
+            Ok(outlook) => outlook,
+            Err(exit) => return exit,
+        };
         self.printer.say(outlook.to_text(&prepared).trim_end());
         if outlook.is_blocked() {
             self.complain("Nothing was changed: see BLOCKED and error above.");
@@ -134,7 +139,6 @@ impl<Source: Migration> Runner<'_, Source> {
         if let Err(exit) = self.confirm(&prepared) {
             return exit;
         }
-        let cancellation = cancellation();
         match &prepared.goal {
             Goal::Bundle(folder, format) => {
                 self.bundle(&prepared, folder, format, &engine, &cancellation)
@@ -183,27 +187,11 @@ impl<Source: Migration> Runner<'_, Source> {
         if self.args.yes || is_bundle {
             return Ok(());
         }
-        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            self.complain(
-                "error: there is no terminal to ask on. To run it without a question: --yes",
-            );
-            return Err(Exit::Usage);
-        }
-        let question = dialoguer::Confirm::new()
-            .with_prompt("Run this?")
-            .default(false)
-            .interact_opt();
-        match question {
-            Ok(Some(true)) => Ok(()),
-            Ok(_) => {
-                self.complain("Nothing was changed.");
-                Err(Exit::Interrupted)
-            }
-            Err(error) => {
-                self.complain(&format!("error: {error}"));
-                Err(Exit::Failed)
-            }
-        }
+        confirm(
+            self.printer,
+            "Run this?",
+            "To run it without a question: --yes",
+        )
     }
 
     /// Copies the images. `None` if that failed; it was said why.

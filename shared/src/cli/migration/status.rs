@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::application::journal::JournalError;
 use crate::application::target::Scale;
 use crate::application::{Journal, Status, target};
+use crate::cli::confirm::confirm;
 use crate::cli::{Exit, Printer};
 use crate::host::Host;
 
@@ -47,8 +48,15 @@ const PRINTER: Printer = Printer {
     verbose: false,
 };
 
-fn failed(error: &JournalError) -> Exit {
+fn failed(host: Host, error: &JournalError) -> Exit {
     PRINTER.complain(&format!("error: {error}"));
+    match error {
+        JournalError::Unknown(_) => {
+            PRINTER.complain(&format!("To see all runs: {} status", host.command()));
+        }
+        JournalError::None => PRINTER.complain(&format!("To begin one: {} run", host.command())),
+        _ => {}
+    }
     match error {
         JournalError::Unknown(_) | JournalError::None => Exit::Usage,
         JournalError::Damaged { .. } => Exit::Input,
@@ -63,7 +71,7 @@ pub fn status(host: Host, args: &StatusArgs) -> Exit {
         Some(id) => match Journal::open(Some(id)) {
             Ok(journal) if args.json => format!("{:#}\n", json!(journal.record)),
             Ok(journal) => one(host, &journal),
-            Err(error) => return failed(&error),
+            Err(error) => return failed(host, &error),
         },
         None => match Journal::all() {
             Ok(all) if args.json => {
@@ -91,7 +99,7 @@ pub fn status(host: Host, args: &StatusArgs) -> Exit {
                     .join("\n")
                     + "\n"
             }
-            Err(error) => return failed(&error),
+            Err(error) => return failed(host, &error),
         },
     };
     match PRINTER.data(&text) {
@@ -148,7 +156,7 @@ pub fn resume(
 ) -> Exit {
     let journal = match Journal::open(args.run.as_deref()) {
         Ok(journal) => journal,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(host, &error),
     };
     let record = &journal.record;
     if record.program != host.program() {
@@ -192,10 +200,9 @@ pub fn resume(
 /// Undoes a run.
 #[must_use]
 pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
-    use std::io::IsTerminal as _;
     let mut journal = match Journal::open(args.run.as_deref()) {
         Ok(journal) => journal,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(host, &error),
     };
     let record = &journal.record;
     if !record.status.has_changes() || record.before.is_null() {
@@ -211,20 +218,9 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
         return Exit::Input;
     };
     if !args.yes {
-        if !std::io::stdin().is_terminal() {
-            PRINTER.complain(
-                "error: there is no terminal to ask on. To undo it without a question: --yes",
-            );
-            return Exit::Usage;
-        }
-        let prompt = format!("Undo {} at {}?", record.id, record.target);
-        let answer = dialoguer::Confirm::new()
-            .with_prompt(prompt)
-            .default(false)
-            .interact_opt();
-        if !matches!(answer, Ok(Some(true))) {
-            PRINTER.complain("Nothing was changed.");
-            return Exit::Interrupted;
+        let question = format!("Undo {} at {}?", record.id, record.target);
+        if let Err(exit) = confirm(PRINTER, &question, "To undo it without a question: --yes") {
+            return exit;
         }
     }
     let id = record.id.clone();
@@ -260,7 +256,7 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
                 PRINTER.say(&line);
             }
             if let Err(error) = journal.note(|record| record.status = Status::RolledBack) {
-                return failed(&error);
+                return failed(host, &error);
             }
             PRINTER.say(&format!(
                 "{id} is undone: {} {}",

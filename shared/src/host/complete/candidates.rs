@@ -10,6 +10,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::finding;
 use crate::host::{Host, ask, docker, kubectl};
+use crate::orchestration::provider::Provider;
 
 /// A shell that waits for candidates hangs: a cluster that does not answer has none.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -25,10 +26,11 @@ enum Origin {
     DockerContexts,
     Stacks,
     Codes,
+    Providers,
 }
 
 /// Arguments by their ids, the same in all verbs.
-const ARGUMENTS: [(&str, Origin); 13] = [
+const ARGUMENTS: [(&str, Origin); 15] = [
     ("context", Origin::KubeContexts),
     ("kube_context", Origin::KubeContexts),
     ("to_context", Origin::KubeContexts),
@@ -42,6 +44,8 @@ const ARGUMENTS: [(&str, Origin); 13] = [
     ("docker_context", Origin::DockerContexts),
     ("stack", Origin::Stacks),
     ("query", Origin::Codes),
+    ("from_provider", Origin::Providers),
+    ("to_provider", Origin::Providers),
 ];
 
 /// Adds live candidates to the arguments that have some. `words` are what was typed: `--context` in them decides which
@@ -96,6 +100,10 @@ fn candidates(origin: Origin, words: &[OsString]) -> Vec<(String, Option<String>
         Origin::Workloads => workloads(words),
         Origin::DockerContexts => docker_names(&["context", "ls", "--format={{.Name}}"]),
         Origin::Stacks => docker_names(&["stack", "ls", "--format={{.Name}}"]),
+        Origin::Providers => Provider::all()
+            .iter()
+            .map(|provider| (provider.name().to_owned(), None))
+            .collect(),
         Origin::Codes => finding::catalog()
             .map(|row| (row.code.to_owned(), Some(row.title.to_owned())))
             .collect(),

@@ -23,6 +23,9 @@ pub enum InstallError {
     /// Another program has the place.
     #[error("`{0}` is another program's; remove it, or use --force to overwrite it")]
     Occupied(PathBuf),
+    /// Another program has the place, and is not removed.
+    #[error("`{0}` is another program's, and stays; to remove it all the same: rm {0}")]
+    NotOurs(PathBuf),
     /// The file system refuses.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -127,7 +130,7 @@ pub fn uninstall() -> Result<Option<PathBuf>, InstallError> {
         return Ok(None);
     }
     if !is_ours(&target) {
-        return Err(InstallError::Occupied(target));
+        return Err(InstallError::NotOurs(target));
     }
     fs_err::remove_file(&target)?;
     Ok(Some(target))
@@ -140,7 +143,7 @@ fn is_ours(program: &Path) -> bool {
         .output()
         .ok()
         .and_then(|output| serde_json::from_slice::<serde_json::Value>(&output.stdout).ok())
-        .is_some_and(|metadata| metadata["Vendor"] == "The migrate authors")
+        .is_some_and(|metadata| metadata["Vendor"] == super::VENDOR)
 }
 
 #[cfg(unix)]

@@ -2,6 +2,9 @@
 
 use serde_json::json;
 
+/// Whose plugin it is, as its metadata says.
+pub const VENDOR: &str = "The migrate authors";
+
 /// The argument with which the docker CLI asks who a plugin is.
 pub const METADATA_ARGUMENT: &str = "docker-cli-plugin-metadata";
 
@@ -10,7 +13,7 @@ pub const METADATA_ARGUMENT: &str = "docker-cli-plugin-metadata";
 pub fn metadata(version: &str, description: &str, url: &str) -> String {
     let mut text = json!({
         "SchemaVersion": "0.1.0",
-        "Vendor": "The migrate authors",
+        "Vendor": VENDOR,
         "Version": format!("v{version}"),
         "ShortDescription": description,
         "URL": url,

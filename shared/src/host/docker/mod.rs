@@ -12,7 +12,7 @@ mod metadata;
 pub use arguments::{Call, split};
 pub use endpoint::{Endpoint, endpoint};
 pub use install::{InstallError, Installed, install, plugin_folders, uninstall};
-pub use metadata::{METADATA_ARGUMENT, metadata};
+pub use metadata::{METADATA_ARGUMENT, VENDOR, metadata};
 
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
