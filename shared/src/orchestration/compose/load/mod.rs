@@ -6,6 +6,7 @@
 
 mod canonical;
 mod check;
+mod command;
 mod dialect;
 pub mod dotenv;
 mod environment;
@@ -35,7 +36,7 @@ pub struct LoadOptions {
     pub project_directory: Option<PathBuf>,
     /// `--project-name`.
     pub project_name: Option<String>,
-    /// `--profile`, in addition to `COMPOSE_PROFILES`.
+    /// `--profile`, in place of `COMPOSE_PROFILES`.
     pub profiles: Vec<String>,
     /// `--env-file`; empty means `.env` in the project folder.
     pub env_files: Vec<PathBuf>,
@@ -176,6 +177,7 @@ fn load_into(
     };
     let services = KeyPath::root().key("services");
     if let Some(Value::Mapping(all)) = map.0.get_mut("services").map(|e| &mut e.node.value) {
+        command::resolve(all, dialect, findings);
         for (name, entry) in &mut all.0 {
             if let Value::Mapping(service) = &mut entry.node.value {
                 environment::resolve(service, &services.key(name), &around, findings);

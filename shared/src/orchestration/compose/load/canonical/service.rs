@@ -1,6 +1,8 @@
 //! One service in the long forms of today's specification.
 
+use super::super::command;
 use super::{Canon, mapping_of, ports, string_value, volumes};
+use crate::orchestration::model::Dialect;
 use crate::source::{Entry, KeyPath, Mapping, Node, Value};
 
 /// Brings one service into the long forms.
@@ -379,7 +381,11 @@ fn hooks(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
     for (index, item) in items.iter_mut().enumerate() {
         let path = path.index(index);
         if let Some(map) = canon.mapping(item, &path) {
-            canon.with(map, "command", &path, Canon::words);
+            canon.with(map, "command", &path, |canon, node, path| {
+                canon.words(node, path);
+                // A stack has no hooks, so that these are Compose's words.
+                command::split_node(node, path, Dialect::Compose, canon.findings);
+            });
             canon.with(map, "environment", &path, Canon::pairs);
             for key in ["privileged", "per_replica"] {
                 canon.with(map, key, &path, Canon::boolean);
