@@ -17,6 +17,7 @@ mod fields;
 mod hostile;
 mod images;
 mod images_tools;
+mod options;
 mod paths;
 mod presync;
 mod provider;

@@ -39,6 +39,9 @@ impl Indents {
 
     /// Moves the line that the parser stopped at; false if the error is another one, or enough was tried.
     pub(super) fn move_in(&mut self, error: &ScanError, text: &str) -> bool {
+        if error.info() == "invalid indentation in quoted scalar" {
+            return self.move_quoted(error, text);
+        }
         // Outside of brackets a line further left ends a block and is no error to the parser.
         if !matches!(
             error.info(),
@@ -47,8 +50,47 @@ impl Indents {
             return false;
         }
         let line = error.marker().line();
+        self.move_lines(line..=line, text)
+    }
+
+    /// Moves all lines of a quoted text but its first; what begins a line has no part in the value.
+    fn move_quoted(&mut self, error: &ScanError, text: &str) -> bool {
+        let begin = error.marker().line();
+        let column = error.marker().col().saturating_sub(self.of(begin));
+        let mut lines = text.lines().skip(begin.saturating_sub(1));
+        let rest: String = lines
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .skip(column)
+            .collect();
+        let quote = rest.chars().next();
+        let mut line = begin;
+        let mut part = rest.get(1..).unwrap_or_default();
+        loop {
+            let mut chars = part.chars();
+            while let Some(c) = chars.next() {
+                if c == '\\' && quote == Some('"') {
+                    chars.next();
+                } else if Some(c) == quote {
+                    // Two single quotes are one of the text.
+                    if c == '"' || !chars.as_str().starts_with('\'') {
+                        return line > begin && self.move_lines(begin + 1..=line, text);
+                    }
+                    chars.next();
+                }
+            }
+            let Some(next) = lines.next() else {
+                return false;
+            };
+            part = next;
+            line += 1;
+        }
+    }
+
+    fn move_lines(&mut self, mut lines: std::ops::RangeInclusive<usize>, text: &str) -> bool {
         self.read_again = self.read_again.saturating_add(text.len());
-        if self.lines.contains_key(&line) || self.read_again > BUDGET {
+        if self.read_again > BUDGET {
             return false;
         }
         // Further in than whatever encloses it, and so than any line.
@@ -57,8 +99,7 @@ impl Indents {
             .map(|line| line.len() - line.trim_start_matches(' ').len())
             .max()
             .unwrap_or_default();
-        self.lines.insert(line, deepest.min(1000) + 1);
-        true
+        lines.all(|line| self.lines.insert(line, deepest.min(1000) + 1).is_none())
     }
 }
 

@@ -475,6 +475,11 @@ mod tests {
                 .map(|items| (items[1].at.line, items[1].at.column))
         };
         assert_eq!(item(&nodes[0]), Some((3, 6)));
+        // The same for the lines of a quoted text.
+        assert_eq!(
+            json("a:\n  b: \"x\n\n y\\\"\\\nz\"\n  c: 'it''s\nso'\n  d: 1\n"),
+            r#"{"a":{"b":"x\ny\"z","c":"it's so","d":1}}"#
+        );
         assert_eq!(code("a:\n  b: [\n  x\n  }\n"), "bad-syntax");
         assert_eq!(code("a:\n  b: [\n  x\nc: d\n"), "bad-syntax");
     }

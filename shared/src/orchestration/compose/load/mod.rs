@@ -7,6 +7,7 @@
 mod canonical;
 mod check;
 mod command;
+mod contradictions;
 mod dialect;
 pub mod dotenv;
 mod environment;
@@ -185,6 +186,7 @@ fn load_into(
         }
     }
     check::check(map, options.allow_outside, findings);
+    contradictions::check(map, findings);
     Some(Project {
         node: root,
         name,
