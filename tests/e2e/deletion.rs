@@ -2,21 +2,38 @@
 
 use std::path::{Path, PathBuf};
 
-use migrate::orchestration::compose::ComposeTarget;
-use migrate::source::{Limits, Sources, parse};
+use migrate::orchestration::compose::{ComposeOptions, ComposeTarget};
+use migrate::orchestration::convert::{to_compose, to_kubernetes};
+use migrate::orchestration::kubernetes::KubernetesOptions;
+use migrate::orchestration::kubernetes::load::LoadOptions as KubernetesLoad;
+use migrate::source::{Limits, Memory, Sources, parse};
 use serde_json::Value;
-use tests::fixtures::{self, ComposeFixture};
-use tests::run::{Overlay, outcome, text_to_file, to_objects};
+use tests::fixtures::{self, ComposeFixture, KubernetesFixture};
+use tests::run::{Overlay, compose_options, compose_target, outcome};
 
 #[test]
 fn every_key_of_compose_counts() {
+    let silent = silent_in_compose(&fixtures::compose(), &KubernetesOptions::default());
+    assert!(
+        silent.is_empty(),
+        "{} silent edits:\n{}",
+        silent.len(),
+        silent.join("\n")
+    );
+}
+
+/// The edits of Compose fixtures that change neither output nor findings under certain choices.
+pub(crate) fn silent_in_compose(
+    fixtures: &[ComposeFixture],
+    options: &KubernetesOptions,
+) -> Vec<String> {
     let mut silent = Vec::new();
-    for fixture in fixtures::compose() {
-        for path in project_files(&fixture) {
+    for fixture in fixtures {
+        for path in project_files(fixture) {
             let Some(documents) = documents(&path) else {
                 continue;
             };
-            let (baseline, ignored) = with(&fixture, &path, &documents);
+            let (baseline, ignored) = with(fixture, &path, &documents, options);
             for (index, document) in documents.iter().enumerate() {
                 for place in places(document) {
                     // A finding says already that what stands here has no say.
@@ -29,13 +46,23 @@ fn every_key_of_compose_counts() {
                     for (what, changed) in variants(document, &place) {
                         let mut edited = documents.clone();
                         edited[index] = changed;
-                        if with(&fixture, &path, &edited).0 == baseline {
+                        if with(fixture, &path, &edited, options).0 == baseline {
                             silent.push(format!("{}: {} {what}", fixture.name, show(&place)));
                         }
                     }
                 }
             }
         }
+    }
+    silent
+}
+
+#[test]
+fn every_field_of_kubernetes_counts() {
+    let all = fixtures::kubernetes();
+    let mut silent = Vec::new();
+    for target in [ComposeTarget::Compose, ComposeTarget::Swarm] {
+        silent.extend(silent_in_kubernetes(&all, &compose_target(target)));
     }
     assert!(
         silent.is_empty(),
@@ -45,10 +72,21 @@ fn every_key_of_compose_counts() {
     );
 }
 
-#[test]
-fn every_field_of_kubernetes_counts() {
+/// The edits of Kubernetes fixtures that change neither output nor findings under certain choices.
+pub(crate) fn silent_in_kubernetes(
+    fixtures: &[KubernetesFixture],
+    options: &ComposeOptions,
+) -> Vec<String> {
+    let convert = |all: &[Value]| {
+        let source = KubernetesLoad {
+            files: vec![PathBuf::from("-")],
+            stdin: Some(yaml(all)),
+            ..KubernetesLoad::default()
+        };
+        outcome(&to_compose(&source, options, true, &Memory::default()))
+    };
     let mut silent = Vec::new();
-    for fixture in fixtures::kubernetes() {
+    for fixture in fixtures {
         let paths = if fixture.path.is_dir() {
             fixtures::files(&fixture.path)
         } else {
@@ -59,8 +97,8 @@ fn every_field_of_kubernetes_counts() {
             .filter_map(|p| documents(p))
             .flatten()
             .collect();
-        for target in [ComposeTarget::Compose, ComposeTarget::Swarm] {
-            let baseline = outcome(&text_to_file(yaml(&all), target));
+        {
+            let baseline = convert(&all);
             for index in 0..all.len() {
                 for place in places(&all[index]) {
                     if of_the_server(&place) {
@@ -69,10 +107,11 @@ fn every_field_of_kubernetes_counts() {
                     for (what, changed) in variants(&all[index], &place) {
                         let mut edited = all.clone();
                         edited[index] = changed;
-                        if outcome(&text_to_file(yaml(&edited), target)) == baseline {
+                        if convert(&edited) == baseline {
                             silent.push(format!(
-                                "{} {target:?}: [{index}] {} {what}",
+                                "{} {:?}: [{index}] {} {what}",
                                 fixture.name,
+                                options.target,
                                 show(&place)
                             ));
                         }
@@ -81,12 +120,7 @@ fn every_field_of_kubernetes_counts() {
             }
         }
     }
-    assert!(
-        silent.is_empty(),
-        "{} silent edits:\n{}",
-        silent.len(),
-        silent.join("\n")
-    );
+    silent
 }
 
 /// What only a server writes is named in a finding as a whole; its values describe one cluster's past.
@@ -146,10 +180,15 @@ fn yaml(documents: &[Value]) -> String {
 }
 
 /// The outcome, and the paths that another file overrides or no profile selects.
-fn with(fixture: &ComposeFixture, path: &Path, documents: &[Value]) -> (String, Vec<String>) {
+fn with(
+    fixture: &ComposeFixture,
+    path: &Path,
+    documents: &[Value],
+    options: &KubernetesOptions,
+) -> (String, Vec<String>) {
     let mut files = Overlay::default();
     files.changed.add(path, yaml(documents));
-    let result = to_objects(fixture, &files);
+    let result = to_kubernetes(&compose_options(fixture), options, true, &files);
     let findings = match &result {
         Ok(conversion) => &conversion.findings,
         Err(failure) => &failure.findings,

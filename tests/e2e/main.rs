@@ -18,6 +18,7 @@ mod hostile;
 mod hosts;
 mod images;
 mod images_tools;
+mod options;
 mod paths;
 mod presync;
 mod provider;

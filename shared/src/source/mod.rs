@@ -8,8 +8,10 @@ mod emit;
 mod fields;
 mod file;
 mod files;
+mod indent;
 mod ledger;
 mod node;
+mod number;
 mod parse;
 mod path;
 

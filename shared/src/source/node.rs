@@ -1,5 +1,6 @@
 //! YAML nodes that know where they stand.
 
+use super::number;
 use indexmap::IndexMap;
 
 use super::Position;
@@ -228,30 +229,48 @@ impl Scalar {
         match self.kind {
             Kind::Null => Json::Null,
             Kind::Bool => Json::Bool(self.text.eq_ignore_ascii_case("true")),
-            Kind::Integer => match parse_integer(&self.text) {
+            Kind::Integer => match number::integer(&self.text) {
                 Some(n) => i64::try_from(n)
                     .map(Json::from)
                     .or_else(|_| u64::try_from(n).map(Json::from))
                     .unwrap_or_else(|_| Json::String(self.text.clone())),
                 None => Json::String(self.text.clone()),
             },
-            Kind::Float => self
-                .text
-                .parse::<f64>()
-                .ok()
+            Kind::Float => number::float(&self.text)
                 .and_then(serde_json::Number::from_f64)
                 .map_or_else(|| Json::String(self.text.clone()), Json::Number),
             Kind::String => Json::String(self.text.clone()),
         }
     }
 
-    /// The value as an integer: YAML 1.2 integers, and strings of decimal digits.
+    /// Makes text of what is not null. A number is written by its value: `010` becomes `8`.
+    pub fn become_text(&mut self) {
+        match self.kind {
+            Kind::Null => return,
+            Kind::Integer => {
+                if let Some(value) = number::integer(&self.text) {
+                    self.text = value.to_string();
+                }
+            }
+            Kind::Float => {
+                if let Some(value) = number::float(&self.text) {
+                    self.text = number::float_text(value);
+                }
+            }
+            Kind::Bool => self.text.make_ascii_lowercase(),
+            Kind::String => {}
+        }
+        self.kind = Kind::String;
+    }
+
+    /// The value as an integer: integers of YAML, and strings of decimal digits.
     #[must_use]
     pub fn as_integer(&self) -> Option<i128> {
         match self.kind {
-            Kind::Integer | Kind::String => parse_integer(self.text.trim()),
+            Kind::Integer => number::integer(&self.text),
+            Kind::String => number::decimal(self.text.trim()),
             Kind::Float => {
-                let value: f64 = self.text.parse().ok()?;
+                let value = number::float(&self.text)?;
                 #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked")]
                 (value.fract() == 0.0 && value.abs() < 1e18).then_some(value as i128)
             }
@@ -271,47 +290,18 @@ impl Scalar {
 }
 
 impl Kind {
-    /// What the YAML 1.2 core schema makes of unquoted text (YAML 1.2.2, section 10.3.2).
+    /// What unquoted text is: the YAML 1.2 core schema (YAML 1.2.2, section 10.3.2) with Go's spellings of numbers,
+    /// as the original programs read it.
     #[must_use]
     pub fn of_plain(text: &str) -> Self {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => Self::Null,
             "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Self::Bool,
-            ".inf" | ".Inf" | ".INF" | "-.inf" | "+.inf" | ".nan" | ".NaN" | ".NAN" => Self::Float,
-            _ if parse_integer(text).is_some() => Self::Integer,
-            _ if is_float(text) => Self::Float,
+            _ if number::integer(text).is_some() => Self::Integer,
+            _ if number::float(text).is_some() => Self::Float,
             _ => Self::String,
         }
     }
-}
-
-fn parse_integer(text: &str) -> Option<i128> {
-    if let Some(octal) = text.strip_prefix("0o") {
-        return i128::from_str_radix(octal, 8)
-            .ok()
-            .filter(|_| !octal.starts_with(['+', '-']));
-    }
-    if let Some(hex) = text.strip_prefix("0x") {
-        return i128::from_str_radix(hex, 16)
-            .ok()
-            .filter(|_| !hex.starts_with(['+', '-']));
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
-}
-
-fn is_float(text: &str) -> bool {
-    let body = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let starts_like_number = body.starts_with(|c: char| c.is_ascii_digit())
-        || (body.starts_with('.') && body[1..].starts_with(|c: char| c.is_ascii_digit()));
-    starts_like_number
-        && body
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
-        && text.parse::<f64>().is_ok()
 }
 
 impl Mapping {
@@ -372,6 +362,10 @@ mod tests {
             ("1.2.3", Kind::String),
             ("1-2", Kind::String),
             ("nan", Kind::String),
+            ("0b11", Kind::Integer),
+            ("1_000", Kind::Integer),
+            ("08", Kind::Float),
+            ("1e400", Kind::String),
             ("infinity", Kind::String),
         ] {
             assert_eq!(Kind::of_plain(text), kind, "{text:?}");

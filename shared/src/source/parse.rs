@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::indent::{Indents, unfinished_line};
 use super::{Entry, FileId, Kind, Mapping, Node, Position, Scalar, Tag, Value};
 use crate::finding::{Code, Finding};
 
@@ -61,9 +62,40 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
     }
     // A byte order mark is allowed at the start of a stream (YAML 1.2.2, section 5.2).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut indents = Indents::default();
+    loop {
+        let changed = indents.apply(text);
+        match pass(file, &changed, limits, &indents) {
+            Ok(documents) => return Ok(documents),
+            Err(Stop::Refused(finding)) => return Err(finding),
+            Err(Stop::Syntax(error, finding)) => {
+                if !indents.move_in(&error, text) {
+                    return Err(finding);
+                }
+            }
+        }
+    }
+}
+
+/// Why a pass over the text ended.
+enum Stop {
+    Refused(Box<Finding>),
+    /// What the parser said, and the finding that it becomes.
+    Syntax(saphyr_parser::ScanError, Box<Finding>),
+}
+
+impl From<Box<Finding>> for Stop {
+    fn from(finding: Box<Finding>) -> Self {
+        Self::Refused(finding)
+    }
+}
+
+fn pass(file: FileId, text: &str, limits: &Limits, indents: &Indents) -> Result<Vec<Node>, Stop> {
     let mut builder = Builder {
         file,
         limits,
+        indents,
+        unfinished: unfinished_line(text),
         anchors: HashMap::new(),
         alias_nodes: 0,
     };
@@ -73,17 +105,10 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
     let mut root: Option<Node> = None;
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|e| {
-            let marker = e.marker();
-            let at = Position {
-                file,
-                line: small(marker.line()),
-                column: small(marker.col() + 1),
-            };
-            error(
-                "bad-syntax",
-                at,
-                explain_syntax(e.info(), text, marker.line()),
-            )
+            let marker = *e.marker();
+            let at = builder.at(marker);
+            let message = explain_syntax(e.info(), text, marker.line());
+            Stop::Syntax(e, error("bad-syntax", at, message))
         })?;
         let at = builder.position(span);
         let done = match event {
@@ -109,10 +134,15 @@ pub fn parse(file: FileId, text: &str, limits: &Limits) -> Result<Vec<Node>, Box
                     tag = Some(Tag::Other(MERGE_KEY.to_owned()));
                 }
                 let kind = scalar_kind(&text, style, core.as_deref());
-                let value = Value::Scalar(Scalar {
-                    text: text.into_owned(),
-                    kind,
-                });
+                let mut text = text.into_owned();
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+                    && builder.unfinished == Some(span.end.index())
+                    && text.ends_with('\n')
+                {
+                    // Nothing ends the last line of the file, so that no line break belongs to the value.
+                    text.pop();
+                }
+                let value = Value::Scalar(Scalar { text, kind });
                 Some((Node { value, at, tag }, anchor))
             }
             Event::SequenceStart(anchor, tag) => {
@@ -181,16 +211,24 @@ enum Content {
 struct Builder<'l> {
     file: FileId,
     limits: &'l Limits,
+    indents: &'l Indents,
+    /// Length of the text in characters, if no line break ends its last line.
+    unfinished: Option<usize>,
     anchors: HashMap<usize, Node>,
     alias_nodes: usize,
 }
 
 impl Builder<'_> {
     fn position(&self, span: Span) -> Position {
+        self.at(span.start)
+    }
+
+    fn at(&self, marker: saphyr_parser::Marker) -> Position {
+        let moved = self.indents.of(marker.line());
         Position {
             file: self.file,
-            line: small(span.start.line()),
-            column: small(span.start.col() + 1),
+            line: small(marker.line()),
+            column: small(marker.col().saturating_sub(moved) + 1),
         }
     }
 
@@ -420,6 +458,50 @@ mod tests {
             r#"{"a":1}|{"b":2}"#
         );
         assert_eq!(json(""), "");
+    }
+
+    #[test]
+    fn flow_collections_may_end_at_any_column() {
+        assert_eq!(
+            json("a:\n  b: [\n    x,\n  ]\n  c: {\n  d: 1,\n e: 2\n}\nf: [\n]\n"),
+            r#"{"a":{"b":["x"],"c":{"d":1,"e":2}},"f":[]}"#
+        );
+        // Positions are those of the text as it was written.
+        let nodes = read("a:\n  b: [\n  x, y\n  ]\n").unwrap();
+        let item = |node: &Node| {
+            let b = node.as_mapping().and_then(|m| m.get("a"))?;
+            let b = b.as_mapping().and_then(|m| m.get("b"))?;
+            b.as_sequence()
+                .map(|items| (items[1].at.line, items[1].at.column))
+        };
+        assert_eq!(item(&nodes[0]), Some((3, 6)));
+        // The same for the lines of a quoted text.
+        assert_eq!(
+            json("a:\n  b: \"x\n\n y\\\"\\\nz\"\n  c: 'it''s\nso'\n  d: 1\n"),
+            r#"{"a":{"b":"x\ny\"z","c":"it's so","d":1}}"#
+        );
+        assert_eq!(code("a:\n  b: [\n  x\n  }\n"), "bad-syntax");
+        assert_eq!(code("a:\n  b: [\n  x\nc: d\n"), "bad-syntax");
+    }
+
+    #[test]
+    fn the_last_line_may_be_unfinished() {
+        for (text, value) in [
+            ("a: |\n  b", "b"),
+            ("a: |+\n  b", "b"),
+            ("a: >\n  b\n  c", "b c"),
+            ("a: |\n  b\n   c", "b\n c"),
+            ("a: |\n  b\n", "b\n"),
+            ("a: |-\n  b", "b"),
+            ("a: |\n  b\n ", "b\n"),
+            ("a: |\n  b\n# c", "b\n"),
+            ("a: |+\n  b\n\n", "b\n\n"),
+            ("a: |\r\n  \u{e9}\u{1f600}", "\u{e9}\u{1f600}"),
+        ] {
+            let nodes = read(text).unwrap();
+            let node = nodes[0].as_mapping().and_then(|m| m.get("a")).unwrap();
+            assert_eq!(node.as_text(), Some(value), "{text:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 mod canonical;
 mod check;
+mod command;
+mod contradictions;
 mod dialect;
 pub mod dotenv;
 mod environment;
@@ -35,7 +37,7 @@ pub struct LoadOptions {
     pub project_directory: Option<PathBuf>,
     /// `--project-name`.
     pub project_name: Option<String>,
-    /// `--profile`, in addition to `COMPOSE_PROFILES`.
+    /// `--profile`, in place of `COMPOSE_PROFILES`.
     pub profiles: Vec<String>,
     /// `--env-file`; empty means `.env` in the project folder.
     pub env_files: Vec<PathBuf>,
@@ -178,6 +180,7 @@ fn load_into(
     };
     let services = KeyPath::root().key("services");
     if let Some(Value::Mapping(all)) = map.0.get_mut("services").map(|e| &mut e.node.value) {
+        command::resolve(all, dialect, findings);
         for (name, entry) in &mut all.0 {
             if let Value::Mapping(service) = &mut entry.node.value {
                 environment::resolve(service, &services.key(name), &around, findings);
@@ -185,6 +188,7 @@ fn load_into(
         }
     }
     check::check(map, options.allow_outside, findings);
+    contradictions::check(map, findings);
     Some(Project {
         node: root,
         name,

@@ -16,13 +16,13 @@ pub(super) fn select(
     let from_environment = environment
         .get("COMPOSE_PROFILES")
         .map_or("", String::as_str);
-    let active: BTreeSet<&str> = options
-        .profiles
-        .iter()
-        .map(String::as_str)
-        .chain(from_environment.split(',').map(str::trim))
-        .filter(|p| !p.is_empty())
-        .collect();
+    // Flags replace the variable, they do not add to it.
+    let active: BTreeSet<&str> = if options.profiles.is_empty() {
+        from_environment.split(',').map(str::trim).collect()
+    } else {
+        options.profiles.iter().map(String::as_str).collect()
+    };
+    let active: BTreeSet<&str> = active.into_iter().filter(|p| !p.is_empty()).collect();
     let Some(Value::Mapping(services)) = root.0.get_mut("services").map(|e| &mut e.node.value)
     else {
         return;
@@ -96,5 +96,36 @@ pub(super) fn select(
             }
             false
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Limits, Sources, parse};
+
+    fn selected(flags: &[&str], variable: &str) -> Vec<String> {
+        let text = "services: {a: {}, b: {profiles: [b]}, c: {profiles: [c]}}";
+        let file = Sources::default().add("t", text);
+        let node = parse(file, text, &Limits::default()).unwrap().remove(0);
+        let Value::Mapping(mut root) = node.value else {
+            panic!("not a mapping")
+        };
+        let options = LoadOptions {
+            profiles: flags.iter().map(ToString::to_string).collect(),
+            ..LoadOptions::default()
+        };
+        let environment = [("COMPOSE_PROFILES".to_owned(), variable.to_owned())].into();
+        select(&mut root, &options, &environment, &mut Findings::default());
+        let services = root.get("services").and_then(Node::as_mapping).unwrap();
+        services.iter().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn flags_replace_the_variable() {
+        assert_eq!(selected(&[], ""), ["a"]);
+        assert_eq!(selected(&[], "b, c"), ["a", "b", "c"]);
+        assert_eq!(selected(&["c"], "b"), ["a", "c"]);
+        assert_eq!(selected(&["*"], ""), ["a", "b", "c"]);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Splits documents and `List`s, brings old API versions up to date, and takes out what only a server writes.
 
+mod check;
 mod upgrade;
 
 use std::collections::BTreeSet;
@@ -67,6 +68,7 @@ pub fn load(
         findings: options.found.clone(),
         objects: Vec::new(),
         seen: BTreeSet::new(),
+        begin: None,
     };
     for file in &options.files {
         loader.path(file);
@@ -77,14 +79,19 @@ pub fn load(
     let Loader {
         findings: own,
         objects,
+        begin,
         ..
     } = loader;
     findings.extend(own);
     if !findings.has_errors() && objects.is_empty() {
-        findings.push(Finding::new(
+        let finding = Finding::new(
             Code("no-objects"),
             "there is no Kubernetes object in the input",
-        ));
+        );
+        findings.push(match begin {
+            Some(at) => finding.at_position(at),
+            None => finding,
+        });
     }
     if findings.has_errors() {
         Err(std::mem::take(findings))
@@ -101,6 +108,8 @@ struct Loader<'a> {
     objects: Vec<Object>,
     /// Group, kind, namespace and name of the objects so far.
     seen: BTreeSet<(String, String, String, String)>,
+    /// Where the first text begins.
+    begin: Option<Position>,
 }
 
 impl Loader<'_> {
@@ -182,6 +191,7 @@ impl Loader<'_> {
 
     fn text(&mut self, name: &str, text: String) {
         let file = self.sources.add(name, text.clone());
+        self.begin.get_or_insert(Position::start_of(file));
         match parse(file, &text, &self.options.limits) {
             Ok(nodes) => {
                 for node in nodes {
@@ -285,6 +295,7 @@ impl Loader<'_> {
             );
             self.findings.add(Code("server-fields"), &origin, message);
         }
+        check::check(&node, &kind, &name, &mut self.findings);
         let group = api_version
             .split_once('/')
             .map_or("", |(group, _)| group)

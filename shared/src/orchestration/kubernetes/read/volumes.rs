@@ -387,7 +387,7 @@ impl Reader<'_> {
         for (name, volume) in volumes.by_name {
             if !volume.used {
                 self.error(
-                    "volume-not-mounted",
+                    "unused-volume",
                     &volume.origin,
                     format!("the volume `{name}` is mounted by no container"),
                 );

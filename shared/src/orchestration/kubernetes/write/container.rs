@@ -177,7 +177,7 @@ fn must_be_built(build: &Build, image: &str, findings: &mut Findings) {
         quoted(context),
         quoted(image)
     );
-    findings.add(Code("image-must-be-built"), origin, message);
+    findings.add(Code("build-needed"), origin, message);
 }
 
 fn pull_policy(

@@ -29,7 +29,7 @@ pub(super) fn copy_up(
     let image = container::image(container, pod.plan);
     if !pod.plan.options.copy_up {
         let message = format!("`{target}` begins empty, without what the image has there");
-        findings.add(Code("copy-up"), origin, message);
+        findings.add(Code("volume-copy-up"), origin, message);
         return;
     }
     let name = pod.container_name(&format!("copy-{volume}"));

@@ -78,7 +78,7 @@ pub(super) fn write(
                 let message = format!(
                     "`{given}` has to be there, with its content under the key `{key}`: `{create}`"
                 );
-                findings.add(Code("object-expected"), origin, message);
+                findings.add(Code("external-object"), origin, message);
             }
             continue;
         }

@@ -45,7 +45,7 @@ pub(super) fn write(
                 "units of other applications are reached as NAME.NAMESPACE, not through `{}`",
                 name.value
             );
-            findings.add(Code("network-external"), &external.origin, message);
+            findings.add(Code("external-network"), &external.origin, message);
         }
         if let Some(internal) = internal
             .as_ref()
@@ -123,7 +123,7 @@ fn flat(plan: &Plan<'_>, findings: &mut Findings) {
         && common.is_empty()
     {
         let message = "all units reach each other, whatever their networks";
-        findings.add(Code("networks-flat"), place, message);
+        findings.add(Code("network-isolation"), place, message);
     }
 }
 

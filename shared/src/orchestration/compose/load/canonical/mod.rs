@@ -94,9 +94,7 @@ impl Canon<'_> {
             Value::Mapping(map) => {
                 for (key, entry) in &mut map.0 {
                     if let Value::Scalar(scalar) = &mut entry.node.value {
-                        if scalar.kind != Kind::Null {
-                            scalar.kind = Kind::String;
-                        }
+                        scalar.become_text();
                     } else {
                         self.wrong_type(&entry.node.clone(), &path.key(key), "a single value");
                     }
@@ -145,6 +143,7 @@ impl Canon<'_> {
             Value::Sequence(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
                     if let Value::Scalar(scalar) = &mut item.value {
+                        scalar.become_text();
                         scalar.kind = Kind::String;
                     } else {
                         self.wrong_type(&item.clone(), &path.index(index), "text");
@@ -155,23 +154,10 @@ impl Canon<'_> {
         }
     }
 
-    /// A command: text is split into words as a shell does, without running one; empty text is an empty list.
+    /// A command: a list of words, or one text, which is split once the dialect is known.
     pub(super) fn words(&mut self, node: &mut Node, path: &KeyPath) {
-        if let Value::Scalar(scalar) = &node.value {
-            match split_words(&scalar.text) {
-                Ok(words) => {
-                    let items = words
-                        .into_iter()
-                        .map(|word| Node::string(word, node.at))
-                        .collect();
-                    node.value = Value::Sequence(items);
-                }
-                Err(message) => {
-                    let message = format!("`{path}`: {message}");
-                    self.error("bad-command", &node.clone(), path, message);
-                    node.value = Value::Sequence(Vec::new());
-                }
-            }
+        if let Value::Scalar(scalar) = &mut node.value {
+            scalar.become_text();
         } else {
             self.texts(node, path);
         }
@@ -282,7 +268,10 @@ impl Canon<'_> {
     /// Text, whatever YAML took it for.
     pub(super) fn text(&mut self, node: &mut Node, path: &KeyPath) {
         match &mut node.value {
-            Value::Scalar(scalar) => scalar.kind = Kind::String,
+            Value::Scalar(scalar) => {
+                scalar.become_text();
+                scalar.kind = Kind::String;
+            }
             _ => self.wrong_type(&node.clone(), path, "text"),
         }
     }
@@ -343,97 +332,4 @@ pub(super) fn mapping_of(at: Position, pairs: Vec<(&str, Option<Node>)>) -> Node
         }
     }
     Node::mapping(map, at)
-}
-
-/// Words as a POSIX shell splits them: quotes and backslashes, nothing else.
-pub(super) fn split_words(text: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut in_word = false;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            c if c.is_whitespace() => {
-                if in_word {
-                    words.push(std::mem::take(&mut word));
-                    in_word = false;
-                }
-            }
-            '\\' => {
-                in_word = true;
-                match chars.next() {
-                    Some('\n') => {}
-                    Some(c) => word.push(c),
-                    None => return Err("a backslash stands at the end".to_owned()),
-                }
-            }
-            '\'' => {
-                in_word = true;
-                loop {
-                    match chars.next() {
-                        Some('\'') => break,
-                        Some(c) => word.push(c),
-                        None => return Err("a single quote is not closed".to_owned()),
-                    }
-                }
-            }
-            '"' => {
-                in_word = true;
-                loop {
-                    match chars.next() {
-                        Some('"') => break,
-                        Some('\\') => match chars.next() {
-                            Some(c @ ('"' | '\\' | '$' | '`')) => word.push(c),
-                            Some('\n') => {}
-                            Some(c) => {
-                                word.push('\\');
-                                word.push(c);
-                            }
-                            None => return Err("a double quote is not closed".to_owned()),
-                        },
-                        Some(c) => word.push(c),
-                        None => return Err("a double quote is not closed".to_owned()),
-                    }
-                }
-            }
-            '#' if !in_word => break,
-            c => {
-                in_word = true;
-                word.push(c);
-            }
-        }
-    }
-    if in_word {
-        words.push(word);
-    }
-    Ok(words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_as_a_shell_splits_them() {
-        for (text, words) in [
-            ("a  b\tc", vec!["a", "b", "c"]),
-            (
-                "a 'b c' \"d \\\"e\\\" \\n\" f\\ g",
-                vec!["a", "b c", "d \"e\" \\n", "f g"],
-            ),
-            ("--x='' y#z # tail", vec!["--x=", "y#z"]),
-            ("", vec![]),
-        ] {
-            assert_eq!(
-                split_words(text).as_deref(),
-                Ok(words
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .as_slice())
-            );
-        }
-        assert!(split_words("'a").is_err());
-        assert!(split_words("a\\").is_err());
-    }
 }

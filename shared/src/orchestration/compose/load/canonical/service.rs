@@ -1,7 +1,9 @@
 //! One service in the long forms of today's specification.
 
+use super::super::command;
 use super::{Canon, mapping_of, ports, string_value, volumes};
-use crate::source::{Entry, KeyPath, Mapping, Node, Value};
+use crate::orchestration::model::Dialect;
+use crate::source::{Entry, KeyPath, Kind, Mapping, Node, Value};
 
 /// Brings one service into the long forms.
 pub(in super::super) fn service(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
@@ -9,6 +11,7 @@ pub(in super::super) fn service(canon: &mut Canon<'_>, node: &mut Node, path: &K
         return;
     };
     legacy(canon, map, path);
+    canon.with(map, "image", path, image);
     canon.with(map, "build", path, build);
     for key in ["command", "entrypoint"] {
         canon.with(map, key, path, Canon::words);
@@ -379,7 +382,11 @@ fn hooks(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
     for (index, item) in items.iter_mut().enumerate() {
         let path = path.index(index);
         if let Some(map) = canon.mapping(item, &path) {
-            canon.with(map, "command", &path, Canon::words);
+            canon.with(map, "command", &path, |canon, node, path| {
+                canon.words(node, path);
+                // A stack has no hooks, so that these are Compose's words.
+                command::split_node(node, path, Dialect::Compose, canon.findings);
+            });
             canon.with(map, "environment", &path, Canon::pairs);
             for key in ["privileged", "per_replica"] {
                 canon.with(map, key, &path, Canon::boolean);
@@ -430,5 +437,18 @@ fn deploy(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
                 canon.with(map, key, path, Canon::number);
             }
         });
+    }
+}
+
+/// A reference that YAML takes for a number has lost what it was: `1.10` would become `1.1`.
+fn image(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
+    if let Value::Scalar(scalar) = &node.value
+        && scalar.kind != Kind::String
+    {
+        let message = format!(
+            "`{path}` must be text, but is {}; put quotes around it",
+            node.describe()
+        );
+        canon.error("wrong-type", &node.clone(), path, message);
     }
 }

@@ -129,7 +129,7 @@ fn filling_volumes() {
         "{line}"
     );
     assert_eq!(template["spec"]["initContainers"][2]["image"], "i");
-    assert!(!written.codes().contains("copy-up"));
+    assert!(!written.codes().contains("volume-copy-up"));
 }
 
 #[test]

@@ -258,7 +258,7 @@ fn what_kubernetes_cannot_say() {
             ("restart: unless-stopped", "unless-stopped"),
             ("restart: on-failure\nports: ['80:80']", "restart-changed"),
             ("restart: on-failure", "service-is-job"),
-            ("volumes: ['/data']", "copy-up"),
+            ("volumes: ['/data']", "volume-copy-up"),
             ("volumes: ['/etc/x:/etc/x']", "bind-node-path"),
             ("tmpfs: ['/t:mode=700']", "tmpfs-options"),
             (
@@ -266,7 +266,7 @@ fn what_kubernetes_cannot_say() {
                 "image-volume",
             ),
             ("platform: linux/arm/v7", "platform"),
-            ("build: {context: ./x, target: t}", "image-must-be-built"),
+            ("build: {context: ./x, target: t}", "build-needed"),
             (
                 "healthcheck: {test: x, start_period: 5s}",
                 "start-period-restart",
@@ -567,7 +567,7 @@ volumes:
         .findings
         .as_slice()
         .iter()
-        .filter(|f| f.code.0 == "copy-up");
+        .filter(|f| f.code.0 == "volume-copy-up");
     let copied: Vec<_> = copied.map(|f| f.message.as_str()).collect();
     assert!(!copied.iter().any(|m| m.contains("/d")), "{copied:?}");
     assert!(copied.iter().any(|m| m.contains("/b")), "{copied:?}");
@@ -623,7 +623,7 @@ secrets: {s: {file: ./s.txt}}
         volume("/run/secrets/s")["secret"]["items"][0]["path"],
         at("/run/secrets/s")["subPath"]
     );
-    assert!(written.codes().contains("object-expected"));
+    assert!(written.codes().contains("external-object"));
 }
 
 #[test]
