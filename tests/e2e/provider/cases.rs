@@ -101,7 +101,6 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-#[ignore = "an access list by its id does not become source ranges yet; run with --ignored"]
 fn each_line_of_the_tables() {
     let mut faults = String::new();
     let all = cases();
