@@ -1,6 +1,6 @@
 //! What the seven providers are tried with: the cases, and what helm renders from the charts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -17,6 +17,8 @@ pub(super) struct Input {
     pub(super) name: String,
     pub(super) from: String,
     pub(super) objects: Vec<Value>,
+    /// Those that no other input has.
+    pub(super) own: Vec<usize>,
 }
 
 impl Input {
@@ -55,6 +57,7 @@ pub(super) fn written() -> Vec<Input> {
             objects: nodes(&case.input).iter().map(Node::to_json).collect(),
             name: case.name,
             from: case.from,
+            own: Vec::new(),
         })
         .collect();
     let Some((_, helm)) = helms().into_iter().next() else {
@@ -65,6 +68,7 @@ pub(super) fn written() -> Vec<Input> {
             name,
             from,
             objects: rendered(&helm, &chart, &values),
+            own: Vec::new(),
         });
     }
     all
@@ -94,18 +98,25 @@ fn rendered(helm: &PathBuf, chart: &PathBuf, values: &[PathBuf]) -> Vec<Value> {
 /// Each set of objects is there once.
 pub(super) fn everywhere() -> Vec<Input> {
     let mut seen: BTreeMap<String, Input> = BTreeMap::new();
+    let mut objects: BTreeSet<(String, String)> = BTreeSet::new();
     for input in written() {
         for to in Provider::all() {
-            let next = if to.name() == input.from {
+            let mut next = if to.name() == input.from {
                 input.clone()
             } else {
                 Input {
                     name: format!("{} at {}", input.name, to.name()),
                     from: to.name().to_owned(),
                     objects: input.convert(to).objects().map(Node::to_json).collect(),
+                    own: Vec::new(),
                 }
             };
             let key = format!("{}\n{}", next.from, text(&next.objects));
+            let new = |(index, object): (usize, &Value)| {
+                let unlike = objects.insert((next.from.clone(), object.to_string()));
+                unlike.then_some(index)
+            };
+            next.own = next.objects.iter().enumerate().filter_map(new).collect();
             seen.entry(key).or_insert(next);
         }
     }

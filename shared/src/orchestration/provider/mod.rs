@@ -9,6 +9,7 @@
 //! value and the keys that it came from ([`Edit`]), what was added and removed, what could not be known ([`Missing`])
 //! and what is no longer the same (findings).
 
+mod account;
 mod attribute;
 pub mod catalog;
 mod check;

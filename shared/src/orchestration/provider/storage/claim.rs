@@ -241,6 +241,11 @@ fn move_class(
 ) {
     ctx.take(object, old);
     let from = [key.clone()];
+    let was = super::super::edit::get(&ctx.before[object], &key.path).and_then(Node::as_text);
+    if let Some(was) = was.filter(|was| *was != name) {
+        let what = format!("class `{was}` becomes `{name}` at {}", ctx.to.title);
+        ctx.note("provider-setting-replaced", object, &key.path, &what);
+    }
     ctx.put(object, field, &Json::from(name), &from);
 }
 
@@ -474,7 +479,7 @@ fn without_provisioner(
         &name,
     );
     let made = std::mem::replace(&mut ctx.now[object], kept);
-    ctx.trail = trail;
+    ctx.carry_since(trail);
     if let Some(made) = made {
         ctx.add(made, object);
     }

@@ -374,7 +374,7 @@ fn generate(
         ctx.put(object, &path, &Json::from(value.as_str()), &[]);
     }
     let made = std::mem::replace(&mut ctx.now[object], claim);
-    ctx.trail = trail;
+    ctx.carry_since(trail);
     let Some(mut class) = made else {
         return String::new();
     };
