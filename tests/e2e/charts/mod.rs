@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod conditions;
 mod fixtures;
 mod law;
 mod server;
@@ -195,7 +196,10 @@ fn law(
         &Choice::Provider(provider(from)),
         &provider(to),
         &Mapping::default(),
-        &lenient(),
+        &Options {
+            namespace: Some("market".to_owned()),
+            ..lenient()
+        },
     )
     .map_err(|error| error.to_string())?;
     let (wanted, found) = (objects(&wanted.text), objects(&after));

@@ -230,6 +230,16 @@ fn read_row(
             ctx.note("provider-value-unknown", object, &path, &what);
             continue;
         };
+        if let Some(usual) = row.words.get(&value).and_then(|words| words.iter().next())
+            && usual != raw.trim()
+            && !row
+                .words
+                .values()
+                .any(|words| words.iter().any(|word| word == raw.trim()))
+        {
+            let what = format!("`{raw}` of {} is taken for `{usual}`", describe(row, &path));
+            ctx.note("provider-setting-approximate", object, &path, &what);
+        }
         match bag.0.get_mut(name) {
             Some(found) => {
                 if found.value != value {
