@@ -50,6 +50,16 @@ pub enum ImageError {
         /// Status and its own words.
         reason: String,
     },
+    /// An upload that was begun cannot be finished; a new one can.
+    #[error("{place} gave up the upload of {what}: {reason}")]
+    UploadLost {
+        /// The blob.
+        what: String,
+        /// The registry.
+        place: String,
+        /// Its own words.
+        reason: String,
+    },
     /// The bytes are not what their name says.
     #[error("{place} gave wrong bytes for {expected}: they have the digest {found}")]
     WrongBytes {
@@ -120,7 +130,10 @@ impl ImageError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::RateLimited { .. } | Self::ServerFailed { .. }
+            Self::Unreachable { .. }
+                | Self::RateLimited { .. }
+                | Self::ServerFailed { .. }
+                | Self::UploadLost { .. }
         )
     }
 
@@ -129,9 +142,10 @@ impl ImageError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Denied { .. } => Exit::Authentication,
-            Self::Unreachable { .. } | Self::RateLimited { .. } | Self::ServerFailed { .. } => {
-                Exit::Unreachable
-            }
+            Self::Unreachable { .. }
+            | Self::RateLimited { .. }
+            | Self::ServerFailed { .. }
+            | Self::UploadLost { .. } => Exit::Unreachable,
             Self::Invalid { .. } => Exit::Input,
             Self::Cancelled => Exit::Interrupted,
             _ => Exit::Failed,
@@ -157,7 +171,9 @@ impl ImageError {
             Self::RateLimited { .. } => {
                 "Wait, or log in: registries give more requests to known users."
             }
-            Self::ServerFailed { .. } => "Try again; if it goes on, its log says why.",
+            Self::ServerFailed { .. } | Self::UploadLost { .. } => {
+                "Try again; if it goes on, its log says why."
+            }
             Self::WrongBytes { .. } | Self::WrongSize { .. } => {
                 "Nothing was written under the tag. The source's storage or a proxy between is damaged: push the image to the source again."
             }

@@ -157,7 +157,7 @@ fn of_target() -> Vec<Case> {
     let commit = commit.as_str();
     let part = 5 << 20;
     let large = LARGE as u64;
-    let server_failed = |error: &ImageError| matches!(error, ImageError::ServerFailed { .. });
+    let upload_lost = |error: &ImageError| matches!(error, ImageError::UploadLost { .. });
     let mut cases: Vec<Case> = [500, 502, 503, 504]
         .into_iter()
         .map(|code| {
@@ -297,7 +297,7 @@ fn of_target() -> Vec<Case> {
             "a bit turns each time",
             Target,
             Fault::once("PUT", commit, Action::FlipRequest { at: 4_000_000 }).always(),
-            With(server_failed),
+            With(upload_lost),
         ),
         case(
             "a manifest is refused for the moment",
@@ -353,7 +353,13 @@ fn of_target() -> Vec<Case> {
 }
 
 /// Runs a case against fresh proxies; what is wrong, in words.
-async fn run(case: &Case, source: &Registry, target: &Registry, repository: &str) {
+async fn run(
+    case: &Case,
+    source: &Registry,
+    target: &Registry,
+    repository: &str,
+    keeps_broken_uploads: bool,
+) {
     let name = case.name;
     let app = app();
     let (from, to) = (
@@ -383,8 +389,13 @@ async fn run(case: &Case, source: &Registry, target: &Registry, repository: &str
                 app.digest()
             );
             let twice = to.uploaded().saturating_sub(app.size());
+            let allowed = if keeps_broken_uploads {
+                case.again
+            } else {
+                case.again.max(4 * LARGE as u64)
+            };
             assert!(
-                twice <= case.again,
+                twice <= allowed,
                 "{name}: {twice} bytes were sent again\n{:#?}",
                 to.seen()
             );
@@ -428,10 +439,13 @@ async fn run_all(cases: fn() -> Vec<Case>) {
     for (turn, program) in programs().iter().enumerate() {
         let (source, target) = &(plain(program), plain(program));
         push(&place(source), "app", "1", &app()).await;
+        // Distribution 2.8 cancels an upload as soon as it is asked about one that broke within a request: the state in
+        // its URL does not know of the bytes that came. Since 3.0 such a question answers how far it got.
+        let keeps_broken_uploads = !program.ends_with("docker-registry");
         let failed: Vec<&str> = futures_util::stream::iter(cases().into_iter().enumerate())
             .map(|(number, case)| async move {
                 let repository = format!("r{turn}/c{number}");
-                let case_run = run(&case, source, target, &repository);
+                let case_run = run(&case, source, target, &repository, keeps_broken_uploads);
                 // A case that fails must not hide what the others would have said.
                 let done = AssertUnwindSafe(case_run).catch_unwind().await;
                 done.err().map(|_| case.name)

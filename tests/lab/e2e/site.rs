@@ -156,7 +156,19 @@ pub(crate) fn wait_for_workloads(centres: &DataCentres, namespace: &str) -> Resu
         ]))
         .map_err(|error| {
             let events = run(kubectl(centres).args(["get", "events,pods", "-n", namespace]));
-            format!("{error}\n{}", events.unwrap_or_default())
+            let last_words = run(kubectl(centres).args([
+                "logs",
+                workload,
+                "-n",
+                namespace,
+                "--all-containers",
+                "--tail=20",
+            ]));
+            format!(
+                "{error}\n{}\n{}",
+                events.unwrap_or_default(),
+                last_words.unwrap_or_default()
+            )
         })?;
     }
     Ok(())

@@ -21,6 +21,8 @@ use crate::images::credential::CredentialSource;
 
 /// A request is tried so often if the registry fails or cannot be reached.
 const ATTEMPTS: u32 = 5;
+/// So often if nobody listens at an address of this machine, which is a slip of the pen more often than not.
+const CONNECT_ATTEMPTS: u32 = 3;
 /// The first pause before another try; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause that a registry's `Retry-After` is waited for here; longer ones are left to the caller.
@@ -178,18 +180,34 @@ impl Http {
             Security::Tls => url("https"),
             Security::Plain => url("http"),
             Security::Loopback => {
-                let plain = url("http")?;
-                // A TLS server answers a plain request with 400 (Go) or not at all.
-                match self.control.get(plain.clone()).send().await {
-                    Ok(answer) if answer.status() != StatusCode::BAD_REQUEST => {
-                        if answer.status() == StatusCode::UNAUTHORIZED {
-                            self.authentication.learn(challenge(answer.headers()));
+                let (plain, tls) = (url("http")?, url("https")?);
+                let mut pause = FIRST_PAUSE;
+                for attempt in 1.. {
+                    // A TLS server answers a plain request with 400 (Go) or not at all.
+                    let broken = match self.control.get(plain.clone()).send().await {
+                        Ok(answer) if answer.status() != StatusCode::BAD_REQUEST => {
+                            if answer.status() == StatusCode::UNAUTHORIZED {
+                                self.authentication.learn(challenge(answer.headers()));
+                            }
+                            return Ok(plain);
                         }
-                        Ok(plain)
+                        Ok(_) => return Ok(tls),
+                        Err(error) if error.is_connect() && attempt >= CONNECT_ATTEMPTS => {
+                            return Err(self.unreachable(&error));
+                        }
+                        Err(error) => error,
+                    };
+                    // A certificate that nobody trusts is TLS as well, and said where the first request fails.
+                    match self.control.get(tls.clone()).send().await {
+                        Ok(_) => return Ok(tls),
+                        Err(error) if is_about_certificates(&error) => return Ok(tls),
+                        // Neither: it is away, which can pass.
+                        Err(_) if attempt >= ATTEMPTS => return Err(self.unreachable(&broken)),
+                        Err(_) => tokio::time::sleep(pause).await,
                     }
-                    Err(error) if error.is_connect() => Err(self.unreachable(&error)),
-                    Ok(_) | Err(_) => url("https"),
+                    pause *= 2;
                 }
+                Ok(plain)
             }
         }
     }
@@ -357,6 +375,28 @@ impl RegistryOptions {
         }
         builder.build().map_err(|error| reason(&error))
     }
+}
+
+/// Whether the other side speaks TLS and only its certificate, or ours, is not accepted.
+fn is_about_certificates(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        // An error of TLS lies within an error of input and output, which hides it from `source`.
+        let hidden = inner
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(tls) = hidden.or_else(|| inner.downcast_ref()) {
+            return matches!(
+                tls,
+                rustls::Error::InvalidCertificate(_)
+                    | rustls::Error::AlertReceived(_)
+                    | rustls::Error::NoCertificatesPresented
+            );
+        }
+        source = inner.source();
+    }
+    false
 }
 
 /// What lies at the bottom of an error of the HTTP library, without the URL, which can hold a signature.

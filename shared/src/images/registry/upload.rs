@@ -196,17 +196,10 @@ impl Session {
     async fn put(self, rest: ByteStream) -> Result<(), ImageError> {
         let (url, length) = (self.commit_url(), self.length());
         let response = self.stream(Method::PUT, url, length, None, rest).await?;
-        match response.status().as_u16() {
-            200..=299 => Ok(()),
-            // A proxy or storage that takes no such body: pieces from now on.
-            413 => {
-                self.profile.learn_chunks(0);
-                Err(ImageError::ServerFailed {
-                    place: self.http.place.clone(),
-                    reason: "it does not take a blob of this size in one request (413); smaller pieces are sent from now on".into(),
-                })
-            }
-            _ => Err(self.refused(response).await),
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(self.refused(response).await)
         }
     }
 
@@ -264,25 +257,48 @@ impl Session {
         )
         .body("application/octet-stream", Bytes::new())
         .lane(Lane::Data);
-        self.http
-            .send(&request, &[200, 201, 202, 204])
-            .await
-            .map(drop)
+        match self.http.send(&request, &[200, 201, 202, 204]).await {
+            Ok(_) => Ok(()),
+            // Also where the answer to a first try was lost: then the blob is there, which the sender asks for.
+            Err(ImageError::NotFound { place, what }) => Err(ImageError::UploadLost {
+                what: self.what(),
+                place,
+                reason: what,
+            }),
+            Err(ImageError::Refused {
+                place,
+                what,
+                reason,
+            }) => Err(ImageError::UploadLost {
+                what,
+                place,
+                reason,
+            }),
+            Err(other) => Err(other),
+        }
     }
 
+    /// What a refusal in the middle means. Registries disagree about the status of an upload that they know no more: 404,
+    /// 416 or 400; the last is also said of bytes that have another digest.
     async fn refused(self, response: Response) -> ImageError {
-        let what = self.what();
-        match failure(&self.http.place, &what, response).await {
-            // The session is void (416, or 404 and 400 where registries disagree): a new one will do.
-            ImageError::NotFound { place, what } | ImageError::Refused { place, what, .. }
-                if self.offset > 0 =>
-            {
-                ImageError::ServerFailed {
-                    place,
-                    reason: format!("it does not go on with {what}"),
-                }
+        let status = response.status().as_u16();
+        let error = failure(&self.http.place, &self.what(), response).await;
+        let (place, reason) = match error {
+            ImageError::NotFound { place, what } => (place, what),
+            ImageError::Refused { place, reason, .. } if matches!(status, 400 | 413 | 416) => {
+                (place, reason)
             }
-            other => other,
+            other => return other,
+        };
+        // A proxy or storage that takes no body of this size: pieces from now on.
+        let too_large = status == 413 || status == 400 && !reason.contains("DIGEST_INVALID");
+        if too_large && self.offset == 0 {
+            self.profile.learn_chunks(0);
+        }
+        ImageError::UploadLost {
+            what: self.what(),
+            place,
+            reason,
         }
     }
 

@@ -153,10 +153,38 @@ impl Engine {
     pub(super) async fn look(&self, items: &[Item]) -> Vec<Result<Looked, ImageError>> {
         // The registries' own pace is the limit.
         futures_util::stream::iter(items)
-            .map(look_at)
+            .map(|item| self.look_at(item))
             .buffered(64)
             .collect()
             .await
+    }
+
+    /// Asks both sides for the digest of an image.
+    async fn look_at(&self, item: &Item) -> Result<Looked, ImageError> {
+        let source = item
+            .source
+            .resolve(&item.source_repository, &item.source_name);
+        let target = item
+            .target
+            .resolve(&item.target_repository, &item.target_name);
+        let (source, target) = tokio::join!(source, target);
+        let descriptor = source?.ok_or_else(|| ImageError::NotFound {
+            what: match &item.source_name {
+                Name::Tag(tag) => format!("image {}:{tag}", item.source_repository),
+                Name::Digest(digest) => format!("image {}@{digest}", item.source_repository),
+            },
+            place: item.source.location().to_owned(),
+        })?;
+        let up_to_date = target?.is_some_and(|there| there.digest == descriptor.digest)
+            && self.known(item.target.location()).index_has(
+                &item.target_repository,
+                &descriptor.digest,
+                &item.platforms,
+            );
+        Ok(Looked {
+            descriptor,
+            up_to_date,
+        })
     }
 
     async fn image(
@@ -239,6 +267,13 @@ impl Engine {
                     .await?;
             }
             *digest = tree.root().map(|root| root.digest.clone());
+            if !looked.up_to_date && digest.as_ref() == Some(&looked.descriptor.digest) {
+                self.known(item.target.location()).wrote_index(
+                    &item.target_repository,
+                    &looked.descriptor.digest,
+                    &item.platforms,
+                );
+            }
             if self.settings.deep {
                 self.verify(item, &tree).await?;
             }
@@ -601,26 +636,4 @@ fn outcome_of(sent: Option<u64>, blob: &Descriptor) -> (BlobOutcome, u64) {
         Some(bytes) => (BlobOutcome::Transferred, bytes),
         None => (BlobOutcome::Mounted, blob.size),
     }
-}
-
-async fn look_at(item: &Item) -> Result<Looked, ImageError> {
-    let source = item
-        .source
-        .resolve(&item.source_repository, &item.source_name);
-    let target = item
-        .target
-        .resolve(&item.target_repository, &item.target_name);
-    let (source, target) = tokio::join!(source, target);
-    let descriptor = source?.ok_or_else(|| ImageError::NotFound {
-        what: match &item.source_name {
-            Name::Tag(tag) => format!("image {}:{tag}", item.source_repository),
-            Name::Digest(digest) => format!("image {}@{digest}", item.source_repository),
-        },
-        place: item.source.location().to_owned(),
-    })?;
-    let up_to_date = target?.is_some_and(|there| there.digest == descriptor.digest);
-    Ok(Looked {
-        descriptor,
-        up_to_date,
-    })
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::images::Digest;
+use crate::images::{Digest, Platform};
 
 /// Blobs that are remembered. Beyond it all is forgotten but what is on its way: a process can live for years, and what
 /// is forgotten only costs a question.
@@ -19,9 +19,14 @@ const SHARE_OF_TIME: u32 = 50;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     blobs: Mutex<HashMap<Digest, Blob>>,
+    /// Indexes (`repository@digest`) that were written without some of their platforms, with those that are there.
+    partial: Mutex<Partial>,
     /// When it is worth writing again.
     next_keep: Mutex<Option<Instant>>,
 }
+
+/// Platforms by index.
+pub(super) type Partial = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Default)]
 struct Blob {
@@ -152,8 +157,50 @@ impl Known {
         });
     }
 
-    /// Shows all that is known, for a file: blobs with their repositories.
-    pub(super) fn show<T>(&self, see: impl FnOnce(&BTreeMap<&Digest, Vec<&str>>) -> T) -> T {
+    fn partial(&self) -> std::sync::MutexGuard<'_, Partial> {
+        self.partial.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An index was written with these platforms only; none means all of its own.
+    pub(super) fn wrote_index(&self, repository: &str, digest: &Digest, platforms: &[Platform]) {
+        let key = format!("{repository}@{digest}");
+        let mut partial = self.partial();
+        if platforms.is_empty() {
+            partial.remove(&key);
+        } else {
+            let names = platforms.iter().map(ToString::to_string);
+            partial.entry(key).or_default().extend(names);
+        }
+    }
+
+    /// Whether an index that the target has under the right digest can be taken to have these platforms; none means all
+    /// of its own. Its digest does not say: some registries take an index without its images.
+    pub(super) fn index_has(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        platforms: &[Platform],
+    ) -> bool {
+        let partial = self.partial();
+        match partial.get(&format!("{repository}@{digest}")) {
+            Some(there) => {
+                !platforms.is_empty()
+                    && platforms.iter().all(|one| there.contains(&one.to_string()))
+            }
+            None => platforms.is_empty(),
+        }
+    }
+
+    /// Takes over which indexes were incomplete some time ago.
+    pub(super) fn recall(&self, partial: Partial) {
+        self.partial().extend(partial);
+    }
+
+    /// Shows all that is known, for a file: blobs with their repositories, and incomplete indexes.
+    pub(super) fn show<T>(
+        &self,
+        see: impl FnOnce(&BTreeMap<&Digest, Vec<&str>>, &Partial) -> T,
+    ) -> T {
         let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let all = blobs
             .iter()
@@ -163,7 +210,7 @@ impl Known {
             })
             .filter(|(_, repositories)| !repositories.is_empty())
             .collect();
-        see(&all)
+        see(&all, &self.partial())
     }
 }
 

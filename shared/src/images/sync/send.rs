@@ -25,6 +25,8 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 const WORTH_KEEPING: u64 = 4 << 20;
 /// Breaks without progress after which a blob is given up.
 const PATIENCE: u32 = 6;
+/// A blob whose last byte went out so often without being taken is given up.
+const WHOLE: u32 = 3;
 
 /// What all senders of an engine share.
 #[derive(Debug)]
@@ -43,6 +45,25 @@ pub(super) struct Sending<'s> {
 }
 
 type Checkpoints = Arc<Mutex<VecDeque<Hasher>>>;
+
+/// How a blob gets to the target.
+enum Opened {
+    /// The target took it from another repository of its own.
+    Mounted,
+    /// It arrived with an earlier try whose answer was lost.
+    Arrived,
+    /// By this upload.
+    Upload(Box<dyn Upload>),
+}
+
+impl From<BeginBlob> for Opened {
+    fn from(begun: BeginBlob) -> Self {
+        match begun {
+            BeginBlob::Done => Self::Mounted,
+            BeginBlob::Upload(upload) => Self::Upload(upload),
+        }
+    }
+}
 
 impl Sending<'_> {
     /// Sends a blob to the item's repository. `session` is an upload that was opened already. Returns the bytes that
@@ -63,20 +84,30 @@ impl Sending<'_> {
             self.lock(&checkpoints).extend(hashes);
         }
         let mut session = session;
-        let mut failures = 0;
+        let (mut failures, mut whole) = (0, 0);
+        let mut furthest = 0;
         let mut sent = 0;
         let mut wrong_bytes = false;
         loop {
             let opened = self
-                .open(blob, &mut session, token.take(), mount_from)
+                .open(blob, &mut session, token.take(), mount_from, sent > 0)
                 .await;
             let error = match opened {
-                Ok(BeginBlob::Done) => {
+                Ok(Opened::Mounted) => {
                     state.forget_upload(target.location(), repository, &blob.digest);
                     return Ok(None);
                 }
-                Ok(BeginBlob::Upload(upload)) => {
+                Ok(Opened::Arrived) => {
+                    state.forget_upload(target.location(), repository, &blob.digest);
+                    return Ok(Some(sent));
+                }
+                Ok(Opened::Upload(upload)) => {
                     let begun_at = upload.offset();
+                    if begun_at > furthest {
+                        // The target keeps what it gets: however often it breaks, this comes to an end.
+                        furthest = begun_at;
+                        failures = 0;
+                    }
                     let name = upload.token();
                     let (body, progress) = self.body(blob, begun_at, &name, &checkpoints);
                     let result = upload.finish(body).await;
@@ -92,10 +123,17 @@ impl Sending<'_> {
                                 item: self.index,
                                 bytes: begun_at + reached,
                             });
-                            if reached > 0 && error.is_transient() {
-                                failures = 0;
+                            // An answer, not a connection that broke: all bytes being handed over does not mean that
+                            // they arrived.
+                            if begun_at + reached >= blob.size
+                                && !matches!(error, ImageError::Unreachable { .. })
+                            {
+                                whole += 1;
                             }
-                            if !name.is_empty() && error.is_transient() {
+                            if matches!(error, ImageError::UploadLost { .. }) {
+                                self.lock(&checkpoints).clear();
+                                state.forget_upload(target.location(), repository, &blob.digest);
+                            } else if !name.is_empty() && error.is_transient() {
                                 token = Some(name);
                             }
                             error
@@ -106,13 +144,13 @@ impl Sending<'_> {
             };
             let retry = match &error {
                 // A connection or a memory chip can turn a bit; a storage does it again.
-                ImageError::WrongBytes { .. } | ImageError::WrongSize { .. } if !wrong_bytes => {
-                    wrong_bytes = true;
+                ImageError::WrongBytes { .. } | ImageError::WrongSize { .. } => {
+                    // Neither this process nor a later one goes on from bytes that are wrong.
                     self.lock(&checkpoints).clear();
                     state.forget_upload(target.location(), repository, &blob.digest);
-                    true
+                    !std::mem::replace(&mut wrong_bytes, true)
                 }
-                error => error.is_transient(),
+                error => error.is_transient() && whole < WHOLE,
             };
             failures += 1;
             if !retry || failures > PATIENCE {
@@ -141,14 +179,15 @@ impl Sending<'_> {
         checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An upload: the one at hand, one that was begun before, or a new one.
+    /// An upload: the one at hand, one that was begun before, or a new one. `again`: bytes of it were sent before.
     async fn open(
         &self,
         blob: &Descriptor,
         session: &mut Option<Box<dyn Upload>>,
         token: Option<String>,
         mount_from: Option<&str>,
-    ) -> Result<BeginBlob, ImageError> {
+        again: bool,
+    ) -> Result<Opened, ImageError> {
         let target = self.item.target.as_ref();
         let repository = &self.item.target_repository;
         if let Some(token) = token
@@ -157,13 +196,20 @@ impl Sending<'_> {
             if let Some(fresh) = session.take()
                 && upload.offset() == 0
             {
-                return Ok(BeginBlob::Upload(fresh));
+                return Ok(Opened::Upload(fresh));
             }
-            return Ok(BeginBlob::Upload(upload));
+            return Ok(Opened::Upload(upload));
+        }
+        // An upload that is over is not always one that failed.
+        if again && target.has_blob(repository, blob).await? {
+            return Ok(Opened::Arrived);
         }
         match session.take() {
-            Some(upload) => Ok(BeginBlob::Upload(upload)),
-            None => target.begin_blob(repository, blob, mount_from).await,
+            Some(upload) => Ok(Opened::Upload(upload)),
+            None => target
+                .begin_blob(repository, blob, mount_from)
+                .await
+                .map(Opened::from),
         }
     }
 

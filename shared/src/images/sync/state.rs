@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::known::Known;
+use super::known::{Known, Partial};
 use crate::images::digest::Hasher;
 use crate::images::{Digest, ImageError};
 
 /// Version of the files; others are ignored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The folder; without one nothing outlives the process.
 #[derive(Debug, Clone, Default)]
@@ -34,10 +34,12 @@ struct UploadFile {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct KnownFile<Target, Blobs> {
+struct KnownFile<Target, Blobs, Indexes> {
     version: u32,
     target: Target,
     blobs: Blobs,
+    /// Indexes of which only some platforms are there.
+    partial: Indexes,
 }
 
 impl State {
@@ -139,13 +141,17 @@ impl State {
             .known_file(target)
             .and_then(|file| fs_err::read(file).ok())
             .and_then(|bytes| {
-                serde_json::from_slice::<KnownFile<String, BTreeMap<Digest, BTreeSet<String>>>>(
-                    &bytes,
-                )
+                serde_json::from_slice::<
+                    KnownFile<String, BTreeMap<Digest, BTreeSet<String>>, Partial>,
+                >(&bytes)
                 .ok()
             })
             .filter(|content| content.version == VERSION && content.target == target);
-        for (digest, repositories) in content.into_iter().flat_map(|content| content.blobs) {
+        let Some(content) = content else {
+            return known;
+        };
+        known.recall(content.partial);
+        for (digest, repositories) in content.blobs {
             for repository in repositories {
                 known.hint(&digest, &repository);
             }
@@ -162,11 +168,12 @@ impl State {
             return;
         }
         let begun = std::time::Instant::now();
-        let written = known.show(|blobs| {
+        let written = known.show(|blobs, partial| {
             let content = KnownFile {
                 version: VERSION,
                 target,
                 blobs,
+                partial,
             };
             write(&file, &content)
         });

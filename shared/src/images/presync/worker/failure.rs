@@ -45,6 +45,7 @@ pub(super) fn finish(error: &ImageError, job: &Job, retry: &Retry, live: &Live) 
         ImageError::WrongBytes { .. }
         | ImageError::WrongSize { .. }
         | ImageError::BlobsMissing { .. }
+        | ImageError::UploadLost { .. }
         | ImageError::Protocol { .. } => TRIES_OF_DAMAGE,
         ImageError::Refused { .. } | ImageError::Invalid { .. } => 1,
         ImageError::Cancelled => {
@@ -90,6 +91,7 @@ fn host(error: &ImageError) -> Option<&str> {
         | ImageError::Unreachable { place, .. }
         | ImageError::RateLimited { place, .. }
         | ImageError::ServerFailed { place, .. }
+        | ImageError::UploadLost { place, .. }
         | ImageError::WrongBytes { place, .. }
         | ImageError::WrongSize { place, .. }
         | ImageError::BlobsMissing { place, .. }
