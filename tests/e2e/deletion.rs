@@ -202,15 +202,17 @@ fn with(
     (outcome(&result), ignored)
 }
 
-type Place = Vec<Step>;
+/// Where something stands in a document.
+pub(crate) type Place = Vec<Step>;
 
+/// A step on the way there.
 #[derive(Clone)]
-enum Step {
+pub(crate) enum Step {
     Key(String),
     Index(usize),
 }
 
-fn show(place: &Place) -> String {
+pub(crate) fn show(place: &Place) -> String {
     place
         .iter()
         .map(|step| match step {
@@ -221,7 +223,7 @@ fn show(place: &Place) -> String {
 }
 
 /// All keys and items, however deep.
-fn places(value: &Value) -> Vec<Place> {
+pub(crate) fn places(value: &Value) -> Vec<Place> {
     let mut all = Vec::new();
     let mut stack = vec![(Vec::new(), value)];
     while let Some((place, value)) = stack.pop() {
@@ -245,7 +247,7 @@ fn places(value: &Value) -> Vec<Place> {
 }
 
 /// The document without what stands at a place, and with another value there.
-fn variants(document: &Value, place: &Place) -> Vec<(&'static str, Value)> {
+pub(crate) fn variants(document: &Value, place: &Place) -> Vec<(&'static str, Value)> {
     let Some((last, parents)) = place.split_last() else {
         return Vec::new();
     };

@@ -162,6 +162,7 @@ pub(crate) fn resolve(
                 ExposureArg::Public => Exposure::Public,
             },
             bandwidth: choices.bandwidth,
+            namespace: None,
             ingress: match choices.ingress {
                 IngressArg::Counterpart => IngressChoice::Counterpart,
                 IngressArg::Native => IngressChoice::Native,

@@ -30,10 +30,14 @@ pub(crate) struct PostRenderArgs {
 /// Runs the verb: manifests from standard input, converted ones to standard output.
 pub(crate) fn post_render(args: &PostRenderArgs) -> Exit {
     let printer = args.report.printer();
-    let choices = match resolve(&args.providers, &args.choices, printer) {
+    let mut choices = match resolve(&args.providers, &args.choices, printer) {
         Ok(choices) => choices,
         Err(exit) => return exit,
     };
+    // Helm says so to its plugins; a program that is no plugin is not told.
+    choices.options.namespace = std::env::var("HELM_NAMESPACE")
+        .ok()
+        .filter(|name| !name.is_empty());
     let text = match read_stdin() {
         Ok(text) => text,
         Err(error) => {

@@ -204,3 +204,74 @@ fn archives_that_reach_outside() {
     assert!(said.contains("is a link"), "{said}");
     assert!(!out.exists());
 }
+
+/// An archive whose entry has a name that leads outside; the library would not write one.
+fn archive_with(name: &str, path: &Path) {
+    let mut header = tar::Header::new_gnu();
+    let text = CHART.as_bytes();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_cksum();
+    let file = std::fs::File::create(path).unwrap();
+    let packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    let mut builder = tar::Builder::new(packed);
+    let mut chart = tar::Header::new_gnu();
+    chart.set_size(text.len() as u64);
+    chart.set_mode(0o644);
+    builder
+        .append_data(&mut chart, "evil/Chart.yaml", text)
+        .unwrap();
+    builder.append(&header, text).unwrap();
+    builder
+        .into_inner()
+        .unwrap()
+        .finish()
+        .unwrap()
+        .flush()
+        .unwrap();
+}
+
+#[test]
+fn archives_with_paths_that_climb() {
+    let Some((_, helm)) = helms().into_iter().next() else {
+        return;
+    };
+    for name in [
+        "evil/../../escaped.yaml",
+        "/escaped.yaml",
+        "../escaped.yaml",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("evil.tgz");
+        archive_with(name, &archive);
+        let out = folder.path().join("out");
+        let (code, said) = converted(&helm, &archive, &out, folder.path(), &[]);
+        assert_eq!(code, 65, "{name}: {said}");
+        assert!(said.contains("escaped.yaml"), "{name}: {said}");
+        assert!(!out.exists());
+        assert!(!folder.path().join("escaped.yaml").exists());
+    }
+}
+
+#[test]
+fn values_files_that_contradict_the_schema() {
+    let Some((_, helm)) = helms().into_iter().next() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let values = folder.path().join("big.yaml");
+    std::fs::write(&values, "size: big\n").unwrap();
+    let schema = "{\"properties\": {\"size\": {\"type\": \"integer\"}}}";
+    let (code, said) = refused(
+        &helm,
+        &[
+            ("Chart.yaml", CHART),
+            ("values.schema.json", schema),
+            ("values.yaml", "size: 1\n"),
+        ],
+        &["-f", &values.display().to_string()],
+    );
+    assert_eq!(code, 70, "{said}");
+    assert!(said.contains("schema") && said.contains("size"), "{said}");
+}

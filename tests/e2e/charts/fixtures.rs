@@ -69,7 +69,7 @@ pub(super) const PAPER: [ChartFixture; 12] = [
 ];
 
 /// Charts in the styles that people write.
-pub(super) const STYLES: [ChartFixture; 6] = [
+pub(super) const STYLES: [ChartFixture; 7] = [
     ChartFixture {
         values: &["values-small.yaml"],
         ..fixture("wordpress", "huawei")
@@ -82,6 +82,10 @@ pub(super) const STYLES: [ChartFixture; 6] = [
     fixture("library", "huawei"),
     fixture("generic", "ali"),
     fixture("hooks", "huawei"),
+    ChartFixture {
+        values: &["values-topology.yaml"],
+        ..fixture("conditions", "huawei")
+    },
 ];
 
 /// All of them.

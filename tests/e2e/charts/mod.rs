@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod conditions;
 mod fixtures;
 mod law;
 mod server;
@@ -23,7 +24,7 @@ use tests::lab::Components;
 static COMPONENTS: LazyLock<Components> = LazyLock::new(Components::from_env);
 
 /// Helm 3 and Helm 4, as far as they are here. Where they are required, each that is missing is a failure.
-fn helms() -> Vec<(&'static str, PathBuf)> {
+pub(crate) fn helms() -> Vec<(&'static str, PathBuf)> {
     let all = [
         ("helm3", COMPONENTS.helm3.clone()),
         ("helm4", COMPONENTS.helm4.clone()),
@@ -45,8 +46,27 @@ fn helms() -> Vec<(&'static str, PathBuf)> {
     found
 }
 
-fn charts_folder() -> PathBuf {
+pub(crate) fn charts_folder() -> PathBuf {
     tests::fixtures::folder().join("charts")
+}
+
+/// Each fixture with each of its values files: a name, the provider, the chart and the values.
+pub(crate) fn values_sets() -> Vec<(String, String, PathBuf, Vec<PathBuf>)> {
+    let mut all = Vec::new();
+    for fixture in fixtures::all() {
+        let from = fixture.from.to_owned();
+        all.push((
+            fixture.name.to_owned(),
+            from.clone(),
+            fixture.path(),
+            Vec::new(),
+        ));
+        for file in fixture.values_files() {
+            let name = format!("{} {}", fixture.name, file.file_name().unwrap().display());
+            all.push((name, from.clone(), fixture.path(), vec![file]));
+        }
+    }
+    all
 }
 
 fn provider(name: &str) -> Provider {
@@ -176,7 +196,10 @@ fn law(
         &Choice::Provider(provider(from)),
         &provider(to),
         &Mapping::default(),
-        &lenient(),
+        &Options {
+            namespace: Some("market".to_owned()),
+            ..lenient()
+        },
     )
     .map_err(|error| error.to_string())?;
     let (wanted, found) = (objects(&wanted.text), objects(&after));

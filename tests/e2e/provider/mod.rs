@@ -1,3 +1,7 @@
 //! Objects of one provider become objects of another.
 
 mod cases;
+mod catalogs;
+mod deletion;
+mod inputs;
+mod pairs;

@@ -9,6 +9,7 @@
 //! converted; for the default values and for each values file. A chart that breaks it is not written.
 
 mod compare;
+mod conditions;
 mod error;
 mod helm;
 mod identify;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::helm::RELEASE;
+use super::conditions;
+use super::helm::{NAMESPACE, RELEASE};
 use super::input::{self, ChartFiles, ChartSource};
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
@@ -128,11 +129,15 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
     if !options.flat {
         add_optional(&job, &original, &mut bases, &mut files, &from, options)?;
     }
-    let strict =
-        |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &options.options);
+    // The templates write the namespace of the release in place of this name.
+    let strict_options = Options {
+        namespace: Some(NAMESPACE.to_owned()),
+        ..options.options.clone()
+    };
+    let strict = |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &strict_options);
     let lenient_options = Options {
         allow_missing: true,
-        ..options.options.clone()
+        ..strict_options.clone()
     };
     let lenient =
         |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &lenient_options);
@@ -252,6 +257,9 @@ fn live_output(
             Code("chart-value-idle"),
             format!("no template asks for the value `{value}` any more"),
         ));
+    }
+    for kept in conditions::kept(&original.chart, &solution.work.chart) {
+        findings.push(Finding::new(Code("chart-condition-kept"), kept));
     }
     summary.changed_files = changed_files(&original.chart, &solution.work.chart);
     let written: ChartFiles = solution.work.chart;
@@ -388,16 +396,25 @@ fn add_optional(
         allow_missing: true,
         ..options.options.clone()
     };
-    let changed = |base: &Base| -> BTreeSet<(String, String)> {
+    // What changes, and how: a switch may change no more than the value of a key.
+    let changed = |base: &Base| -> BTreeSet<(String, String, String)> {
         let converted = convert(&base.nodes, from, &options.to, &options.map, &lenient);
         converted
             .outcomes
             .iter()
             .filter(|outcome| outcome.node.is_none() || !outcome.edits.is_empty())
-            .map(|outcome| (outcome.object.kind.clone(), outcome.object.name.clone()))
+            .map(|outcome| {
+                let edits: Vec<_> = outcome.edits.iter().map(|e| (&e.path, &e.change)).collect();
+                let object = &outcome.object;
+                (
+                    object.kind.clone(),
+                    object.name.clone(),
+                    format!("{edits:?}"),
+                )
+            })
             .collect()
     };
-    let mut known: BTreeSet<(String, String)> = bases.iter().flat_map(changed).collect();
+    let mut known: BTreeSet<(String, String, String)> = bases.iter().flat_map(changed).collect();
     for base in more {
         let here = changed(&base);
         let renamed = base.variant.release != RELEASE;

@@ -1,5 +1,5 @@
 //! The ways in which a chart is rendered: with its default values, with each values file, and with the parts switched
-//! on that are off by default.
+//! on that are off by default, and off that are on.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,8 @@ pub(crate) fn required(user: &[UserFile]) -> Vec<Variant> {
     variants
 }
 
-/// Variants with switches on that are off in the values: all of them, all that are named `enabled` or `create`, and
-/// another name of the release.
+/// Variants with switches on that are off in the values (all of them, and all that are named `enabled` or `create`), with
+/// switches off that are on, and with another name of the release.
 pub(crate) fn optional(values: &Json) -> Vec<Variant> {
     let mut variants = vec![Variant {
         name: "another release name".into(),
@@ -50,8 +50,11 @@ pub(crate) fn optional(values: &Json) -> Vec<Variant> {
         required: false,
     }];
     let mut seen = BTreeSet::new();
-    for (name, any) in [("every switch on", true), ("every `enabled` on", false)] {
-        let overlay = switched_on(values, any);
+    for (name, overlay) in [
+        ("every switch on", switched(values, true, true)),
+        ("every `enabled` on", switched(values, true, false)),
+        ("every switch off", switched(values, false, true)),
+    ] {
         if let Some(overlay) = overlay
             && seen.insert(overlay.to_string())
         {
@@ -67,8 +70,8 @@ pub(crate) fn optional(values: &Json) -> Vec<Variant> {
     variants
 }
 
-/// An overlay that turns `false` to `true`; `any` switch, or only those named `enabled` or `create`.
-fn switched_on(values: &Json, any: bool) -> Option<Json> {
+/// An overlay that turns switches on, or off; `any` switch, or only those named `enabled` or `create`.
+fn switched(values: &Json, on: bool, any: bool) -> Option<Json> {
     let Json::Object(map) = values else {
         return None;
     };
@@ -78,11 +81,13 @@ fn switched_on(values: &Json, any: bool) -> Option<Json> {
             continue;
         }
         match value {
-            Json::Bool(false) if any || matches!(key.as_str(), "enabled" | "create") => {
-                out.insert(key.clone(), Json::Bool(true));
+            Json::Bool(is)
+                if *is != on && (any || matches!(key.as_str(), "enabled" | "create")) =>
+            {
+                out.insert(key.clone(), Json::Bool(on));
             }
             Json::Object(_) => {
-                if let Some(inner) = switched_on(value, any) {
+                if let Some(inner) = switched(value, on, any) {
                     out.insert(key.clone(), inner);
                 }
             }
@@ -102,13 +107,14 @@ mod tests {
     fn switches_are_turned_on() {
         let values = json!({"a": {"enabled": false, "debug": false}, "b": true, "c": [false]});
         assert_eq!(
-            switched_on(&values, true),
+            switched(&values, true, true),
             Some(json!({"a": {"enabled": true, "debug": true}}))
         );
         assert_eq!(
-            switched_on(&values, false),
+            switched(&values, true, false),
             Some(json!({"a": {"enabled": true}}))
         );
+        assert_eq!(switched(&values, false, true), Some(json!({"b": false})));
         assert_eq!(optional(&json!({"a": 1})).len(), 1);
     }
 }

@@ -327,6 +327,13 @@ pub struct Requirement {
     pub attribute: String,
     /// What it is needed for.
     pub purpose: String,
+    /// The kind of the mapping file, where the attribute is no id itself.
+    pub id: Option<String>,
+    /// The attribute of the source that it takes the place of; the mapping file maps its value.
+    pub of: Option<String>,
+    /// Attributes that get another value along with it; null for none.
+    #[serde(default)]
+    pub sets: IndexMap<String, Option<String>>,
     /// How many are needed.
     #[serde(default = "one")]
     pub count: usize,

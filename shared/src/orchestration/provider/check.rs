@@ -95,11 +95,14 @@ impl Faults {
         for need in requires {
             self.attribute(place, &need.attribute);
             self.when(place, &need.when);
-            let id = meaning(&need.attribute).id.as_deref();
-            if id.and_then(mapping::kind).is_none()
-                && need.attribute != "path"
-                && !need.attribute.ends_with("-ranges")
-            {
+            for name in need.of.iter().chain(need.sets.keys()) {
+                self.attribute(place, name);
+            }
+            let id = need
+                .id
+                .as_deref()
+                .or(meaning(&need.attribute).id.as_deref());
+            if id.and_then(mapping::kind).is_none() && need.attribute != "path" {
                 self.say(format!(
                     "{place}: `{}` is required but is no id",
                     need.attribute

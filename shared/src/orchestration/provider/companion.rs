@@ -161,6 +161,7 @@ pub(super) fn make(
             class = Some(own_class);
         }
         let from: Vec<SourceKey> = own.iter().flat_map(|v| v.from.clone()).collect();
+        ctx.carry(&from);
         for mut node in documents {
             if ObjectRef::of(0, &node).kind == companion.kind {
                 for value in &own {

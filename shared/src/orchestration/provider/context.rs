@@ -28,6 +28,8 @@ pub(super) struct Context<'c> {
     pub(super) added: Vec<Added>,
     /// Where the values of the target came from, by object and key path.
     pub(super) trail: BTreeMap<(usize, String), Vec<SourceKey>>,
+    /// Keys of the source that went into added objects, by object and key path.
+    pub(super) carried: BTreeSet<(usize, String)>,
     /// Paths of companions that were read, by object.
     pub(super) read_fields: HashMap<usize, BTreeSet<String>>,
     /// Class names of companions by what they hold.
@@ -70,6 +72,7 @@ impl<'c> Context<'c> {
             missing: Vec::new(),
             added: Vec::new(),
             trail: BTreeMap::new(),
+            carried: BTreeSet::new(),
             read_fields: HashMap::new(),
             shared_classes: HashMap::new(),
             claim_kinds: HashMap::new(),
@@ -110,6 +113,20 @@ impl<'c> Context<'c> {
             if !trail.contains(key) {
                 trail.push(key.clone());
             }
+        }
+    }
+
+    /// Notes that keys of the source went into an added object.
+    pub(super) fn carry(&mut self, from: &[SourceKey]) {
+        let places = from.iter().map(|key| (key.object, key.path.to_string()));
+        self.carried.extend(places);
+    }
+
+    /// Goes back to an earlier trail: what came in between went into an added object.
+    pub(super) fn carry_since(&mut self, trail: BTreeMap<(usize, String), Vec<SourceKey>>) {
+        let since = std::mem::replace(&mut self.trail, trail);
+        for keys in since.values() {
+            self.carry(keys);
         }
     }
 

@@ -67,8 +67,11 @@ fn finish(ctx: Context<'_>) -> Converted {
         missing,
         added,
         trail,
+        to,
+        carried,
         ..
     } = ctx;
+    super::account::account(before, &refs, &now, (&trail, carried), to, &mut findings);
     let outcomes = refs
         .into_iter()
         .zip(now)

@@ -9,6 +9,7 @@
 //! value and the keys that it came from ([`Edit`]), what was added and removed, what could not be known ([`Missing`])
 //! and what is no longer the same (findings).
 
+mod account;
 mod attribute;
 pub mod catalog;
 mod check;
@@ -113,6 +114,8 @@ pub struct Options {
     pub ingress: IngressChoice,
     /// A disk may have less throughput than asked for if its IOPS suffice.
     pub less_throughput: bool,
+    /// The namespace of objects that name none, where an object without a namespace has to name it.
+    pub namespace: Option<String>,
     /// A Service behind an Ingress becomes `NodePort` where the target's own controller reaches no other.
     pub node_port_backends: bool,
 }
@@ -125,6 +128,7 @@ impl Default for Options {
             bandwidth: 5,
             ingress: IngressChoice::Counterpart,
             less_throughput: false,
+            namespace: None,
             node_port_backends: true,
         }
     }

@@ -230,6 +230,16 @@ fn read_row(
             ctx.note("provider-value-unknown", object, &path, &what);
             continue;
         };
+        if let Some(usual) = row.words.get(&value).and_then(|words| words.iter().next())
+            && usual != raw.trim()
+            && !row
+                .words
+                .values()
+                .any(|words| words.iter().any(|word| word == raw.trim()))
+        {
+            let what = format!("`{raw}` of {} is taken for `{usual}`", describe(row, &path));
+            ctx.note("provider-setting-approximate", object, &path, &what);
+        }
         match bag.0.get_mut(name) {
             Some(found) => {
                 if found.value != value {
@@ -625,17 +635,35 @@ pub(super) fn complete(ctx: &mut Context<'_>, view: View<'_>, object: usize, bag
         if bag.has(&need.attribute) || !bag.fits(&need.when) {
             continue;
         }
-        let Some(kind) = meaning(&need.attribute)
+        let kind = need
             .id
             .as_deref()
-            .and_then(super::mapping::kind)
-        else {
+            .or(meaning(&need.attribute).id.as_deref());
+        let Some(kind) = kind.and_then(super::mapping::kind) else {
             continue;
         };
+        let replaced = need.of.as_ref().and_then(|name| bag.take(name));
+        for (name, value) in &need.sets {
+            let from = bag.take(name).map(|a| a.from).unwrap_or_default();
+            if let Some(value) = value {
+                let mut attribute = Attribute::made(value);
+                attribute.from = from;
+                bag.set(name, attribute);
+            }
+        }
         let mut attribute = Attribute::made("");
+        if let Some(replaced) = &replaced {
+            attribute.from.clone_from(&replaced.from);
+            attribute.at = replaced.at;
+        }
         let cause = need.when.keys().find_map(|name| bag.0.get(name));
-        let key = cause.and_then(|a| a.from.first().cloned());
-        let first = ctx.id(kind, None, object, key.as_ref(), &need.purpose);
+        let key = attribute
+            .from
+            .first()
+            .or(cause.and_then(|a| a.from.first()));
+        let key = key.cloned();
+        let source = replaced.as_ref().map(|a| a.value.as_str());
+        let first = ctx.id(kind, source, object, key.as_ref(), &need.purpose);
         attribute.value = if first.starts_with("TODO-") && need.count > 1 {
             let all: Vec<String> = (1..=need.count).map(|n| format!("{first}-{n}")).collect();
             all.join(",")

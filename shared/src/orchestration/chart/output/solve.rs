@@ -18,6 +18,7 @@ use super::super::yaml::{Item, Step, edit_yaml};
 use super::super::{ChartError, Helm};
 use super::flat;
 use super::lines;
+use super::plan::condition::{Literal, replaced};
 use super::plan::{Attempts, Op, Planner, State};
 use crate::source::Node;
 
@@ -694,10 +695,19 @@ fn apply(work: &mut Work, ops: &[Op], states: &[State]) {
 
 fn apply_for(work: &mut Work, ops: &[Op], variants: &[Variant]) {
     let mut by_text: BTreeMap<&TextRef, Vec<lines::LineEdit>> = BTreeMap::new();
+    let mut literals: BTreeMap<&str, Vec<&Literal>> = BTreeMap::new();
     for op in ops {
         match op {
             Op::Lines(text, edit) => by_text.entry(text).or_default().push(edit.clone()),
+            Op::Literal(literal) => literals.entry(&literal.file).or_default().push(literal),
             Op::Value(..) | Op::NewFile(..) | Op::RemoveFile(..) => {}
+        }
+    }
+    // A word more or less leaves all lines in their places.
+    for (path, literals) in literals {
+        if let Some(old) = work.chart.text(path) {
+            let new = replaced(old, &literals);
+            work.chart.set_text(path, new);
         }
     }
     for (text, edits) in by_text {
@@ -752,7 +762,7 @@ fn apply_for(work: &mut Work, ops: &[Op], variants: &[Variant]) {
             Op::RemoveFile(path) => {
                 work.chart.files.remove(path);
             }
-            Op::Lines(..) => {}
+            Op::Lines(..) | Op::Literal(..) => {}
         }
     }
 }

@@ -182,8 +182,14 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
         let name = without_provisioner(ctx, object, base, &kind_name, target, &bag, template);
         return move_class(ctx, object, &field, &old, name, &class_key);
     }
-    zone_of_claim(ctx, object, &mut bag);
-    let (name, open) = class::choose(ctx, object, &kind_name, target, class.binding, &bag);
+    // A disk whose zone is left out is made where its pod runs, if it is up to us.
+    let made = if zone_of_claim(ctx, object, &mut bag) {
+        Binding::Wait
+    } else {
+        class.binding
+    };
+    let bindings = (class.binding, made);
+    let (name, open) = class::choose(ctx, object, &kind_name, target, bindings, &bag);
     finish(ctx, target, &holder, &bag, Some(&open));
     move_class(ctx, object, &field, &old, name, &class_key);
 }
@@ -235,6 +241,11 @@ fn move_class(
 ) {
     ctx.take(object, old);
     let from = [key.clone()];
+    let was = super::super::edit::get(&ctx.before[object], &key.path).and_then(Node::as_text);
+    if let Some(was) = was.filter(|was| *was != name) {
+        let what = format!("class `{was}` becomes `{name}` at {}", ctx.to.title);
+        ctx.note("provider-setting-replaced", object, &key.path, &what);
+    }
     ctx.put(object, field, &Json::from(name), &from);
 }
 
@@ -380,8 +391,9 @@ fn bound_volume_of_selector(ctx: &Context<'_>, object: usize, at: &KeyPath) -> O
     Some(found.map_or_else(|| wanted.to_owned(), |index| ctx.refs[index].name.clone()))
 }
 
-/// A zone that the mapping file does not know is left to the scheduler.
-fn zone_of_claim(ctx: &mut Context<'_>, object: usize, bag: &mut Bag) {
+/// A zone that the mapping file does not know is left to the scheduler. Tells whether there was one.
+fn zone_of_claim(ctx: &mut Context<'_>, object: usize, bag: &mut Bag) -> bool {
+    let mut left = false;
     for (name, kind) in [("zone", "zone"), ("region", "region")] {
         let Some(attribute) = bag.0.get(name) else {
             continue;
@@ -398,7 +410,9 @@ fn zone_of_claim(ctx: &mut Context<'_>, object: usize, bag: &mut Bag) {
             attribute.value
         );
         ctx.note_attribute("zone-left-to-scheduler", object, &attribute, &what);
+        left |= name == "zone";
     }
+    left
 }
 
 /// Where claims make no volumes of a kind, a volume is written for the claim. Returns its class.
@@ -465,7 +479,7 @@ fn without_provisioner(
         &name,
     );
     let made = std::mem::replace(&mut ctx.now[object], kept);
-    ctx.trail = trail;
+    ctx.carry_since(trail);
     if let Some(made) = made {
         ctx.add(made, object);
     }

@@ -264,13 +264,14 @@ pub(super) fn mount_options(
 }
 
 /// The class of the target for a claim: one that each cluster has, or one that is made. The attributes that the claim
-/// says itself stay in the bag.
+/// says itself stay in the bag. Of the two bindings, the first is that of a class that is there, the second that of one
+/// that is made.
 pub(super) fn choose(
     ctx: &mut Context<'_>,
     object: usize,
     kind_name: &str,
     target: &StorageKind,
-    binding: Binding,
+    (binding, made): (Binding, Binding),
     bag: &Bag,
 ) -> (String, Vec<String>) {
     let to = ctx.to;
@@ -320,7 +321,7 @@ pub(super) fn choose(
         return (name.clone(), class.open.clone());
     }
     (
-        generate(ctx, object, kind_name, target, binding, bag),
+        generate(ctx, object, kind_name, target, made, bag),
         Vec::new(),
     )
 }
@@ -373,7 +374,7 @@ fn generate(
         ctx.put(object, &path, &Json::from(value.as_str()), &[]);
     }
     let made = std::mem::replace(&mut ctx.now[object], claim);
-    ctx.trail = trail;
+    ctx.carry_since(trail);
     let Some(mut class) = made else {
         return String::new();
     };

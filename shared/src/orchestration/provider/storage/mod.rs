@@ -244,6 +244,9 @@ fn change_tier(
     let Some(choice) = choice else {
         return tier::fit(size, target.size);
     };
+    // What the claim or class says of the disk is where a reader looks first.
+    let told = cause.from.iter().find(|key| key.object == object);
+    let path = &told.map_or_else(|| path.clone(), |key| key.path.clone());
     say_performance(
         ctx,
         object,

@@ -101,6 +101,16 @@ pub(in super::super) fn volume(ctx: &mut Context<'_>, object: usize) {
             object,
             path: class.clone(),
         };
+        let was = ctx
+            .text(object, "spec.storageClassName")
+            .unwrap_or_default();
+        if was != target.static_class {
+            let what = format!(
+                "class `{was}` becomes `{}` at {}",
+                target.static_class, ctx.to.title
+            );
+            ctx.note("provider-setting-replaced", object, &class, &what);
+        }
         ctx.put(
             object,
             &class,
@@ -503,7 +513,18 @@ pub(super) fn write_source(
             .get(fact)
             .is_none_or(|rows| rows.iter().all(|row| row.attribute.is_none()))
         {
-            rest.take(fact);
+            let taken = rest.take(fact);
+            if fact == "endpoint"
+                && let Some(taken) = taken.filter(|a| !a.from.is_empty())
+            {
+                let what = format!(
+                    "{} (`{}`) follows from the bucket at {}",
+                    meaning(fact).what,
+                    taken.value,
+                    ctx.to.title
+                );
+                ctx.note_attribute("provider-setting-dropped", object, &taken, &what);
+            }
         }
     }
     // What only the maker of a disk asks for is a property of the disk by now.
@@ -661,6 +682,7 @@ fn secret_reference(
     let namespace = namespace
         .or_else(|| ctx.text(object, "spec.claimRef.namespace"))
         .or_else(|| ctx.refs[object].namespace.clone())
+        .or_else(|| ctx.options.namespace.clone())
         .unwrap_or_else(|| "default".to_owned());
     let from = bag
         .0

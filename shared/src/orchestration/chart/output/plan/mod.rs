@@ -1,6 +1,7 @@
 //! What to change so that the chart renders what it shall: one step of many, each checked by rendering.
 
 mod add;
+pub(crate) mod condition;
 pub(crate) mod hoist;
 mod instances;
 mod objects;
@@ -21,6 +22,7 @@ use crate::orchestration::chart::render::{Document, Identity};
 use crate::orchestration::chart::target::Wanted;
 use crate::orchestration::chart::work::{ValuesRef, Variant, Work};
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
+use condition::Literal;
 
 /// One variant as it is now, beside what it shall be.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(crate) enum Op {
     Value(ValuesRef, YamlEdit),
     /// Lines of a template, or of a value with several lines.
     Lines(TextRef, LineEdit),
+    /// A word of a condition.
+    Literal(Literal),
     /// A new file.
     NewFile(String, String),
     /// A file goes.

@@ -67,6 +67,16 @@ impl Planner<'_> {
                 })
         });
         if !fits {
+            // Another variant has something in it still: what this one has goes, and a key without content is none.
+            let keys = match self.now(state, document, path) {
+                Some(Json::Object(map)) if path.last().is_some_and(may_be_empty) => map.keys(),
+                _ => return,
+            };
+            for key in keys {
+                let mut inner = path.to_vec();
+                inner.push(Step::Key(key.clone()));
+                self.remove(state, document, &inner, level.max(1));
+            }
             return;
         }
         let Some(text) = self.text(state, place) else {
@@ -161,4 +171,9 @@ impl Planner<'_> {
             self.lines(&place, range, String::new());
         }
     }
+}
+
+/// Mappings that Kubernetes takes for absent when they are empty.
+fn may_be_empty(step: &Step) -> bool {
+    matches!(step, Step::Key(key) if matches!(key.as_str(), "annotations" | "labels" | "nodeSelector"))
 }

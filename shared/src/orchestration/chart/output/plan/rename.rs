@@ -100,7 +100,7 @@ impl Planner<'_> {
                 else {
                     continue;
                 };
-                if !alone {
+                if !alone || !self.follow(state, leaf, &new) {
                     continue;
                 }
                 let value = self.typed(state, leaf, want, &new, parts.len() == 1);

@@ -24,6 +24,13 @@ impl Planner<'_> {
         if level <= 1 && self.replace_value(state, document, path, want) {
             return;
         }
+        // A value that conditions ask for stays, and what is made of it changes.
+        if level <= 1
+            && self.asked_for(state, document, path, want)
+            && self.replace_filter(state, document, path, have, want)
+        {
+            return;
+        }
         if level <= 2 && self.replace_text(state, document, path, have, want, level) {
             return;
         }
@@ -81,11 +88,17 @@ impl Planner<'_> {
                 let Some(own) = here.variant.own_file().map(ValuesRef::User) else {
                     continue;
                 };
-                if file != own && self.value_fits(state, leaf, &text, &own) {
+                if file != own
+                    && self.value_fits(state, leaf, &text, &own)
+                    && self.follow(state, leaf, &text)
+                {
                     let value = self.typed(state, leaf, want, &text, parts.len() == 1);
                     self.push(Op::Value(own, YamlEdit::Set(leaf.clone(), value)));
                     return true;
                 }
+                continue;
+            }
+            if !self.follow(state, leaf, &text) {
                 continue;
             }
             let value = self.typed(state, leaf, want, &text, parts.len() == 1);
@@ -93,6 +106,29 @@ impl Planner<'_> {
             return true;
         }
         false
+    }
+
+    /// Lets the conditions follow a value; `false` if they cannot.
+    pub(super) fn follow(&mut self, state: usize, leaf: &[Step], new: &str) -> bool {
+        let Some(old) = self.value_text(state, &leaf.to_vec()) else {
+            return true;
+        };
+        self.conditions(&leaf.to_vec(), &old, new)
+    }
+
+    /// Whether the value behind a text cannot change for the sake of a condition.
+    fn asked_for(&self, state: usize, document: usize, path: &[Step], want: &Json) -> bool {
+        let Some(want) = text_of(want) else {
+            return false;
+        };
+        let parts = self.states[state].sources[document].get(path);
+        parts.into_iter().flatten().any(|part| {
+            let Source::Value(leaf) = part else {
+                return false;
+            };
+            let old = self.value_text(state, leaf);
+            old.is_some_and(|old| self.condition_places(leaf, &old, &want).is_none())
+        })
     }
 
     pub(super) fn replace_text(

@@ -1,0 +1,117 @@
+//! The account: what stood in an object and stands there no more has gone elsewhere, or a finding says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::catalog::Catalog;
+use super::edit::{Change, SourceKey, difference};
+use super::row::plain;
+use super::{ObjectRef, edit};
+use crate::finding::{Code, Finding, Findings};
+use crate::source::{KeyPath, Node, Origin, Value};
+
+/// Where values of the target came from.
+type Trail = BTreeMap<(usize, String), Vec<SourceKey>>;
+
+/// Names each key that was taken out or got another value without a word about it.
+pub(super) fn account(
+    before: &[Node],
+    refs: &[ObjectRef],
+    now: &[Option<Node>],
+    (trail, mut carried): (&Trail, BTreeSet<(usize, String)>),
+    to: &Catalog,
+    findings: &mut Findings,
+) {
+    let written = trail.values().flatten();
+    carried.extend(written.map(|key| (key.object, key.path.to_string())));
+    let mut said: BTreeSet<(String, String)> = BTreeSet::new();
+    for finding in findings.as_slice() {
+        let who = finding.message.split(": ").next().unwrap_or_default();
+        said.insert((who.to_owned(), finding.path.clone()));
+    }
+    let mut new = Vec::new();
+    for object in refs {
+        let old = &before[object.index];
+        let name = object.to_string();
+        let mut lines: Vec<(KeyPath, String)> = Vec::new();
+        match &now[object.index] {
+            None => {
+                let what = format!(
+                    "of `{}`; the object is left out, and what it says has gone elsewhere or is named here",
+                    object.api_version
+                );
+                lines.push((KeyPath::root().key("apiVersion"), what));
+                if let Some(map) = old.as_mapping() {
+                    for (key, entry) in map.iter().filter(|(key, _)| !is_name(key)) {
+                        leaves(
+                            &entry.node,
+                            &KeyPath::root().key(key),
+                            &mut |path, value| {
+                                lines.push((
+                                    path,
+                                    format!("(`{value}`) is left out with the object"),
+                                ));
+                            },
+                        );
+                    }
+                }
+            }
+            Some(after) => {
+                for edit in difference(old, after) {
+                    let (Some(node), becomes) = (edit::get(old, &edit.path), &edit.change) else {
+                        continue;
+                    };
+                    leaves(node, &edit.path, &mut |path, value| {
+                        let what = match becomes {
+                            Change::Set { new, .. } if path == edit.path => {
+                                format!("(`{value}`) becomes `{}` at {}", plain(new), to.title)
+                            }
+                            _ => format!("(`{value}`) is left out at {}", to.title),
+                        };
+                        lines.push((path, what));
+                    });
+                }
+            }
+        }
+        for (path, what) in lines {
+            let text = path.to_string();
+            if carried.contains(&(object.index, text.clone()))
+                || said.contains(&(name.clone(), text.clone()))
+            {
+                continue;
+            }
+            let key = path.last_key().unwrap_or(&text);
+            let message = format!("{name}: `{key}` {what}");
+            let mut finding = Finding::new(Code("provider-setting-replaced"), message);
+            finding.path = text;
+            if let Some(node) = edit::get(old, &path) {
+                finding = finding.at(&Origin::new(node.at, path.clone()));
+            }
+            new.push(finding);
+        }
+    }
+    for finding in new {
+        findings.push(finding);
+    }
+}
+
+/// What tells which object it is, and says nothing else.
+fn is_name(key: &str) -> bool {
+    matches!(key, "apiVersion" | "kind" | "metadata")
+}
+
+/// Each scalar below a node, with its path.
+fn leaves(node: &Node, path: &KeyPath, take: &mut dyn FnMut(KeyPath, String)) {
+    match &node.value {
+        Value::Mapping(map) => {
+            for (key, entry) in map.iter() {
+                leaves(&entry.node, &path.key(key), take);
+            }
+        }
+        Value::Sequence(items) => {
+            for (index, item) in items.iter().enumerate() {
+                leaves(item, &path.index(index), take);
+            }
+        }
+        Value::Scalar(scalar) => take(path.clone(), scalar.text.clone()),
+    }
+}
