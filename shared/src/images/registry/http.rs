@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -31,6 +32,10 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 const CONNECT: Duration = Duration::from_secs(15);
 /// A server that sends nothing for so long is given up.
 const SILENCE: Duration = Duration::from_mins(1);
+
+/// Microseconds to an answer from which on a registry is far: below, one connection carries what a network can, and
+/// several only cost memory.
+const FAR: u64 = 3_000;
 
 /// Which connections a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +110,8 @@ pub(super) struct Http {
     security: Security,
     base: OnceCell<Url>,
     counts: Mutex<RequestCounts>,
+    /// Shortest time to an answer so far, in microseconds.
+    nearest: AtomicU64,
 }
 
 impl Http {
@@ -141,6 +148,7 @@ impl Http {
             security,
             base: OnceCell::new(),
             counts: Mutex::default(),
+            nearest: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -150,6 +158,11 @@ impl Http {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether a round trip is so short that one connection fills the way.
+    pub(super) fn is_near(&self) -> bool {
+        self.nearest.load(Ordering::Relaxed) < FAR
     }
 
     fn count(&self, method: &Method, status: u16) {
@@ -270,6 +283,7 @@ impl Http {
             if let Some(body) = &request.body {
                 builder = builder.body(body.clone());
             }
+            let begun = Instant::now();
             let sent = tokio::time::timeout(SILENCE, builder.send()).await;
             let response = match sent {
                 Ok(Ok(response)) => response,
@@ -282,6 +296,8 @@ impl Http {
                     return Err(self.silent());
                 }
             };
+            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.nearest.fetch_min(micros, Ordering::Relaxed);
             self.saw(&request.method, &response);
             if response.status() != StatusCode::UNAUTHORIZED || refused == 2 {
                 return Ok(response);
@@ -348,7 +364,12 @@ impl Http {
 impl RegistryOptions {
     /// A client with these settings.
     fn client(&self, lane: Lane) -> Result<reqwest::Client, String> {
+        let protocols: &[&[u8]] = match lane {
+            Lane::Control => &[b"h2", b"http/1.1"],
+            Lane::Data => &[b"http/1.1"],
+        };
         let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(super::tls::config(self, protocols)?)
             .user_agent(super::USER_AGENT)
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
@@ -360,19 +381,6 @@ impl RegistryOptions {
                 .pool_max_idle_per_host(64),
             Lane::Data => builder.http1_only().pool_max_idle_per_host(64),
         };
-        if !self.authorities.is_empty() {
-            let mut certificates = Vec::new();
-            for pem in &self.authorities {
-                let found =
-                    reqwest::Certificate::from_pem_bundle(pem).map_err(|e| e.to_string())?;
-                certificates.extend(found);
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        if let Some(pem) = &self.identity {
-            let identity = reqwest::Identity::from_pem(pem).map_err(|e| e.to_string())?;
-            builder = builder.identity(identity);
-        }
         builder.build().map_err(|error| reason(&error))
     }
 }

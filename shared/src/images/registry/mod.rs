@@ -10,6 +10,7 @@ mod http;
 mod pace;
 mod profile;
 mod referrers;
+mod tls;
 mod token;
 mod upload;
 
@@ -341,7 +342,11 @@ impl Source for Registry {
     }
 
     fn serves_ranges(&self) -> bool {
-        true
+        !self.http.is_near()
+    }
+
+    fn is_near(&self) -> bool {
+        self.http.is_near()
     }
 
     fn tags<'a>(&'a self, repository: &'a str) -> BoxStream<'a, Result<Vec<String>, ImageError>> {

@@ -12,7 +12,7 @@ const MOST: f64 = 64.0;
 /// Complaints within this time are about the same flood.
 const EPOCH: Duration = Duration::from_millis(200);
 
-/// The window of one registry: additive increase, multiplicative decrease.
+/// The window of one registry: slow start, then additive increase, multiplicative decrease.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     state: Mutex<State>,
@@ -84,7 +84,12 @@ impl Pace {
     /// The registry has answered.
     pub(super) fn answered(&self) {
         let mut state = self.lock();
-        state.window = (state.window + 1.0 / state.window).min(MOST);
+        // Twice as many after each round until the first complaint, one more after each round from then on.
+        let step = match state.cut_at {
+            None => 1.0,
+            Some(_) => 1.0 / state.window,
+        };
+        state.window = (state.window + step).min(MOST);
         drop(state);
         self.free.notify_one();
     }
@@ -101,5 +106,25 @@ impl Pace {
             let until = now + pause;
             state.closed_until = Some(state.closed_until.map_or(until, |other| other.max(until)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_opens_fast_until_somebody_complains() {
+        let pace = Pace::default();
+        for _ in 0..16 {
+            pace.answered();
+        }
+        assert!((pace.lock().window - 32.0).abs() < f64::EPSILON);
+        pace.complained(None);
+        assert!((pace.lock().window - 16.0).abs() < f64::EPSILON);
+        for _ in 0..16 {
+            pace.answered();
+        }
+        assert!(pace.lock().window < 17.0);
     }
 }

@@ -81,6 +81,11 @@ pub trait Source: Debug + Send + Sync {
         false
     }
 
+    /// Whether it is a registry so near that one connection carries what the network can.
+    fn is_near(&self) -> bool {
+        false
+    }
+
     /// All tags of a repository, page by page, in the store's order.
     fn tags<'a>(&'a self, repository: &'a str) -> BoxStream<'a, Result<Vec<String>, ImageError>>;
 

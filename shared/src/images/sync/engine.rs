@@ -23,6 +23,10 @@ use crate::images::{Descriptor, Digest, ImageError, Manifest};
 /// Questions about blobs of one image at the same time.
 const BLOBS_AT_ONCE: usize = 16;
 
+/// Blobs on their way at the same time between registries that are near: they fill the network, and one is put into the
+/// target's storage while the next ones come. With more of them all would be put there at the end.
+const NEAR_AT_ONCE: usize = 3;
+
 /// How an engine works.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -58,7 +62,8 @@ impl Default for Settings {
 pub struct Engine {
     pub(super) settings: Settings,
     senders: Senders,
-    transfers: Semaphore,
+    transfers: Arc<Semaphore>,
+    near: Arc<Semaphore>,
     targets: Mutex<HashMap<String, Arc<Known>>>,
 }
 
@@ -98,7 +103,8 @@ impl Engine {
                 rate: Arc::clone(&settings.rate),
                 state: State::new(settings.state.as_deref())?,
             },
-            transfers: Semaphore::new(settings.transfers.max(1)),
+            transfers: Arc::new(Semaphore::new(settings.transfers.max(1))),
+            near: Arc::new(Semaphore::new(settings.transfers.clamp(1, NEAR_AT_ONCE))),
             settings,
             targets: Mutex::default(),
         })
@@ -292,7 +298,10 @@ impl Engine {
         blobs: &[Descriptor],
         tally: &mut Tally,
     ) -> Result<(), ImageError> {
-        let outcomes: Vec<(BlobOutcome, u64)> = futures_util::stream::iter(blobs)
+        // The largest first: what is left for the end is small.
+        let mut ordered: Vec<&Descriptor> = blobs.iter().collect();
+        ordered.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+        let outcomes: Vec<(BlobOutcome, u64)> = futures_util::stream::iter(ordered)
             .map(|blob| self.blob(shared, index, blob))
             .buffer_unordered(BLOBS_AT_ONCE)
             .try_collect()
@@ -340,6 +349,11 @@ impl Engine {
             item,
             index,
             observer: shared.observer,
+            transfers: if item.source.is_near() && target.is_near() {
+                &self.near
+            } else {
+                &self.transfers
+            },
         };
         loop {
             match known.claim(&blob.digest, repository, target.mounts()) {
@@ -368,7 +382,6 @@ impl Engine {
                         }
                         // The registry does not mount it: the session is there, so it is sent.
                         BeginBlob::Upload(session) => {
-                            let _permit = self.permit().await?;
                             let sent = sending.send(blob, Some(session), None).await?;
                             guard.done = true;
                             return Ok(outcome_of(sent, blob));
@@ -392,7 +405,6 @@ impl Engine {
                         None if target.mounts() => self.neighbour(shared, item, blob, &known).await,
                         None => None,
                     };
-                    let _permit = self.permit().await?;
                     let sent = sending.send(blob, None, hint.as_deref()).await?;
                     guard.done = true;
                     return Ok(outcome_of(sent, blob));

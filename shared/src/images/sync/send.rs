@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::item::{Event, Item, Observer};
 use super::rate::Rate;
@@ -42,6 +43,8 @@ pub(super) struct Sending<'s> {
     pub(super) item: &'s Item,
     pub(super) index: usize,
     pub(super) observer: &'s Arc<dyn Observer>,
+    /// The right to have bytes on the way.
+    pub(super) transfers: &'s Arc<Semaphore>,
 }
 
 type Checkpoints = Arc<Mutex<VecDeque<Hasher>>>;
@@ -89,6 +92,10 @@ impl Sending<'_> {
         let mut sent = 0;
         let mut wrong_bytes = false;
         loop {
+            let permit = Arc::clone(self.transfers)
+                .acquire_owned()
+                .await
+                .map_err(|_| ImageError::Cancelled)?;
             let opened = self
                 .open(blob, &mut session, token.take(), mount_from, sent > 0)
                 .await;
@@ -109,7 +116,7 @@ impl Sending<'_> {
                         failures = 0;
                     }
                     let name = upload.token();
-                    let (body, progress) = self.body(blob, begun_at, &name, &checkpoints);
+                    let (body, progress) = self.body(blob, begun_at, &name, &checkpoints, permit);
                     let result = upload.finish(body).await;
                     let reached = progress.lock().map_or(0, |progress| *progress);
                     sent += reached;
@@ -140,7 +147,10 @@ impl Sending<'_> {
                         }
                     }
                 }
-                Err(error) => error,
+                Err(error) => {
+                    drop(permit);
+                    error
+                }
             };
             let retry = match &error {
                 // A connection or a memory chip can turn a bit; a storage does it again.
@@ -221,6 +231,7 @@ impl Sending<'_> {
         offset: u64,
         token: &str,
         checkpoints: &Checkpoints,
+        permit: OwnedSemaphorePermit,
     ) -> (ByteStream, Arc<Mutex<u64>>) {
         let hasher = {
             let mut kept = self.lock(checkpoints);
@@ -252,6 +263,7 @@ impl Sending<'_> {
             observer: Arc::clone(self.observer),
             index: self.index,
             progress: Arc::clone(&progress),
+            permit: Some(permit),
             keeper: Keeper {
                 checkpoints: Arc::clone(checkpoints),
                 state: self.senders.state.clone(),
@@ -282,6 +294,8 @@ struct Pump {
     observer: Arc<dyn Observer>,
     index: usize,
     progress: Arc<Mutex<u64>>,
+    /// Given back with the last byte: while the target puts the blob into its storage, others can come.
+    permit: Option<OwnedSemaphorePermit>,
     keeper: Keeper,
 }
 
@@ -298,6 +312,7 @@ impl Pump {
             let ends = self.hasher.bytes();
             if ends >= self.blob.size {
                 self.verified()?;
+                self.permit = None;
             }
             if ends <= self.offset {
                 continue;
