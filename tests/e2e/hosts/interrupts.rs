@@ -43,7 +43,7 @@ fn waiting(home: &Home, host: &str, plugin: &str, registry: &Silent) -> Child {
         .unwrap();
     registry
         .asked
-        .recv_timeout(Duration::from_secs(60))
+        .recv_timeout(Duration::from_mins(1))
         .expect("the sync asks the registry");
     child
 }

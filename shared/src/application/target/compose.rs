@@ -15,8 +15,6 @@ use crate::orchestration::output::Output;
 
 /// Marks what belongs to a project.
 const PROJECT_LABEL: &str = "com.docker.compose.project";
-/// How often the target is asked while waiting.
-
 /// A Compose project on an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compose {

@@ -25,8 +25,6 @@ const MANAGER: &str = "migrate";
 const RUN_LABEL: &str = "migrate.dev/lock";
 /// A lock that is older belongs to a run that died.
 const LOCK_LIFE: Duration = Duration::from_mins(30);
-/// How often the target is asked while waiting.
-
 /// A namespace of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kubernetes {

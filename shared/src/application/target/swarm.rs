@@ -17,7 +17,6 @@ mod secrets;
 
 /// Marks what belongs to a stack.
 const STACK_LABEL: &str = "com.docker.stack.namespace";
-/// How often the target is asked while waiting.
 /// A lock that is older belongs to a run that died.
 const LOCK_LIFE: Duration = Duration::from_mins(30);
 

@@ -14,7 +14,7 @@ use crate::application::target::{Failure, OnConflict, Origin, Readiness, Scale};
 use crate::application::terms::seconds;
 use crate::application::{Journal, Status, Target, Terms};
 use crate::cli::confirm::confirm;
-use crate::cli::images::{Place, ProgressMode, count, progress, size};
+use crate::cli::images::{ProgressMode, count, progress, size};
 use crate::cli::{Exit, Printer, block_on, unless_stopped};
 use crate::host::Host;
 use crate::host::interrupt::cancellation;
