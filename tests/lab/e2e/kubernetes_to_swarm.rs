@@ -6,7 +6,8 @@ use tests::lab::{DataCentres, Place};
 use super::application::Application;
 use super::centres;
 use super::site::{
-    clear_namespace, clear_stack, deploy_objects, deploy_stack, move_images, run, services, sources,
+    clear_namespace, clear_stack, deploy_objects, deploy_stack, move_images, objects_at_home, run,
+    services,
 };
 
 /// Converts and moves an application that runs in the cluster, and uses it on both sides.
@@ -15,16 +16,7 @@ fn moved(centres: &DataCentres, application: Application) {
     clear_namespace(centres, name);
     clear_stack(centres, name);
     let folder = tempfile::tempdir().unwrap();
-    // Its home is the second registry, where nothing of it may be yet.
-    let home = folder.path().join("home");
-    std::fs::create_dir(&home).unwrap();
-    for entry in std::fs::read_dir(sources(name, "kubernetes")).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let text = text.replace(Place::Dc2.registry(), Place::Dc1.registry());
-        std::fs::write(home.join(path.file_name().unwrap()), text).unwrap();
-    }
-    move_images(centres, &home, Place::Dc1.registry(), Place::Dc2.registry()).unwrap();
+    let home = objects_at_home(centres, name, folder.path());
     deploy_objects(centres, name, &home).unwrap();
     let before = application.exercise(centres, Place::Dc2).unwrap();
 

@@ -8,8 +8,8 @@ use tests::lab::{DataCentres, Place};
 use super::application::Application;
 use super::centres;
 use super::site::{
-    clear_namespace, clear_stack, deploy_objects, deploy_stack, kubectl, move_images, patiently,
-    run, sources,
+    clear_namespace, clear_stack, deploy_objects, deploy_stack, kubectl, objects_at_home,
+    patiently, run, sources,
 };
 
 const REGISTRIES: [&str; 4] = [
@@ -82,14 +82,31 @@ fn a_stack_comes_to_the_cluster_and_leaves_it_again() {
     assert!(words(&again).contains(" 0 B sent"), "{}", words(&again));
 
     // Undone, run by run, to what was before.
-    for _ in 0..2 {
+    let status = docker_migrate(&centres, folder.path(), "status")
+        .arg("--json")
+        .output()
+        .unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    let mut runs: Vec<&str> = status["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["id"].as_str().unwrap())
+        .collect();
+    runs.sort_unstable();
+    assert_eq!(runs.len(), 2, "{status}");
+    for run in runs.iter().rev() {
         let undone = docker_migrate(&centres, folder.path(), "rollback")
-            .arg("--yes")
+            .args(["--yes", run])
             .output()
             .unwrap();
         assert!(undone.status.success(), "{}", words(&undone));
     }
-    assert_eq!(content(&centres, "vote"), "", "nothing is left");
+    let left = content(&centres, "vote");
+    assert_eq!(
+        left, "persistentvolumeclaim/db-data\n",
+        "nothing is left but data"
+    );
     clear_namespace(&centres, "vote");
     clear_stack(&centres, "vote");
 }
@@ -100,19 +117,7 @@ fn objects_come_to_the_swarm() {
     let folder = tempfile::tempdir().unwrap();
     clear_namespace(&centres, "counter");
     clear_stack(&centres, "counter");
-    let home = folder.path().join("home");
-    std::fs::create_dir(&home).unwrap();
-    for entry in std::fs::read_dir(sources("counter", "kubernetes")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, home.join(path.file_name().unwrap())).unwrap();
-    }
-    move_images(
-        &centres,
-        &home,
-        Place::Dc1.registry(),
-        Place::Dc2.registry(),
-    )
-    .unwrap();
+    let home = objects_at_home(&centres, "counter", folder.path());
     deploy_objects(&centres, "counter", &home).unwrap();
     let before = Application::Counter.exercise(&centres, Place::Dc2).unwrap();
 
@@ -131,6 +136,65 @@ fn objects_come_to_the_swarm() {
     assert_eq!(before, after, "both copies show the same");
     clear_stack(&centres, "counter");
     clear_namespace(&centres, "counter");
+}
+
+/// Nothing but the engine is asked for what runs; secrets, which a Swarm never gives back, come from files.
+#[test]
+fn a_running_stack_comes_to_the_cluster() {
+    let Some(centres) = centres() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    clear_namespace(&centres, "wordpress");
+    clear_stack(&centres, "wordpress");
+    let home = sources("wordpress", "swarm");
+    deploy_stack(&centres, "wordpress", &home.join("stack.yml")).unwrap();
+    let before = Application::Wordpress
+        .exercise(&centres, Place::Dc1)
+        .unwrap();
+    let secret = |name: &str| {
+        let file = home.join(format!("{name}.txt"));
+        format!("wordpress_{name}={}", file.display())
+    };
+    let moved = docker_migrate(&centres, folder.path(), "run")
+        .args(["--yes", "--stack", "wordpress", "-n", "wordpress"])
+        .args(["--secret-file", &secret("db_password")])
+        .args(["--secret-file", &secret("db_root_password")])
+        .args(["--to-registry", Place::Dc2.registry()])
+        .args(REGISTRIES)
+        .output()
+        .unwrap();
+    assert!(moved.status.success(), "{}", words(&moved));
+    let after = Application::Wordpress
+        .exercise(&centres, Place::Dc2)
+        .unwrap();
+    assert_eq!(before, after, "both copies show the same");
+    clear_stack(&centres, "wordpress");
+    clear_namespace(&centres, "wordpress");
+}
+
+/// Nothing but the API server is asked for what runs.
+#[test]
+fn running_workloads_come_to_the_swarm() {
+    let Some(centres) = centres() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    clear_namespace(&centres, "vote");
+    clear_stack(&centres, "vote");
+    let home = objects_at_home(&centres, "vote", folder.path());
+    deploy_objects(&centres, "vote", &home).unwrap();
+    let before = Application::Vote.exercise(&centres, Place::Dc2).unwrap();
+    let moved = centres
+        .inside(Place::Dc2, env!("CARGO_BIN_EXE_kubectl-migrate-dup"))
+        .args(["run", "-n", "vote", "--to", "swarm", "--yes"])
+        .args(["--project", "vote"])
+        .args(["--to-registry", &format!("{}/moved", Place::Dc1.registry())])
+        .args(REGISTRIES)
+        .env("HOME", folder.path())
+        .output()
+        .unwrap();
+    assert!(moved.status.success(), "{}", words(&moved));
+    let after = Application::Vote.exercise(&centres, Place::Dc1).unwrap();
+    assert_eq!(before, after, "both copies show the same");
+    clear_stack(&centres, "vote");
+    clear_namespace(&centres, "vote");
 }
 
 /// Whatever is away: the target is as before, and the message says so; when it is back, the same command succeeds.

@@ -192,6 +192,21 @@ pub(crate) fn services(centres: &DataCentres, stack: &str) -> Vec<Value> {
     serde_json::from_str(&text).unwrap()
 }
 
+/// The objects of an application whose home is the second registry, where nothing of it may be yet, with their images.
+/// Returns their folder.
+pub(crate) fn objects_at_home(centres: &DataCentres, name: &str, folder: &Path) -> PathBuf {
+    let home = folder.join("home");
+    std::fs::create_dir(&home).unwrap();
+    for entry in std::fs::read_dir(sources(name, "kubernetes")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace(Place::Dc2.registry(), Place::Dc1.registry());
+        std::fs::write(home.join(path.file_name().unwrap()), text).unwrap();
+    }
+    move_images(centres, &home, Place::Dc1.registry(), Place::Dc2.registry()).unwrap();
+    home
+}
+
 /// A copy of a folder in which images come from another registry; copies the images there as well.
 pub(crate) fn move_images(
     centres: &DataCentres,

@@ -16,7 +16,11 @@ pub(super) fn create(swarm: &Swarm, output: &Output) -> Result<Output, Failure> 
         .engine
         .lines(&["secret", "ls", "--format", "{{.Name}}"])?;
     let mut used = Vec::new();
-    let secrets = document.value["secrets"].as_object_mut();
+    // Not by index, which would write an empty `secrets` into a stack without any; docker refuses that.
+    let secrets = document
+        .value
+        .get_mut("secrets")
+        .and_then(Value::as_object_mut);
     for (key, secret) in secrets.into_iter().flatten() {
         let Some(path) = secret["file"].as_str() else {
             continue;
