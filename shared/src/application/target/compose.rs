@@ -15,6 +15,7 @@ use crate::orchestration::output::Output;
 
 /// Marks what belongs to a project.
 const PROJECT_LABEL: &str = "com.docker.compose.project";
+
 /// A Compose project on an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compose {

@@ -25,6 +25,7 @@ const MANAGER: &str = "migrate";
 const RUN_LABEL: &str = "migrate.dev/lock";
 /// A lock that is older belongs to a run that died.
 const LOCK_LIFE: Duration = Duration::from_mins(30);
+
 /// A namespace of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kubernetes {

@@ -14,9 +14,6 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// How often a target is asked whether all is ready.
-const POLL: Duration = Duration::from_millis(500);
-
 pub use process::{Failure, run, run_with_input};
 
 use crate::orchestration::output::Output;

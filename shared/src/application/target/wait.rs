@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, NotReady, POLL, Readiness};
+use super::{Failure, NotReady, Readiness};
 
+/// How often a target is asked whether all is ready.
+const POLL: Duration = Duration::from_millis(500);
 /// A target that cannot be asked for so long is given up. An API server that is being replaced, or a manager that hands
 /// over to another one, is back before.
 const OUTAGE: Duration = Duration::from_mins(1);

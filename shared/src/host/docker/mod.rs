@@ -5,6 +5,7 @@
 //! command it passes its own global options and the plugin's name in front: `docker-migrate --context x migrate plan`.
 
 mod arguments;
+mod client;
 mod endpoint;
 mod install;
 mod metadata;

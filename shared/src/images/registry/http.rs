@@ -195,7 +195,8 @@ impl Http {
             Security::Loopback => {
                 let (plain, tls) = (url("http")?, url("https")?);
                 let mut pause = FIRST_PAUSE;
-                for attempt in 1.. {
+                let mut attempt = 1;
+                loop {
                     // A TLS server answers a plain request with 400 (Go) or not at all.
                     let broken = match self.control.get(plain.clone()).send().await {
                         Ok(answer) if answer.status() != StatusCode::BAD_REQUEST => {
@@ -219,8 +220,8 @@ impl Http {
                         Err(_) => tokio::time::sleep(pause).await,
                     }
                     pause *= 2;
+                    attempt += 1;
                 }
-                Ok(plain)
             }
         }
     }

@@ -86,6 +86,7 @@ impl Sending<'_> {
             token = Some(kept);
             self.lock(&checkpoints).extend(hashes);
         }
+        let forget = || state.forget_upload(target.location(), repository, &blob.digest);
         let mut session = session;
         let (mut failures, mut whole) = (0, 0);
         let mut furthest = 0;
@@ -101,11 +102,11 @@ impl Sending<'_> {
                 .await;
             let error = match opened {
                 Ok(Opened::Mounted) => {
-                    state.forget_upload(target.location(), repository, &blob.digest);
+                    forget();
                     return Ok(None);
                 }
                 Ok(Opened::Arrived) => {
-                    state.forget_upload(target.location(), repository, &blob.digest);
+                    forget();
                     return Ok(Some(sent));
                 }
                 Ok(Opened::Upload(upload)) => {
@@ -122,7 +123,7 @@ impl Sending<'_> {
                     sent += reached;
                     match result {
                         Ok(()) => {
-                            state.forget_upload(target.location(), repository, &blob.digest);
+                            forget();
                             return Ok(Some(sent));
                         }
                         Err(error) => {
@@ -137,10 +138,7 @@ impl Sending<'_> {
                             {
                                 whole += 1;
                             }
-                            if matches!(error, ImageError::UploadLost { .. }) {
-                                self.lock(&checkpoints).clear();
-                                state.forget_upload(target.location(), repository, &blob.digest);
-                            } else if !name.is_empty() && error.is_transient() {
+                            if !name.is_empty() && error.is_transient() {
                                 token = Some(name);
                             }
                             error
@@ -152,15 +150,21 @@ impl Sending<'_> {
                     error
                 }
             };
-            let retry = match &error {
+            let is_wrong = matches!(
+                error,
+                ImageError::WrongBytes { .. } | ImageError::WrongSize { .. }
+            );
+            if is_wrong || matches!(error, ImageError::UploadLost { .. }) {
+                // Neither this process nor a later one goes on from there.
+                token = None;
+                self.lock(&checkpoints).clear();
+                forget();
+            }
+            let retry = if is_wrong {
                 // A connection or a memory chip can turn a bit; a storage does it again.
-                ImageError::WrongBytes { .. } | ImageError::WrongSize { .. } => {
-                    // Neither this process nor a later one goes on from bytes that are wrong.
-                    self.lock(&checkpoints).clear();
-                    state.forget_upload(target.location(), repository, &blob.digest);
-                    !std::mem::replace(&mut wrong_bytes, true)
-                }
-                error => error.is_transient() && whole < WHOLE,
+                !std::mem::replace(&mut wrong_bytes, true)
+            } else {
+                error.is_transient() && whole < WHOLE
             };
             failures += 1;
             if !retry || failures > PATIENCE {

@@ -52,35 +52,17 @@ impl DockerEngine {
     /// # Errors
     /// As [`Self::connect`].
     pub fn at(endpoint: &Endpoint) -> Result<Self, ImageError> {
-        let host = endpoint.host.as_str();
-        let version = bollard::API_DEFAULT_VERSION;
-        let docker = match (
-            host.split_once("://").map(|(scheme, _)| scheme),
-            &endpoint.tls,
-        ) {
-            (Some("unix"), _) => local_engine(host, version),
-            (Some("npipe"), _) => local_engine(host, version),
-            (Some("tcp" | "https"), Some(tls)) => Docker::connect_with_ssl(
-                host,
-                &tls.join("key.pem"),
-                &tls.join("cert.pem"),
-                &tls.join("ca.pem"),
-                PATIENCE,
-                version,
-            ),
-            (Some("tcp" | "http"), None) => Docker::connect_with_http(host, PATIENCE, version),
-            _ => {
-                return Err(ImageError::Unreachable {
-                    place: format!("docker-daemon:{host}"),
-                    reason: "an engine can only be talked to by a socket or TCP; on its own machine, `docker save -o FILE IMAGE` writes what `--from docker-archive:FILE` reads".into(),
-                });
-            }
-        };
-        let docker =
-            docker.map_err(|error| unreachable(&format!("docker-daemon:{host}"), &error))?;
+        let location = format!("docker-daemon:{}", endpoint.host);
+        let docker = endpoint
+            .client(PATIENCE)
+            .ok_or_else(|| ImageError::Unreachable {
+                place: location.clone(),
+                reason: "an engine can only be talked to by a socket or TCP; on its own machine, `docker save -o FILE IMAGE` writes what `--from docker-archive:FILE` reads".into(),
+            })?
+            .map_err(|error| unreachable(&location, &error))?;
         Ok(Self {
             docker,
-            location: format!("docker-daemon:{host}"),
+            location,
             exported: Arc::default(),
         })
     }
@@ -263,16 +245,6 @@ impl DockerEngine {
             Descriptor::new(descriptor.media_type.unwrap_or_default(), digest, size)
         }))
     }
-}
-
-#[cfg(unix)]
-fn local_engine(host: &str, version: &bollard::ClientVersion) -> Result<Docker, EngineError> {
-    Docker::connect_with_unix(host, PATIENCE, version)
-}
-
-#[cfg(windows)]
-fn local_engine(host: &str, version: &bollard::ClientVersion) -> Result<Docker, EngineError> {
-    Docker::connect_with_named_pipe(host, PATIENCE, version)
 }
 
 fn unreachable(place: &str, error: &EngineError) -> ImageError {

@@ -68,26 +68,12 @@ pub async fn read(
 }
 
 fn connect(endpoint: &Endpoint) -> Result<Docker, LiveError> {
-    let host = endpoint.host.as_str();
-    let version = bollard::API_DEFAULT_VERSION;
-    let scheme = host.split_once("://").map(|(scheme, _)| scheme);
-    let docker = match (scheme, &endpoint.tls) {
-        (Some("unix" | "npipe"), _) => Docker::connect_with_socket(host, PATIENCE, version),
-        (Some("tcp" | "https"), Some(tls)) => Docker::connect_with_ssl(
-            host,
-            &tls.join("key.pem"),
-            &tls.join("cert.pem"),
-            &tls.join("ca.pem"),
-            PATIENCE,
-            version,
-        ),
-        (Some("tcp" | "http"), None) => Docker::connect_with_http(host, PATIENCE, version),
-        _ => {
-            return Err(LiveError::Unreachable(format!(
-                "{host}: an engine can only be read by a socket or TCP; for SSH, forward its socket: ssh -L /tmp/docker.sock:/var/run/docker.sock HOST, and DOCKER_HOST=unix:///tmp/docker.sock"
-            )));
-        }
-    };
+    let host = &endpoint.host;
+    let docker = endpoint.client(PATIENCE).ok_or_else(|| {
+        LiveError::Unreachable(format!(
+            "{host}: an engine can only be read by a socket or TCP; for SSH, forward its socket: ssh -L /tmp/docker.sock:/var/run/docker.sock HOST, and DOCKER_HOST=unix:///tmp/docker.sock"
+        ))
+    })?;
     docker.map_err(|error| LiveError::Unreachable(format!("{host}: {error}")))
 }
 

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::pod;
+use crate::orchestration::kubernetes::load::SET_BY_SERVER;
 
 /// Annotations that controllers and clients write about the state of an object.
 const ANNOTATIONS: [&str; 15] = [
@@ -111,19 +112,9 @@ fn template(spec: &mut Object) {
 }
 
 fn metadata(metadata: &mut Object) {
-    for key in [
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "managedFields",
-        "selfLink",
-        "ownerReferences",
-        "finalizers",
-        "generateName",
-    ] {
+    // What controllers write there besides.
+    let of_controllers = ["ownerReferences", "finalizers", "generateName"];
+    for key in SET_BY_SERVER.into_iter().chain(of_controllers) {
         metadata.shift_remove(key);
     }
     for (section, prefixes) in [("annotations", &ANNOTATIONS[..]), ("labels", &LABELS[..])] {

@@ -5,6 +5,8 @@
 mod check;
 mod upgrade;
 
+pub(super) use upgrade::SET_BY_SERVER;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -159,17 +159,20 @@ pub(super) fn strip(object: &mut Mapping) -> Vec<String> {
     removed
 }
 
+/// What a server writes into the metadata of every object.
+pub(in crate::orchestration::kubernetes) const SET_BY_SERVER: [&str; 8] = [
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "managedFields",
+    "selfLink",
+];
+
 fn strip_metadata(metadata: &mut Mapping, path: &str, removed: &mut Vec<String>) {
-    for key in [
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "managedFields",
-        "selfLink",
-    ] {
+    for key in SET_BY_SERVER {
         if metadata.remove(key).is_some() {
             removed.push(format!("{path}.{key}"));
         }
