@@ -148,7 +148,8 @@ fn built(root: &Path, args: &DistArgs) -> Result<Vec<(Target, PathBuf)>, Failure
     for target in usable {
         let status = Command::new("cargo")
             .current_dir(root)
-            .args(["build", "--release", "--locked", "--target", target.triple])
+            .arg(target.build_verb())
+            .args(["--release", "--locked", "--target", target.triple])
             .args(programs().iter().flat_map(|(name, _)| ["--package", *name]))
             .status()?;
         if status.success() {
@@ -158,8 +159,13 @@ fn built(root: &Path, args: &DistArgs) -> Result<Vec<(Target, PathBuf)>, Failure
             ));
         } else if args.target.is_empty() {
             say(&format!(
-                "left out: {} (it does not link here)",
-                target.triple
+                "left out: {} (it does not link here; {})",
+                target.triple,
+                if target.os == "darwin" {
+                    "it has to be built on a Mac"
+                } else {
+                    "pip install cargo-zigbuild brings the linkers"
+                }
             ));
         } else {
             return Err(format!("{} does not build", target.triple).into());

@@ -14,7 +14,8 @@ pub(crate) struct Target {
     pub(crate) arch: &'static str,
 }
 
-/// All platforms. Linux is linked statically with musl, so that one archive serves every distribution.
+/// All platforms. Linux is linked statically with musl, so that one archive serves every distribution; Windows with its
+/// own C runtime, so that a release needs no licensed tools. The frameworks of darwin are on a Mac alone.
 pub(crate) const TARGETS: [Target; 6] = [
     Target {
         triple: "x86_64-unknown-linux-musl",
@@ -37,12 +38,12 @@ pub(crate) const TARGETS: [Target; 6] = [
         arch: "arm64",
     },
     Target {
-        triple: "x86_64-pc-windows-msvc",
+        triple: "x86_64-pc-windows-gnu",
         os: "windows",
         arch: "amd64",
     },
     Target {
-        triple: "aarch64-pc-windows-msvc",
+        triple: "aarch64-pc-windows-gnullvm",
         os: "windows",
         arch: "arm64",
     },
@@ -59,6 +60,16 @@ impl Target {
     /// What programs of this platform end with.
     pub(crate) fn suffix(self) -> &'static str {
         if self.os == "windows" { ".exe" } else { "" }
+    }
+
+    /// What `cargo` is asked to do. Linking for another system or processor takes a C compiler and a linker for it, which
+    /// cargo-zigbuild brings along; without it the ones that cargo finds by itself are tried.
+    pub(crate) fn build_verb(self) -> &'static str {
+        if self.triple != NATIVE.triple && which::which("cargo-zigbuild").is_ok() {
+            "zigbuild"
+        } else {
+            "build"
+        }
     }
 
     /// Whether the toolchain has this platform's standard library.
