@@ -1,5 +1,6 @@
 //! The three programs inside of the real kubectl, docker and helm, each in a home of its own.
 
+mod commands;
 mod completion;
 mod dist;
 mod docker;

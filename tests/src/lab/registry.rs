@@ -1,7 +1,7 @@
 //! A real registry (CNCF distribution) on loopback, which can be killed and started again.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Registry {
     program: PathBuf,
     folder: tempfile::TempDir,
-    port: u16,
+    address: SocketAddr,
     child: Option<Child>,
 }
 
@@ -44,11 +44,16 @@ impl Registry {
 
     /// Starts a registry with further settings (distribution, "Configuring a registry").
     pub fn configured(program: &Path, settings: &Value) -> Result<Self, String> {
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
+        Self::at(address.into(), program, settings)
+    }
+
+    /// As [`Self::configured`], at an address of this machine that nobody else uses.
+    pub fn at(address: SocketAddr, program: &Path, settings: &Value) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("migrate-registry-")
             .tempdir()
             .map_err(|error| format!("cannot make a folder for the registry: {error}"))?;
-        let port = free_port()?;
         let mut config = serde_json::json!({
             "version": "0.1",
             "log": {"level": "warn"},
@@ -56,24 +61,24 @@ impl Registry {
                 "filesystem": {"rootdirectory": folder.path().join("data")},
                 "delete": {"enabled": true},
             },
-            "http": {"addr": format!("127.0.0.1:{port}"), "secret": "lab"},
+            "http": {"addr": address.to_string(), "secret": "lab"},
         });
         merge(&mut config, settings);
         write(&folder.path().join("config.yml"), &config.to_string())?;
         let mut registry = Self {
             program: program.to_path_buf(),
             folder,
-            port,
+            address,
             child: None,
         };
         registry.resume()?;
         Ok(registry)
     }
 
-    /// Its address: `127.0.0.1:PORT`.
+    /// Its address: `127.0.0.1:PORT` if it was not told another one.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address.to_string()
     }
 
     /// What it logged so far, requests included.
@@ -119,7 +124,7 @@ impl Registry {
             .map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
         self.child = Some(child);
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+        while TcpStream::connect(self.address).is_err() {
             if Instant::now() > deadline {
                 return Err(format!("the registry does not come up:\n{}", self.log()));
             }
