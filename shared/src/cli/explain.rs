@@ -3,12 +3,12 @@
 use clap::Args;
 
 use super::{Exit, Printer};
-use crate::orchestration::table;
+use crate::orchestration::{provider, table};
 
 /// What to explain.
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
-    /// Code of a finding, key of a Compose file, or field of a Kubernetes object
+    /// Code of a finding, key of a Compose file, field of a Kubernetes object, or key of a cloud provider
     #[arg(value_name = "CODE|KEY", required = true)]
     pub query: String,
 }
@@ -20,7 +20,13 @@ pub fn explain(args: &ExplainArgs) -> Exit {
         quiet: false,
         verbose: false,
     };
-    match table::explain_text(&args.query) {
+    let known = table::explain_text(&args.query);
+    let known = match (known, provider::explain(&args.query)) {
+        (Ok(text), Some(more)) => Ok(format!("{text}\n{more}")),
+        (Ok(text), None) | (Err(_), Some(text)) => Ok(text),
+        (Err(text), None) => Err(text),
+    };
+    match known {
         Ok(text) => match printer.data(&text) {
             Ok(()) => Exit::Done,
             Err(error) => {

@@ -7,7 +7,7 @@ use crate::finding::{Code, Finding, Findings};
 use crate::source::{FileId, Limits, Origin, parse};
 
 /// The built-in catalogs.
-const CATALOGS: [(&str, &str); 7] = [
+pub(super) const CATALOGS: [(&str, &str); 7] = [
     ("huawei.yaml", include_str!("catalog/huawei.yaml")),
     ("ali.yaml", include_str!("catalog/ali.yaml")),
     ("aws.yaml", include_str!("catalog/aws.yaml")),

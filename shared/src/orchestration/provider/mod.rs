@@ -18,6 +18,7 @@ mod context;
 mod detect;
 mod edit;
 mod engine;
+mod explain;
 mod field;
 mod ingress;
 mod known;
@@ -36,6 +37,7 @@ use crate::source::Node;
 pub use detect::{Candidate, Detection, Sighting, detect, detect_among};
 pub use edit::{Change, Edit, SourceKey, apply, difference};
 pub use engine::convert;
+pub use explain::explain;
 pub use known::Provider;
 pub use mapping::{Mapping, Missing};
 

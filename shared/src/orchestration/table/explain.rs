@@ -48,8 +48,8 @@ pub fn explain_text(query: &str) -> Result<String, String> {
             }
             None => format!(
                 "error: nothing is known about `{query}`\n\
-                 hint: give a finding code, a key of Compose (`services.*.ulimits`) or a field of Kubernetes \
-                 (`PodSpec.hostNetwork`)"
+                 hint: give a finding code, a key of Compose (`services.*.ulimits`), a field of Kubernetes \
+                 (`PodSpec.hostNetwork`) or a key of a provider (`kubernetes.io/elb.class`)"
             ),
         });
     };
