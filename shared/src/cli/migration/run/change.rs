@@ -141,8 +141,17 @@ impl<Source: Migration> Course<'_, Source> {
             record.status = Status::Done;
             record.terms = terms;
         });
-        self.noted(noted);
-        Exit::Done
+        match noted {
+            Ok(()) => Exit::Done,
+            Err(error) => {
+                let resume = self.again("resume");
+                self.complain(&format!("error: the state of the run: {error}"));
+                self.complain(&format!(
+                    "The application is at the target, and that could not be written down. Make room, then: {resume}"
+                ));
+                Exit::Resumable
+            }
+        }
     }
 
     fn until_ready(&mut self, cancellation: &CancellationToken) -> Result<(), Exit> {

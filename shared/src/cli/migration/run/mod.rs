@@ -15,6 +15,7 @@ use crate::cli::images::ProgressMode;
 use crate::cli::{Exit, Printer, block_on, unless_stopped};
 use crate::host::Host;
 use crate::host::interrupt::cancellation;
+use crate::images::ImageError;
 use crate::images::sync::Engine;
 
 mod bundling;
@@ -179,10 +180,11 @@ impl<Source: Migration> Runner<'_, Source> {
                 && subjects.contains(&check.subject.as_str())
         });
         if unreachable {
-            Exit::Unreachable
-        } else {
-            Exit::Failed
+            return Exit::Unreachable;
         }
+        let images = outlook.images.images.iter();
+        let errors = images.filter_map(|image| image.error.as_ref());
+        errors.map(ImageError::exit).next().unwrap_or(Exit::Failed)
     }
 
     fn check_plan(
