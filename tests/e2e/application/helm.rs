@@ -487,12 +487,12 @@ fn a_killed_helm_is_ended_and_its_release_is_free_again() {
         }
         let processes = Command::new("ps").args(["-eo", "args"]).output().unwrap();
         let home = shop.home().display().to_string();
-        let helm = format!("upgrade --install shop");
+        let helm = "upgrade --install shop";
         let left = text(&processes.stdout);
         assert!(
             !left
                 .lines()
-                .any(|line| line.contains(&helm) && line.contains(&home)),
+                .any(|line| line.contains(helm) && line.contains(&home)),
             "{left}"
         );
     }

@@ -183,7 +183,7 @@ impl<Source: Migration> Runner<'_, Source> {
             return Exit::Unreachable;
         }
         let images = outlook.images.images.iter();
-        let errors = images.filter_map(|image| image.error.as_ref());
+        let errors = images.filter_map(|image| image.failure.as_ref());
         errors.map(ImageError::exit).next().unwrap_or(Exit::Failed)
     }
 
