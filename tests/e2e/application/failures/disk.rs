@@ -96,7 +96,7 @@ fn a_state_that_runs_full_stops_before_what_is_not_written_down() {
     cluster.write(WEB);
     // The lock is the first change; what was there is written down before the second.
     let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *\" create \"*) {} ;; esac\nexec '{}' \"$@\"\n",
+        "#!/bin/sh\ncase \" $* \" in *\" create --filename=- \"*) {} ;; esac\nexec '{}' \"$@\"\n",
         state.fill(),
         super::super::COMPONENTS.kubectl.as_ref().unwrap().display()
     );
@@ -125,7 +125,9 @@ fn a_state_that_runs_full_after_the_change_says_so() {
         return;
     };
     cluster.write(WEB);
-    let kubectl = cluster.kubectl_that("kubectl-full", &state.fill());
+    // The note about kubectl itself must not give back the room that the record needs.
+    let notes = format!("rm -f '{}'/migrate/runs/*/tool-*\n", state.path().display());
+    let kubectl = cluster.kubectl_that("kubectl-full", &(notes + &state.fill()));
     let output = cluster
         .command(&RUN)
         .env("XDG_STATE_HOME", state.path())

@@ -52,8 +52,17 @@ pub(super) fn classes(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec
             _ => {}
         }
     }
+    // What the application brings along need not be there before.
+    let brought = |kind: &str, name: &str| {
+        objects.iter().any(|object| {
+            let is_kind = object["kind"]
+                .as_str()
+                .is_some_and(|own| own.eq_ignore_ascii_case(kind));
+            is_kind && object["metadata"]["name"] == name
+        })
+    };
     for (kind, names) in &wanted {
-        for name in names {
+        for name in names.iter().filter(|name| !brought(kind, name)) {
             let subject = format!("{kind} {name}");
             match cluster.json(&["get", kind, name, "--ignore-not-found", "--output=json"]) {
                 Ok(value) if value.is_null() => checks.push(Check::blocked(
