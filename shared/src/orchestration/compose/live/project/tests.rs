@@ -57,7 +57,7 @@ fn a_container_is_a_service_without_what_its_image_says() {
             "Env": ["PATH=/bin", "PRICE=5$"],
         }),
         json!({
-            "NetworkMode": "shop_default", "Memory": 1048576, "MemorySwap": 2097152, "NanoCpus": 500_000_000,
+            "NetworkMode": "shop_default", "Memory": 1_048_576, "MemorySwap": 2_097_152, "NanoCpus": 500_000_000,
             "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}, "ShmSize": 67_108_864,
             "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "53/udp": [{"HostIp": "127.0.0.1", "HostPort": "53"}]},
             "LogConfig": {"Type": "json-file", "Config": {}}, "IpcMode": "private",
