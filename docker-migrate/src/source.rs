@@ -1,13 +1,12 @@
-//! Which application is meant: Compose files, a stack file, or a stack that runs.
+//! Which application is meant: Compose files, a stack file, or a stack or project that runs.
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use migrate::cli::images::{ApplicationImages, ImageSource};
-use migrate::cli::{Exit, Printer, read_stdin, wait_apart};
+use migrate::cli::{Exit, Printer, read_stdin};
 use migrate::finding::Findings;
-use migrate::host::docker::endpoint;
 use migrate::images::inventory;
 use migrate::orchestration::compose::live::{self, LiveStack};
 use migrate::orchestration::compose::load::{LoadOptions, load};
@@ -40,11 +39,14 @@ pub(crate) struct ComposeArgs {
     /// Let the file name other files outside of the project folder
     #[arg(long)]
     allow_outside: bool,
-    /// A running stack instead of files, read from the engine of docker's context or DOCKER_HOST
-    #[arg(long, value_name = "NAME", help_heading = "Running stack", conflicts_with_all = ["file", "project_directory", "project_name", "profile", "env_file", "dialect"])]
+    /// A running stack of a Swarm instead of files, read from the engine of docker's context or DOCKER_HOST
+    #[arg(long, value_name = "NAME", help_heading = "What runs", group = "running", conflicts_with_all = ["file", "project_directory", "project_name", "profile", "env_file", "dialect"])]
     stack: Option<String>,
-    /// Content of a secret, which a Swarm does not give back
-    #[arg(long, value_name = "NAME=FILE", value_parser = secret_file, help_heading = "Running stack", requires = "stack")]
+    /// A running project of `docker compose` instead of files, read from the same engine
+    #[arg(long, value_name = "NAME", help_heading = "What runs", group = "running", conflicts_with_all = ["file", "project_directory", "project_name", "profile", "env_file", "dialect"])]
+    project: Option<String>,
+    /// Content of a secret, which an engine does not give back
+    #[arg(long, value_name = "NAME=FILE", value_parser = secret_file, help_heading = "What runs", requires = "running")]
     secret_file: Vec<(String, PathBuf)>,
     /// What was read; an engine is asked once.
     #[arg(skip)]
@@ -73,14 +75,20 @@ enum DialectChoice {
 impl ComposeArgs {
     /// How the files are loaded.
     pub(crate) fn load_options(&self, printer: Printer) -> Result<LoadOptions, Exit> {
-        if let Some(stack) = &self.stack {
-            let live = self.read(stack, printer)?;
+        if let Some(running) = self.running() {
+            let live = self.read(running, printer)?;
+            let (name, dialect) = match running {
+                Running::Stack(name) => (name, Dialect::Swarm),
+                Running::Project(name) => (name, Dialect::Compose),
+            };
             return Ok(LoadOptions {
                 files: live.names.clone(),
                 working_dir: live.folder.clone(),
                 project_directory: Some(live.folder.clone()),
-                project_name: Some(stack.clone()),
-                dialect: Some(Dialect::Swarm),
+                project_name: Some(name.to_owned()),
+                dialect: Some(dialect),
+                // Only services that run were read.
+                profiles: vec!["*".to_owned()],
                 found: live.findings.clone(),
                 ..LoadOptions::default()
             });
@@ -128,7 +136,7 @@ impl ComposeArgs {
         self.stack.is_some() || matches!(self.dialect, DialectChoice::Swarm)
     }
 
-    /// Where the files are: on the disk, or in memory if they were made of a running stack.
+    /// Where the files are: on the disk, or in memory if they were made of what runs.
     pub(crate) fn files(&self) -> &dyn Files {
         match self.live.get() {
             Some(live) => &live.files,
@@ -136,8 +144,14 @@ impl ComposeArgs {
         }
     }
 
+    /// What is meant instead of files.
+    fn running(&self) -> Option<Running<'_>> {
+        let stack = self.stack.as_deref().map(Running::Stack);
+        stack.or_else(|| self.project.as_deref().map(Running::Project))
+    }
+
     /// Reads the engine, or what was read before.
-    fn read(&self, stack: &str, printer: Printer) -> Result<&LiveStack, Exit> {
+    fn read(&self, running: Running<'_>, printer: Printer) -> Result<&LiveStack, Exit> {
         if let Some(live) = self.live.get() {
             return Ok(live);
         }
@@ -151,12 +165,22 @@ impl ComposeArgs {
                 .map_err(|error| fail(error.to_string(), Exit::Input))?;
             secrets.insert(name.clone(), bytes);
         }
-        let endpoint = endpoint().map_err(|error| fail(error, Exit::Usage))?;
-        let live = wait_apart(live::read(&endpoint, stack, &secrets))
-            .map_err(|error| fail(error.to_string(), Exit::Failed))?
-            .map_err(|error| fail(error.to_string(), error.exit()))?;
+        let live = match running {
+            Running::Stack(name) => live::read(name, &secrets),
+            Running::Project(name) => live::project::read(name, &secrets),
+        };
+        let live = live.map_err(|error| fail(error.to_string(), error.exit()))?;
         Ok(self.live.get_or_init(|| live))
     }
+}
+
+/// What runs on an engine.
+#[derive(Debug, Clone, Copy)]
+enum Running<'r> {
+    /// A stack of a Swarm.
+    Stack(&'r str),
+    /// A project of `docker compose`.
+    Project(&'r str),
 }
 
 impl ComposeArgs {
@@ -194,6 +218,6 @@ impl ImageSource for ComposeArgs {
     }
 
     fn is_named(&self) -> bool {
-        !self.file.is_empty() || self.stack.is_some()
+        !self.file.is_empty() || self.running().is_some()
     }
 }

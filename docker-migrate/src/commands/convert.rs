@@ -17,6 +17,7 @@ use crate::source::ComposeArgs;
   docker migrate convert -f stack.yml -d k8s            one file for each object, in the folder k8s
   docker migrate convert -f a.yml -f b.yml --strict     merged; exit code 2 if anything was lost
   docker migrate convert --stack vote -d k8s            a stack that runs, read from the engine
+  docker migrate convert --project shop -d k8s          a project of docker compose that runs
   docker migrate explain ulimits                        what happens to a key")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use migrate::cli::{Exit, Printer, ReportOptions};
+use migrate::cli::{Exit, ImageOptions, Printer, ReportOptions};
 use migrate::orchestration::chart::{
-    ChartConversion, ChartOptions, ChartSource, Helm, Summary, ValuesOption, convert_chart,
+    ChartConversion, ChartOptions, Helm, Summary, convert_chart_with_images,
 };
 use migrate::report;
 
-use super::choices::{ChoiceArgs, Choices, ProviderArgs, fail, resolve};
+use super::choices::{ChoiceArgs, Choices, ProviderArgs, SameProvider, fail, resolve};
+use super::values::ValuesArgs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -42,81 +43,22 @@ pub(crate) struct ChartArgs {
     #[command(flatten)]
     values: ValuesArgs,
     #[command(flatten)]
+    images: ImageOptions,
+    #[command(flatten)]
     choices: ChoiceArgs,
     #[command(flatten)]
     report: ReportOptions,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Rendering, as helm takes it")]
-struct ValuesArgs {
-    /// Values file; each is converted, and gets a twin beside the chart's values.yaml
-    #[arg(long, short = 'f', value_name = "FILE")]
-    values: Vec<PathBuf>,
-    /// Set values
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Set text values
-    #[arg(long, value_name = "KEY=VALUE")]
-    set_string: Vec<String>,
-    /// Set values from files
-    #[arg(long, value_name = "KEY=FILE")]
-    set_file: Vec<String>,
-    /// Set JSON values
-    #[arg(long, value_name = "KEY=JSON")]
-    set_json: Vec<String>,
-    /// Set literal text values
-    #[arg(long, value_name = "KEY=VALUE")]
-    set_literal: Vec<String>,
-    /// Repository of the chart
-    #[arg(long, value_name = "URL")]
-    repo: Option<String>,
-    /// Version of the chart
-    #[arg(long, value_name = "VERSION")]
-    version: Option<String>,
-    /// Version of Kubernetes that templates see
-    #[arg(long, value_name = "VERSION")]
-    kube_version: Option<String>,
-    /// API versions that templates see
-    #[arg(long, short = 'a', value_name = "VERSION")]
-    api_versions: Vec<String>,
-}
-
-impl ValuesArgs {
-    fn options(&self) -> Vec<ValuesOption> {
-        [
-            ("--set-json", &self.set_json),
-            ("--set", &self.set),
-            ("--set-string", &self.set_string),
-            ("--set-file", &self.set_file),
-            ("--set-literal", &self.set_literal),
-        ]
-        .into_iter()
-        .flat_map(|(flag, values)| {
-            values.iter().map(move |value| ValuesOption {
-                flag,
-                value: value.clone(),
-            })
-        })
-        .collect()
-    }
-
-    fn capabilities(&self) -> Vec<std::ffi::OsString> {
-        let mut out = Vec::new();
-        if let Some(version) = &self.kube_version {
-            out.extend(["--kube-version".into(), version.into()]);
-        }
-        for version in &self.api_versions {
-            out.extend(["--api-versions".into(), version.into()]);
-        }
-        out
-    }
-}
-
 /// Runs the verb.
 pub(crate) fn chart(args: &ChartArgs) -> Exit {
     let printer = args.report.printer();
-    let choices = match resolve(&args.providers, &args.choices, printer) {
+    let choices = match resolve(
+        &args.providers,
+        &args.choices,
+        printer,
+        SameProvider::Refused,
+    ) {
         Ok(choices) => choices,
         Err(exit) => return exit,
     };
@@ -128,12 +70,8 @@ pub(crate) fn chart(args: &ChartArgs) -> Exit {
 fn run(args: &ChartArgs, choices: &Choices, printer: Printer) -> Result<Exit, Exit> {
     let refuse = |error| fail(&error, printer);
     let options = ChartOptions {
-        source: ChartSource {
-            chart: args.chart.clone(),
-            repository: args.values.repo.clone(),
-            version: args.values.version.clone(),
-        },
-        values: args.values.values.clone(),
+        source: args.values.source(&args.chart),
+        values: args.values.files().to_vec(),
         set: args.values.options(),
         capabilities: args.values.capabilities(),
         from: choices.from.clone(),
@@ -143,7 +81,8 @@ fn run(args: &ChartArgs, choices: &Choices, printer: Printer) -> Result<Exit, Ex
         flat: args.flat,
     };
     let helm = Helm::find().map_err(refuse)?;
-    let conversion = convert_chart(&options, &helm).map_err(refuse)?;
+    let conversion =
+        convert_chart_with_images(&options, &args.images.rules(), &helm).map_err(refuse)?;
     let style = printer.style();
     for line in &conversion.summary.seen {
         printer.say(&format!("saw {line}"));

@@ -72,6 +72,15 @@ enum IngressArg {
     Nginx,
 }
 
+/// Whether a chart may stay with its provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SameProvider {
+    /// There would be nothing to convert.
+    Refused,
+    /// It may go to another cluster of its provider.
+    Allowed,
+}
+
 /// What the options come to.
 #[derive(Debug)]
 pub(crate) struct Choices {
@@ -86,6 +95,7 @@ pub(crate) fn resolve(
     providers: &ProviderArgs,
     choices: &ChoiceArgs,
     printer: Printer,
+    same: SameProvider,
 ) -> Result<Choices, Exit> {
     let mut sources = Sources::default();
     let mut own = Vec::new();
@@ -133,7 +143,8 @@ pub(crate) fn resolve(
         Choice::Provider(named(&providers.from, "--from")?)
     };
     let to = named(&providers.to, "--to")?;
-    if let Choice::Provider(from) = &from
+    if same == SameProvider::Refused
+        && let Choice::Provider(from) = &from
         && *from == to
     {
         printer.complain(&format!(

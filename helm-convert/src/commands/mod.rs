@@ -4,3 +4,4 @@ pub(crate) mod chart;
 pub(crate) mod choices;
 pub(crate) mod install_post_render;
 pub(crate) mod post_render;
+pub(crate) mod values;

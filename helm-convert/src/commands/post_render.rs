@@ -5,7 +5,7 @@ use migrate::cli::{Exit, ReportOptions, read_stdin};
 use migrate::orchestration::chart::convert_manifests;
 use migrate::report;
 
-use super::choices::{ChoiceArgs, ProviderArgs, fail, resolve};
+use super::choices::{ChoiceArgs, ProviderArgs, SameProvider, fail, resolve};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Helm 3 runs a program:
@@ -30,7 +30,12 @@ pub(crate) struct PostRenderArgs {
 /// Runs the verb: manifests from standard input, converted ones to standard output.
 pub(crate) fn post_render(args: &PostRenderArgs) -> Exit {
     let printer = args.report.printer();
-    let mut choices = match resolve(&args.providers, &args.choices, printer) {
+    let mut choices = match resolve(
+        &args.providers,
+        &args.choices,
+        printer,
+        SameProvider::Refused,
+    ) {
         Ok(choices) => choices,
         Err(exit) => return exit,
     };

@@ -4,14 +4,15 @@ use serde_json::json;
 use tera::{Context, Tera};
 
 use super::Migration;
-use crate::cli::images::size;
+use crate::cli::images::{count, size};
 use crate::finding::{Finding, Findings, Severity};
+use crate::images::sync::ImageOutcome;
 use crate::source::Sources;
 
 const TEMPLATE: &str = include_str!("report.html.tera");
 
-/// Colours of the four terms, in their order.
-const COLOURS: [&str; 4] = ["#6c8ebf", "#82b366", "#d79b00", "#9673a6"];
+/// Classes of the four terms, in their order.
+const TERMS: [&str; 4] = ["convert", "replicate", "sync", "run"];
 
 /// Writes the report as HTML.
 ///
@@ -29,14 +30,21 @@ pub fn to_html(
     context.insert("run", &migration.and_then(|m| m.run.clone()));
     context.insert("groups", &groups(findings, sources));
     let counts: Vec<_> = [
-        (Severity::Error, "errors"),
-        (Severity::Loss, "losses"),
-        (Severity::Warning, "warnings"),
-        (Severity::Info, "notes"),
+        (Severity::Error, "error", "error", "errors"),
+        (Severity::Loss, "loss", "loss", "losses"),
+        (Severity::Warning, "warning", "approximation", "approximations"),
+        (Severity::Info, "note", "note", "notes"),
     ]
     .iter()
-    .map(|(severity, what)| json!({"what": what, "count": findings.count(*severity)}))
+    .map(|(severity, class, one, many)| {
+        let count = findings.count(*severity);
+        let what = if count == 1 { one } else { many };
+        json!({"class": class, "what": what, "count": count})
+    })
     .collect();
+    context.insert("lost", &findings.count(Severity::Loss));
+    let failure = migration.map(|migration| migration.failure.as_slice());
+    context.insert("failure", &failure.unwrap_or_default());
     context.insert("counts", &counts);
     let terms = migration.and_then(|migration| migration.terms);
     if let Some(terms) = terms {
@@ -45,8 +53,8 @@ pub fn to_html(
         let bars: Vec<_> = terms
             .named()
             .iter()
-            .zip(COLOURS)
-            .map(|((name, seconds, what), colour)| {
+            .zip(TERMS)
+            .map(|((name, seconds, what), class)| {
                 let width = seconds / total * 100.0;
                 let bar = json!({
                     "name": name,
@@ -54,7 +62,8 @@ pub fn to_html(
                     "seconds": format!("{seconds:.2}"),
                     "x": format!("{begins:.3}"),
                     "width": format!("{width:.3}"),
-                    "colour": colour,
+                    "class": class,
+                    "share": format!("{width:.0}"),
                 });
                 begins += width;
                 bar
@@ -64,25 +73,50 @@ pub fn to_html(
         context.insert("total", &format!("{:.2}", terms.total()));
         context.insert("images_were_there", &terms.images_were_there);
     }
-    let images: Vec<_> = migration
+    images(migration, &mut context);
+    Tera::one_off(TEMPLATE, &context, true)
+        .map_err(|error| format!("the report cannot be written: {error:?}"))
+}
+
+/// The images with their bytes.
+fn images(migration: Option<&Migration>, context: &mut Context) {
+    let outcomes = migration.map_or(&[][..], |migration| migration.images.as_slice());
+    let bytes = |number: u64| {
+        if number == 0 {
+            "\u{2013}".to_owned()
+        } else {
+            size(number)
+        }
+    };
+    let images: Vec<_> = outcomes
         .iter()
-        .flat_map(|migration| &migration.images)
         .map(|image| {
+            let there = if image.up_to_date && image.skipped == 0 {
+                "all".to_owned()
+            } else {
+                bytes(image.skipped)
+            };
             json!({
                 "source": image.source,
                 "target": image.target,
                 "digest": image.digest.as_ref().map(ToString::to_string),
-                "state": match (&image.error, image.up_to_date) {
-                    (Some(error), _) => error.to_string(),
-                    (None, true) => "was there".to_owned(),
-                    (None, false) => format!("{} sent, {} mounted, {} there", size(image.transferred), size(image.mounted), size(image.skipped)),
-                },
+                "error": image.error.as_ref().map(ToString::to_string),
+                "sent": bytes(image.transferred),
+                "mounted": bytes(image.mounted),
+                "there": there,
             })
         })
         .collect();
+    let total = |part: fn(&ImageOutcome) -> u64| size(outcomes.iter().map(part).sum());
+    let line = format!(
+        "{}, {} there before; {} sent, {} mounted",
+        count(images.len(), "image"),
+        outcomes.iter().filter(|image| image.up_to_date).count(),
+        total(|image| image.transferred),
+        total(|image| image.mounted),
+    );
     context.insert("images", &images);
-    Tera::one_off(TEMPLATE, &context, true)
-        .map_err(|error| format!("the report cannot be written: {error:?}"))
+    context.insert("images_line", &line);
 }
 
 /// Findings by what they mean, the gravest first.
@@ -153,7 +187,8 @@ fn groups(findings: &Findings, sources: &Sources) -> Vec<serde_json::Value> {
                     })
                 })
                 .collect();
-            Some(json!({"class": class, "title": title, "meaning": meaning, "codes": codes}))
+            let count = findings.count(*severity);
+            Some(json!({"class": class, "title": title, "meaning": meaning, "count": count, "codes": codes}))
         })
         .collect()
 }

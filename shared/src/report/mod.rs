@@ -29,6 +29,8 @@ pub struct Migration {
     pub terms: Option<Terms>,
     /// What became of the images.
     pub images: Vec<ImageOutcome>,
+    /// What went wrong, a line each; nothing if all went well.
+    pub failure: Vec<String>,
 }
 
 /// Writes a report into a file: HTML if its name ends with `.html`, else JSON.
@@ -52,6 +54,7 @@ pub fn write(
             value["application"] = serde_json::json!(migration.application);
             value["target"] = serde_json::json!(migration.target);
             value["run"] = serde_json::json!(migration.run);
+            value["failure"] = serde_json::json!(migration.failure);
             if let Some(terms) = &migration.terms {
                 let mut timings = serde_json::Map::new();
                 for (name, seconds, _) in terms.named() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tests::lab::engine::Engine;
 
+use super::engine::{command, migrate, swarm};
 use super::{COMPONENTS, Cluster, docker_migrate, succeeded, text};
 
 const STACK: &str = r#"
@@ -48,23 +49,7 @@ configs: {site: {file: ./site.conf}}
 secrets: {password: {file: ./password}}
 "#;
 
-fn swarm() -> Option<Engine> {
-    let engine = tests::lab::need("node-tools", COMPONENTS.node_tools.as_deref())
-        .and_then(Engine::start_swarm);
-    match engine {
-        Ok(engine) => Some(engine),
-        Err(error) => {
-            assert!(
-                std::env::var_os("MIGRATE_LAB_REQUIRED").is_none(),
-                "{error}"
-            );
-            println!("NOT TESTED: no Swarm could be started: {error}");
-            None
-        }
-    }
-}
-
-fn deploy(engine: &Engine, folder: &Path) {
+pub(super) fn deploy(engine: &Engine, folder: &Path) {
     std::fs::write(folder.join("stack.yml"), STACK).unwrap();
     std::fs::write(folder.join("site.conf"), "server { return 200 '$host'; }\n").unwrap();
     std::fs::write(folder.join("password"), "not-to-be-seen").unwrap();
@@ -85,19 +70,7 @@ fn deploy(engine: &Engine, folder: &Path) {
     succeeded(&deployed);
 }
 
-fn migrate(engine: &Engine, home: &Path, arguments: &[&str]) -> Output {
-    docker_migrate(home)
-        .env("DOCKER_HOST", engine.host())
-        .env(
-            "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND",
-            COMPONENTS.docker.as_ref().unwrap(),
-        )
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn files(folder: &Path) -> BTreeMap<String, serde_yaml::Value> {
+pub(super) fn files(folder: &Path) -> BTreeMap<String, serde_yaml::Value> {
     std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| {
@@ -229,12 +202,7 @@ fn the_source_is_scaled_down_when_the_target_is_ready_and_back_by_rollback() {
     let home = cluster.home.path();
     deploy(&engine, home);
     let run = |arguments: &[&str]| {
-        docker_migrate(home)
-            .env("DOCKER_HOST", engine.host())
-            .env(
-                "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND",
-                COMPONENTS.docker.as_ref().unwrap(),
-            )
+        command(&engine, home)
             .env("KUBECONFIG", cluster.kubeconfig())
             .env("KUBECTL", COMPONENTS.kubectl.as_ref().unwrap())
             .args(arguments)

@@ -4,10 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use tests::lab::{Components, ControlPlane};
+use tests::lab::Components;
 
+mod cluster;
+mod engine;
+mod failures;
+mod helm;
 mod live_cluster;
+mod live_project;
 mod live_stack;
+mod report;
+
+use cluster::Cluster;
 
 static COMPONENTS: LazyLock<Components> = LazyLock::new(Components::from_env);
 
@@ -39,6 +47,17 @@ fn sample_images(folder: &Path) {
     assert!(made.success());
 }
 
+/// Waits for something that happens soon.
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[track_caller]
 fn succeeded(output: &Output) {
     assert!(
         output.status.success(),
@@ -99,129 +118,6 @@ fn an_image_that_is_not_there_leaves_the_bundle_unfinished() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("nowhere.example/none"));
     assert!(!home.path().join("bundle/bundle.json").exists());
-}
-
-/// A cluster without nodes: what it accepts is real, only Pods never start.
-struct Cluster {
-    plane: ControlPlane,
-    home: tempfile::TempDir,
-}
-
-impl Cluster {
-    fn start() -> Option<Self> {
-        Self::of(ControlPlane::start(&COMPONENTS))
-    }
-
-    /// Whoever is no administrator may only do what Roles say.
-    fn start_with_roles() -> Option<Self> {
-        Self::of(ControlPlane::start_with_roles(&COMPONENTS))
-    }
-
-    fn of(plane: Result<ControlPlane, String>) -> Option<Self> {
-        match plane {
-            Ok(plane) => Some(Self {
-                plane,
-                home: tempfile::tempdir().unwrap(),
-            }),
-            Err(error) => {
-                assert!(
-                    std::env::var_os("MIGRATE_LAB_REQUIRED").is_none(),
-                    "{error}"
-                );
-                println!("NOT TESTED: kube-apiserver could not be started: {error}");
-                None
-            }
-        }
-    }
-
-    fn kubeconfig(&self) -> PathBuf {
-        self.plane.kubeconfig()
-    }
-
-    fn migrate(&self, arguments: &[&str]) -> Output {
-        docker_migrate(self.home.path())
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("KUBECTL", COMPONENTS.kubectl.as_ref().unwrap())
-            .args(arguments)
-            .output()
-            .unwrap()
-    }
-
-    /// `kubectl-migrate` with the cluster as its source.
-    fn kubectl_migrate(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_kubectl-migrate-dup"))
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("KUBECTL", COMPONENTS.kubectl.as_ref().unwrap())
-            .current_dir(self.home.path())
-            .args(arguments)
-            .output()
-            .unwrap()
-    }
-
-    /// Creates objects, and says what is wrong with them.
-    fn apply(&self, arguments: &[&str], objects: &str) {
-        let file = self.home.path().join("apply.yaml");
-        std::fs::write(&file, objects).unwrap();
-        let output = Command::new(COMPONENTS.kubectl.as_ref().unwrap())
-            .env("KUBECONFIG", self.kubeconfig())
-            .args(["apply", "--filename"])
-            .arg(&file)
-            .args(arguments)
-            .output()
-            .unwrap();
-        succeeded(&output);
-    }
-
-    /// A kubeconfig for an account that has one of our Roles.
-    fn with_role(&self, namespace: &str, account: &str, role: &str) -> PathBuf {
-        self.kubectl(&["create", "namespace", namespace]);
-        self.apply(&["-n", namespace], role);
-        let name = role
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("name: "))
-            .unwrap();
-        self.kubectl(&["create", "serviceaccount", account, "-n", namespace]);
-        let subject = format!("--serviceaccount={namespace}:{account}");
-        let role = format!("--role={name}");
-        self.kubectl(&[
-            "create",
-            "rolebinding",
-            account,
-            &role,
-            &subject,
-            "-n",
-            namespace,
-        ]);
-        let token = self.kubectl(&["create", "token", account, "-n", namespace]);
-        let certificate = self.plane.folder().join("certs/apiserver.crt");
-        let config = serde_json::json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": self.plane.server(), "certificate-authority": certificate}}],
-            "users": [{"name": "u", "user": {"token": token.trim()}}],
-            "contexts": [{"name": "narrow", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
-            "current-context": "narrow",
-        });
-        let path = self.home.path().join(format!("{account}.kubeconfig"));
-        std::fs::write(&path, config.to_string()).unwrap();
-        path
-    }
-
-    fn kubectl(&self, arguments: &[&str]) -> String {
-        let output = Command::new(COMPONENTS.kubectl.as_ref().unwrap())
-            .env("KUBECONFIG", self.kubeconfig())
-            .args(arguments)
-            .output()
-            .unwrap();
-        text(&output.stdout) + &text(&output.stderr)
-    }
-
-    fn write(&self, compose: &str) {
-        std::fs::write(self.home.path().join("compose.yaml"), compose).unwrap();
-    }
 }
 
 const WEB: &str = "name: shop\nservices:\n  web:\n    image: nginx:1.27\n    ports: [\"80\"]\n";
@@ -343,48 +239,4 @@ fn a_plan_is_refused_when_the_world_has_changed() {
     );
     cluster.write(WEB);
     succeeded(&cluster.migrate(&arguments));
-}
-
-#[test]
-fn a_killed_run_is_gone_on_with() {
-    let Some(cluster) = Cluster::start() else {
-        return;
-    };
-    cluster.write(WEB);
-    for milliseconds in [300, 600, 900, 1300, 1800, 2500] {
-        let mut child = docker_migrate(cluster.home.path())
-            .env("KUBECONFIG", cluster.kubeconfig())
-            .env("KUBECTL", COMPONENTS.kubectl.as_ref().unwrap())
-            .args([
-                "run",
-                "-n",
-                "killed",
-                "--yes",
-                "--no-wait",
-                "--on-conflict",
-                "overwrite",
-            ])
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let status = text(&cluster.migrate(&["status"]).stdout);
-        if status.contains("stopped") {
-            let resumed = cluster.migrate(&["resume"]);
-            succeeded(&resumed);
-        }
-    }
-    succeeded(&cluster.migrate(&[
-        "run",
-        "-n",
-        "killed",
-        "--yes",
-        "--no-wait",
-        "--on-conflict",
-        "overwrite",
-    ]));
-    let names = cluster.kubectl(&["get", "deployments", "-n", "killed", "-o", "name"]);
-    assert!(names.contains("deployment.apps/web"), "{names}");
 }

@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const ATTEMPTS: usize = 3;
 
 /// Runs both programs until its standard input ends, then kills them and
-/// removes the folder.
+/// removes the folder. `down` and `up` on its standard input end the API server
+/// and start it again.
 ///
 /// The write end of that input is held by the test process alone, so it ends
 /// whether that process drops the control plane, exits with it in a `static`,
@@ -57,30 +58,38 @@ setpriv --pdeathsig KILL "$2" \
     --log-level warn \
     </dev/null >etcd.log 2>&1 &
 etcd=$!
-setpriv --pdeathsig KILL "$3" \
-    --etcd-servers="$client" \
-    --bind-address=127.0.0.1 \
-    --secure-port="$4" \
-    --advertise-address=192.0.2.1 \
-    --endpoint-reconciler-type=none \
-    --cert-dir=certs \
-    --token-auth-file=tokens.csv \
-    --anonymous-auth=false \
-    --authorization-mode="$5" \
-    --allow-privileged=true \
-    --service-cluster-ip-range=10.0.0.0/16 \
-    --service-account-issuer=https://kubernetes.default.svc \
-    --service-account-key-file=certs/apiserver.key \
-    --service-account-signing-key-file=certs/apiserver.key \
-    --disable-admission-plugins=ServiceAccount,Priority,RuntimeClass \
-    --enable-priority-and-fairness=false \
-    --profiling=false \
-    </dev/null >kube-apiserver.log 2>&1 &
-apiserver=$!
+serve() {
+    setpriv --pdeathsig KILL "$3" \
+        --etcd-servers="$client" \
+        --bind-address=127.0.0.1 \
+        --secure-port="$4" \
+        --advertise-address=192.0.2.1 \
+        --endpoint-reconciler-type=none \
+        --cert-dir=certs \
+        --token-auth-file=tokens.csv \
+        --anonymous-auth=false \
+        --authorization-mode="$5" \
+        --allow-privileged=true \
+        --service-cluster-ip-range=10.0.0.0/16 \
+        --service-account-issuer=https://kubernetes.default.svc \
+        --service-account-key-file=certs/apiserver.key \
+        --service-account-signing-key-file=certs/apiserver.key \
+        --disable-admission-plugins=ServiceAccount,Priority,RuntimeClass \
+        --enable-priority-and-fairness=false \
+        --profiling=false \
+        </dev/null >>kube-apiserver.log 2>&1 &
+    apiserver=$!
+}
+serve "$@"
 echo "$etcd"
 echo "$apiserver"
 exec >/dev/null
-read -r _ || :
+while read -r word; do
+    case "$word" in
+    down) kill -KILL "$apiserver" || : ; wait "$apiserver" || : ;;
+    up) serve "$@" ;;
+    esac
+done
 kill -KILL "$etcd" "$apiserver" || :
 wait || :
 cd /
@@ -98,6 +107,7 @@ pub struct ControlPlane {
     folder: PathBuf,
     kubectl: PathBuf,
     server: String,
+    port: u16,
 }
 
 /// A program under the supervisor.
@@ -166,10 +176,42 @@ impl ControlPlane {
             folder: folder.keep(),
             kubectl: kubectl.to_path_buf(),
             server,
+            port,
         };
         let programs = plane.programs()?;
         plane.wait_until_ready(port, &programs)?;
         Ok(plane)
+    }
+
+    /// Ends the API server in the middle of whatever it does. The database stays.
+    ///
+    /// # Errors
+    /// The supervisor is gone, or the server does not end.
+    pub fn stop_server(&mut self) -> Result<(), String> {
+        self.tell("down")?;
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+            if Instant::now() > deadline {
+                return Err("the API server does not end".to_owned());
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Starts the API server again, with the same data and address.
+    ///
+    /// # Errors
+    /// The supervisor is gone, or the server does not come up.
+    pub fn start_server(&mut self) -> Result<(), String> {
+        self.tell("up")?;
+        self.wait_until_ready(self.port, &[])
+    }
+
+    fn tell(&mut self, word: &str) -> Result<(), String> {
+        let stdin = self.supervisor.stdin.as_mut();
+        let stdin = stdin.ok_or("the supervisor is gone")?;
+        writeln!(stdin, "{word}").map_err(|error| format!("the supervisor is gone: {error}"))
     }
 
     /// The folder with the kubeconfig, the logs and the data; it goes when the

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, write_files};
 use super::wait::{Waiting, until_ready};
-use super::{Check, Failure, OnConflict, Readiness, Scale, Target, run};
+use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, run};
 use crate::cli::state_folder;
 use crate::orchestration::output::Output;
 
@@ -177,12 +177,13 @@ impl Target for Compose {
         }))
     }
 
-    fn deploy(
-        &self,
-        output: &Output,
-        folder: &Path,
-        conflict: OnConflict,
-    ) -> Result<Value, Failure> {
+    fn deploy(&self, deployment: &Deployment<'_>) -> Result<Value, Failure> {
+        let Deployment {
+            output,
+            folder,
+            conflict,
+            ..
+        } = *deployment;
         if conflict == OnConflict::Skip && !self.owned("container", "{{.Names}}")?.is_empty() {
             return Ok(json!({"skipped": true}));
         }

@@ -97,12 +97,6 @@ pub(super) fn write_files(output: &Output, folder: &Path) -> Result<OsString, Fa
     Ok(path.into_os_string())
 }
 
-/// Removes what [`write_files`] wrote: secrets must not stay on the disk.
-pub(super) fn remove_files(folder: &Path) {
-    // It lies in the run's own folder, which only its owner can read.
-    let _ = fs_err::remove_dir_all(folder);
-}
-
 /// The one document of a Compose output.
 pub(super) fn document(output: &Output) -> &Value {
     output

@@ -2,9 +2,12 @@
 
 pub mod compose;
 pub mod docker;
+pub mod helm;
 pub mod kubernetes;
+mod private_folder;
 mod process;
 pub mod swarm;
+mod tools;
 mod wait;
 
 use std::path::Path;
@@ -14,7 +17,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub use private_folder::remove_left;
 pub use process::{Failure, run, run_with_input};
+pub use tools::{end_left, note_in};
 
 use crate::orchestration::output::Output;
 
@@ -139,6 +144,19 @@ pub enum Readiness {
     Cancelled,
 }
 
+/// What is handed to a native tool, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Deployment<'d> {
+    /// The application.
+    pub output: &'d Output,
+    /// The folder of the run, for files that the tool has to read.
+    pub folder: &'d Path,
+    /// What to do about what is there already.
+    pub conflict: OnConflict,
+    /// How long will be waited until the application is ready; `None` if nobody waits.
+    pub patience: Option<Duration>,
+}
+
 /// Something that an application can be started on. All calls block.
 pub trait Target: std::fmt::Debug + Send {
     /// For people: `Kubernetes context dc2, namespace shop`.
@@ -146,6 +164,11 @@ pub trait Target: std::fmt::Debug + Send {
 
     /// What [`open`] needs to find it again; nothing secret.
     fn address(&self) -> Value;
+
+    /// Whether its tool makes the objects of files, so that the documents are only what it is expected to make.
+    fn renders(&self) -> bool {
+        false
+    }
 
     /// Takes out what the target sees to itself.
     fn trim(&self, _: &mut Output) {}
@@ -168,17 +191,11 @@ pub trait Target: std::fmt::Debug + Send {
     /// The target cannot be asked.
     fn snapshot(&self, output: &Output) -> Result<Value, Failure>;
 
-    /// Hands the application to the native tool. `folder` is a place for files that the tool has to read. Returns what
-    /// was changed, for [`Target::undo`].
+    /// Hands the application to the native tool. Returns what was changed, for [`Target::undo`].
     ///
     /// # Errors
     /// The tool fails.
-    fn deploy(
-        &self,
-        output: &Output,
-        folder: &Path,
-        conflict: OnConflict,
-    ) -> Result<Value, Failure>;
+    fn deploy(&self, deployment: &Deployment<'_>) -> Result<Value, Failure>;
 
     /// Waits until all is ready. `say` is told what is waited for when that changes.
     ///
@@ -219,6 +236,7 @@ pub trait Target: std::fmt::Debug + Send {
 pub fn open(address: &Value) -> Option<Box<dyn Target>> {
     match address["kind"].as_str()? {
         "kubernetes" => Some(Box::new(kubernetes::Kubernetes::from_address(address)?)),
+        "helm" => Some(Box::new(helm::Helm::from_address(address)?)),
         "swarm" => Some(Box::new(swarm::Swarm::from_address(address)?)),
         "compose" => Some(Box::new(compose::Compose::from_address(address)?)),
         _ => None,

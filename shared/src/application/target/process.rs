@@ -1,8 +1,9 @@
 //! Native tools as processes: what they say is passed on, secrets go through their standard input.
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
+use super::tools::Note;
 use crate::cli::Exit;
 
 /// A native tool did not do what it should, or the target is not as it has to be.
@@ -29,6 +30,14 @@ impl Failure {
         Self {
             message: message.into(),
             exit: Exit::Unreachable,
+        }
+    }
+
+    /// A file cannot be written or read.
+    pub fn disk(error: &std::io::Error) -> Self {
+        Self {
+            message: error.to_string(),
+            exit: Exit::Failed,
         }
     }
 
@@ -69,6 +78,7 @@ pub(super) fn run_with_bytes(mut command: Command, input: &[u8]) -> Result<Strin
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| Failure::unreachable(format!("`{shown}` cannot be started: {error}")))?;
+    let _note = Note::of(child.id());
     let stdin = child.stdin.take();
     let bytes = input.to_owned();
     // The tool may write before it has read all.
@@ -86,18 +96,19 @@ pub(super) fn run_with_bytes(mut command: Command, input: &[u8]) -> Result<Strin
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let code = output
-        .status
+    Err(failed(&shown, output.status, &words))
+}
+
+/// A tool that has ended with an exit code, in its own words.
+pub(super) fn failed(shown: &str, status: ExitStatus, words: &str) -> Failure {
+    let code = status
         .code()
         .map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
-    Err(Failure::tool(format!(
-        "`{shown}` failed ({code}): {}",
-        words.trim()
-    )))
+    Failure::tool(format!("`{shown}` failed ({code}): {}", words.trim()))
 }
 
 /// The command line, for people.
-fn shown(command: &Command) -> String {
+pub(super) fn shown(command: &Command) -> String {
     let mut words = vec![
         std::path::Path::new(command.get_program())
             .file_name()

@@ -1,18 +1,21 @@
 //! A Swarm, through the docker CLI that called us or the one on `PATH`.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::docker::{Engine, document, external, published, remove_files, write_files};
+use super::docker::{Engine, write_files};
+use super::private_folder::PrivateFolder;
 use super::wait::{Waiting, until_ready};
-use super::{Check, Failure, OnConflict, Readiness, Scale, Target, run, run_with_input};
+use super::{
+    Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, run, run_with_input,
+};
 use crate::application::Journal;
 use crate::orchestration::output::Output;
 
+mod preflight;
 mod secrets;
 
 /// Marks what belongs to a stack.
@@ -84,59 +87,7 @@ impl Target for Swarm {
     }
 
     fn preflight(&self, output: &Output, conflict: OnConflict) -> Vec<Check> {
-        let mut checks = Vec::new();
-        let format = "{{.ServerVersion}} {{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}";
-        match self.engine.call(&["info", "--format", format]) {
-            Ok(text) => {
-                let words: Vec<&str> = text.split_whitespace().collect();
-                match words.as_slice() {
-                    [version, "active", "true"] => {
-                        checks.push(Check::ok(
-                            "engine",
-                            format!("{version}, a manager of a swarm"),
-                        ));
-                    }
-                    [version, "active", _] => {
-                        checks.push(Check::blocked(
-                            "engine",
-                            format!("{version} is a worker of a swarm"),
-                            "Choose the context of a manager: --docker-context NAME",
-                        ));
-                        return checks;
-                    }
-                    [version, ..] if !version.is_empty() => {
-                        checks.push(Check::blocked(
-                            "engine",
-                            format!("{version} is part of no swarm"),
-                            "docker swarm init",
-                        ));
-                        return checks;
-                    }
-                    _ => {
-                        checks.push(Check::blocked(
-                            "engine",
-                            "it does not answer",
-                            "Choose another: --docker-context NAME",
-                        ));
-                        return checks;
-                    }
-                }
-            }
-            Err(error) => {
-                checks.push(Check::blocked(
-                    "engine",
-                    error.message,
-                    "Choose another: --docker-context NAME",
-                ));
-                return checks;
-            }
-        }
-        let document = document(output);
-        self.check_stack(conflict, &mut checks);
-        self.check_external(document, &mut checks);
-        self.check_nodes(document, &mut checks);
-        self.check_ports(document, &mut checks);
-        checks
+        preflight::checks(self, output, conflict)
     }
 
     fn lock(&self, run: &str) -> Result<(), Failure> {
@@ -201,21 +152,22 @@ impl Target for Swarm {
         }))
     }
 
-    fn deploy(
-        &self,
-        output: &Output,
-        folder: &Path,
-        conflict: OnConflict,
-    ) -> Result<Value, Failure> {
+    fn deploy(&self, deployment: &Deployment<'_>) -> Result<Value, Failure> {
+        let Deployment {
+            output,
+            folder,
+            conflict,
+            ..
+        } = *deployment;
         if conflict == OnConflict::Skip && !self.owned("service")?.is_empty() {
             return Ok(json!({"versions": {}}));
         }
-        let folder = in_memory(folder);
         let output = secrets::create(self, output)?;
-        let result = write_files(&output, &folder).and_then(|file| {
+        let folder = PrivateFolder::make(folder).map_err(|error| Failure::disk(&error))?;
+        write_files(&output, folder.path()).and_then(|file| {
             let deploy = |detach: bool| {
                 let mut command = self.engine.docker();
-                command.current_dir(&folder).args([
+                command.current_dir(folder.path()).args([
                     "stack",
                     "deploy",
                     "--with-registry-auth",
@@ -234,9 +186,7 @@ impl Target for Swarm {
                 Err(error) if error.message.contains("unknown flag") => deploy(false),
                 other => other,
             }
-        });
-        remove_files(&folder);
-        result?;
+        })?;
         Ok(json!({"versions": self.versions()?}))
     }
 
@@ -256,17 +206,19 @@ impl Target for Swarm {
                 return Ok(vec![Waiting::for_it(stack, "it has no service")]);
             }
             let updating = self.updating()?;
-            Ok(rows
-                .iter()
-                .filter_map(not_ready)
-                .map(|(name, replicas)| {
-                    Waiting::for_it(format!("service/{name}"), format!("{replicas} ready"))
+            // A service can be incomplete because it is being updated: one line says both.
+            let incomplete: BTreeMap<String, String> = rows.iter().filter_map(not_ready).collect();
+            let names: BTreeSet<&String> = incomplete.keys().chain(&updating).collect();
+            Ok(names
+                .into_iter()
+                .map(|name| {
+                    let why = match (incomplete.get(name), updating.contains(name)) {
+                        (Some(replicas), true) => format!("{replicas} ready, it is being updated"),
+                        (Some(replicas), false) => format!("{replicas} ready"),
+                        (None, _) => "it is being updated".to_owned(),
+                    };
+                    Waiting::for_it(format!("service/{name}"), why)
                 })
-                .chain(
-                    updating.iter().map(|name| {
-                        Waiting::for_it(format!("service/{name}"), "it is being updated")
-                    }),
-                )
                 .collect())
         };
         until_ready(limit, cancellation, say, look, |what| {
@@ -301,8 +253,15 @@ impl Target for Swarm {
             }
         }
         if names("services").is_empty() {
-            self.engine.call(&["stack", "rm", &self.stack])?;
-            done.push(format!("removed stack {}", self.stack));
+            let mut left = false;
+            for kind in ["service", "config", "secret", "network"] {
+                left |= !self.owned(kind)?.is_empty();
+            }
+            // There is nothing to remove if the run never came to deploying.
+            if left {
+                self.engine.call(&["stack", "rm", &self.stack])?;
+                done.push(format!("removed stack {}", self.stack));
+            }
             return Ok(done);
         }
         for name in self.owned("service")?.difference(&names("services")) {
@@ -361,19 +320,6 @@ impl Target for Swarm {
     }
 }
 
-/// A folder for files that docker reads once: in memory where the system has such a place, since an environment can hold
-/// secrets, else in the folder of the run.
-fn in_memory(folder: &Path) -> std::path::PathBuf {
-    let memory = Path::new("/dev/shm");
-    match folder.file_name() {
-        Some(run) if memory.is_dir() => {
-            let name = format!("migrate-{}-{}", std::process::id(), run.to_string_lossy());
-            memory.join(name)
-        }
-        _ => folder.join("stack"),
-    }
-}
-
 /// Name and replicas of a service that is not complete: `2/3`, or `0/1 (1/1 completed)` for jobs.
 fn not_ready(row: &Value) -> Option<(String, String)> {
     let name = row["Name"].as_str()?;
@@ -399,15 +345,15 @@ fn not_ready(row: &Value) -> Option<(String, String)> {
 
 impl Swarm {
     /// Services whose update goes on.
-    fn updating(&self) -> Result<Vec<String>, Failure> {
-        let mut names = Vec::new();
+    fn updating(&self) -> Result<BTreeSet<String>, Failure> {
+        let mut names = BTreeSet::new();
         for name in self.owned("service")? {
             let format = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}";
             let state = self
                 .engine
                 .call(&["service", "inspect", &name, "--format", format])?;
             if state.trim() == "updating" {
-                names.push(name);
+                names.insert(name);
             }
         }
         Ok(names)
@@ -442,128 +388,6 @@ impl Swarm {
         );
         why.dedup();
         why
-    }
-
-    fn check_stack(&self, conflict: OnConflict, checks: &mut Vec<Check>) {
-        match self.owned("service") {
-            Ok(services) if services.is_empty() => {
-                checks.push(Check::ok("stack", format!("{} is new", self.stack)));
-            }
-            Ok(services) => {
-                let list: Vec<_> = services.into_iter().collect();
-                let seen = format!("{} is there, with {}", self.stack, list.join(", "));
-                checks.push(match conflict {
-                    OnConflict::Fail => Check::blocked(
-                        "stack",
-                        seen,
-                        "Choose another name, or say what to do: --on-conflict skip or --on-conflict overwrite",
-                    ),
-                    OnConflict::Skip => Check::warning("stack", seen, "It is left as it is (--on-conflict skip)."),
-                    OnConflict::Overwrite => Check::warning(
-                        "stack",
-                        seen,
-                        "It is changed (--on-conflict overwrite); `rollback` brings it back.",
-                    ),
-                });
-            }
-            Err(error) => checks.push(Check::not_checked("stack", error.message)),
-        }
-    }
-
-    fn check_external(&self, document: &Value, checks: &mut Vec<Check>) {
-        for (section, kind) in [
-            ("networks", "network"),
-            ("volumes", "volume"),
-            ("configs", "config"),
-            ("secrets", "secret"),
-        ] {
-            for name in external(document, section) {
-                let subject = format!("{kind} {name}");
-                checks.push(if self.engine.call(&[kind, "inspect", &name]).is_ok() {
-                    Check::ok(subject, "is there")
-                } else {
-                    let remedy = match kind {
-                        "network" => format!("docker network create --driver overlay {name}"),
-                        "volume" => format!("docker volume create {name}"),
-                        _ => format!("docker {kind} create {name} FILE"),
-                    };
-                    Check::blocked(subject, "the stack needs it, and it is not there", remedy)
-                });
-            }
-        }
-    }
-
-    fn check_nodes(&self, document: &Value, checks: &mut Vec<Check>) {
-        let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
-        for (_, service) in document["services"].as_object().into_iter().flatten() {
-            for constraint in service["deploy"]["placement"]["constraints"]
-                .as_array()
-                .into_iter()
-                .flatten()
-            {
-                if let Some((key, value)) =
-                    constraint.as_str().and_then(|text| text.split_once("=="))
-                {
-                    wanted.insert((key.trim().to_owned(), value.trim().to_owned()));
-                }
-            }
-        }
-        let labels: BTreeSet<(String, String)> = wanted
-            .into_iter()
-            .filter(|(key, _)| key.starts_with("node.labels."))
-            .collect();
-        for (key, value) in labels {
-            let label = key.trim_start_matches("node.labels.");
-            let filter = format!("node.label={label}={value}");
-            match self
-                .engine
-                .lines(&["node", "ls", "--filter", &filter, "--quiet"])
-            {
-                Ok(nodes) if nodes.is_empty() => checks.push(Check::blocked(
-                    format!("nodes with {label}={value}"),
-                    "there is none, so these tasks would wait for ever",
-                    format!("docker node update --label-add {label}={value} NODE"),
-                )),
-                Ok(nodes) => checks.push(Check::ok(
-                    format!("nodes with {label}={value}"),
-                    nodes.len().to_string(),
-                )),
-                Err(error) => checks.push(Check::not_checked("nodes", error.message)),
-            }
-        }
-    }
-
-    fn check_ports(&self, document: &Value, checks: &mut Vec<Check>) {
-        let wanted = published(document);
-        if wanted.is_empty() {
-            return;
-        }
-        let rows = self
-            .engine
-            .rows(&["service", "ls", "--format", "{{json .}}"])
-            .unwrap_or_default();
-        let prefix = format!("{}_", self.stack);
-        for (port, protocol) in wanted {
-            let pattern = format!(":{port}->");
-            let taken = rows.iter().find(|row| {
-                let ports = row["Ports"].as_str().unwrap_or_default();
-                let name = row["Name"].as_str().unwrap_or_default();
-                !name.starts_with(&prefix)
-                    && ports
-                        .split(", ")
-                        .any(|entry| entry.contains(&pattern) && entry.ends_with(&protocol))
-            });
-            if let Some(row) = taken {
-                checks.push(Check::blocked(
-                    format!("port {port}/{protocol}"),
-                    format!(
-                        "service {} has it",
-                        row["Name"].as_str().unwrap_or_default()
-                    ),
-                    "Publish another port.",
-                ));
-            }
-        }
     }
 }
 

@@ -132,6 +132,7 @@ pub(super) fn prepare<Source: Migration>(
         },
         goal: Goal::Target(target),
         items,
+        asked: Vec::new(),
         convert_seconds: seconds(begun.elapsed()),
     })
 }

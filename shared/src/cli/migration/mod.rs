@@ -123,6 +123,10 @@ pub struct MigrationOptions<Source: Migration> {
 }
 
 impl<Source: Migration> MigrationOptions<Source> {
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
     pub(super) fn rules(&self) -> Rules {
         self.images.rules()
     }

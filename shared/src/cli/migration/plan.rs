@@ -30,6 +30,14 @@ pub struct PlanArgs<Source: Migration> {
     verbose: bool,
 }
 
+impl<Source: Migration> PlanArgs<Source> {
+    /// What is migrated.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        self.options.source()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Lines for people

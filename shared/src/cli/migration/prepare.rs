@@ -9,19 +9,30 @@ use crate::application::target::{Check, Verdict};
 use crate::application::terms::seconds;
 use crate::cli::images::{Stores, count, size};
 use crate::cli::{Exit, Printer};
+use crate::images::inventory::Needed;
 use crate::images::store::Name;
 use crate::images::sync::{Engine, Item, Plan};
 use crate::images::{Digest, ImageError, inventory};
 use crate::orchestration::convert::Conversion;
 use crate::report;
+use crate::source::Sources;
 
 /// A migration that is ready to run.
 pub(super) struct Prepared {
     pub(super) conversion: Conversion,
     pub(super) goal: Goal,
     pub(super) items: Vec<Item>,
+    /// Where the image of each item is asked for; nothing for a bundle, which is asked for by itself.
+    pub(super) asked: Vec<Vec<String>>,
     /// Seconds that reading and converting took.
     pub(super) convert_seconds: f64,
+}
+
+impl Prepared {
+    /// Places that ask for the image of an item.
+    pub(super) fn asked_by(&self, item: usize) -> &[String] {
+        self.asked.get(item).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What is known before anything is changed.
@@ -49,6 +60,7 @@ pub(super) fn prepare<Source: Migration>(
     }
     let stores = Stores::new(&options.stores).map_err(|error| fail(printer, &error))?;
     stores.add_pull_secrets(&conversion.pull_secrets);
+    let mut asked = Vec::new();
     let items = if options.no_images || (rules.is_empty() && !goal_is_bundle(&goal)) {
         Vec::new()
     } else {
@@ -72,6 +84,7 @@ pub(super) fn prepare<Source: Migration>(
         let items: Result<Vec<Item>, ImageError> = pairs
             .filter(|(needed, target)| place.is_some() || needed.image.whole() != target.whole())
             .map(|(needed, target)| {
+                asked.push(places(needed, &conversion.sources));
                 let (source, source_repository) =
                     stores.source(options.images_from.as_ref(), &needed.image)?;
                 let (target_store, target_repository) = stores.target(place.as_ref(), target)?;
@@ -105,8 +118,18 @@ pub(super) fn prepare<Source: Migration>(
         conversion,
         goal,
         items,
+        asked,
         convert_seconds,
     })
+}
+
+/// Places that ask for an image: `compose.yaml:3:5 (services.web.image)`.
+fn places(needed: &Needed, sources: &Sources) -> Vec<String> {
+    needed
+        .origins
+        .iter()
+        .map(|origin| format!("{} ({})", sources.display(origin.at), origin.path))
+        .collect()
 }
 
 pub(super) fn fail(printer: Printer, error: &ImageError) -> Exit {
@@ -168,7 +191,7 @@ impl Outlook {
         if prepared.items.is_empty() {
             out.push_str("images: stay where they are\n");
         } else {
-            for image in &self.images.images {
+            for (index, image) in self.images.images.iter().enumerate() {
                 let state = match &image.error {
                     Some(error) => format!("error: {error}"),
                     None if image.up_to_date => "is there".to_owned(),
@@ -179,6 +202,11 @@ impl Outlook {
                     ),
                 };
                 out.push_str(&format!("image {}: {state}\n", image.source));
+                if image.error.is_some() {
+                    for place in prepared.asked_by(index) {
+                        out.push_str(&format!("    it is asked for by {place}\n"));
+                    }
+                }
             }
             out.push_str(&format!(
                 "images: {}, {} to move\n",

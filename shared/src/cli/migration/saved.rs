@@ -31,7 +31,9 @@ impl SavedPlan {
     pub(super) fn of(prepared: &Prepared, outlook: &Outlook, arguments: Vec<String>) -> Self {
         let output = &prepared.conversion.output;
         let mut text = String::new();
-        for document in &output.documents {
+        // What a tool makes of files can be random.
+        let renders = matches!(&prepared.goal, Goal::Target(target) if target.renders());
+        for document in output.documents.iter().filter(|_| !renders) {
             text.push_str(&document.value.to_string());
         }
         for file in &output.files {

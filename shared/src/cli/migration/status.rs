@@ -67,6 +67,7 @@ fn failed(host: Host, error: &JournalError) -> Exit {
 /// Shows runs.
 #[must_use]
 pub fn status(host: Host, args: &StatusArgs) -> Exit {
+    target::remove_left(None);
     let text = match &args.run {
         Some(id) => match Journal::open(Some(id)) {
             Ok(journal) if args.json => format!("{:#}\n", json!(journal.record)),
@@ -137,7 +138,8 @@ fn one(host: Host, journal: &Journal) -> String {
             record.id
         ));
     }
-    if record.status.has_changes() {
+    if record.status.has_changes() || (record.status == Status::Images && !record.before.is_null())
+    {
         out.push_str(&format!(
             "To undo it: {} rollback {}\n",
             host.command(),
@@ -204,8 +206,10 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
         Ok(journal) => journal,
         Err(error) => return failed(host, &error),
     };
+    target::end_left(journal.folder());
+    target::remove_left(Some(journal.folder()));
     let record = &journal.record;
-    if !record.status.has_changes() || record.before.is_null() {
+    if record.before.is_null() {
         PRINTER.say(&format!(
             "{}: {}. There is nothing to undo.",
             record.id,
@@ -255,7 +259,12 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
             for line in lines {
                 PRINTER.say(&line);
             }
-            if let Err(error) = journal.note(|record| record.status = Status::RolledBack) {
+            let noted = journal.note(|record| {
+                record.status = Status::RolledBack;
+                record.before = serde_json::Value::Null;
+                record.changed = serde_json::Value::Null;
+            });
+            if let Err(error) = noted {
                 return failed(host, &error);
             }
             PRINTER.say(&format!(

@@ -102,6 +102,9 @@ pub struct ImagePlan {
     /// Why nothing can be said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The same with its kind, for exit codes.
+    #[serde(skip)]
+    pub failure: Option<ImageError>,
 }
 
 /// What has to move for all images.

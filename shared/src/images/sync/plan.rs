@@ -61,7 +61,8 @@ impl Engine {
                 }
                 (Err(error), _) | (_, Err(error)) => Err(error.clone()),
             };
-            image.error = planned.err().map(|error| error.to_string());
+            image.failure = planned.err();
+            image.error = image.failure.as_ref().map(ToString::to_string);
             plan.images.push(image);
         }
         plan

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ChartError;
+use super::input::Scratch;
+use super::{ChartError, ChartOutput};
 use crate::host::helm;
 
 /// Most that is read of one rendering, in bytes.
@@ -16,6 +17,8 @@ const MOST_OUTPUT: usize = 100 << 20;
 const MOST_MESSAGES: u64 = 1 << 20;
 /// Longest that one rendering may take.
 const LONGEST_RENDERING: Duration = Duration::from_mins(2);
+/// Longest that a rendering with a look at the cluster may take.
+const LONGEST_LOOK: Duration = Duration::from_secs(20);
 /// Longest that a download may take.
 const LONGEST_DOWNLOAD: Duration = Duration::from_mins(5);
 
@@ -38,6 +41,19 @@ pub(crate) struct Render<'r> {
     /// `-f`, `--set` and the like.
     pub values: &'r [OsString],
     /// `--kube-version`, `--api-versions`.
+    pub capabilities: &'r [OsString],
+}
+
+/// What a chart becomes in a cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Release<'r> {
+    /// Its name.
+    pub name: &'r str,
+    /// Its namespace.
+    pub namespace: &'r str,
+    /// Options of helm that lead to the cluster: `--kube-context`.
+    pub access: &'r [OsString],
+    /// `--kube-version`, `--api-versions`, for a cluster that does not answer.
     pub capabilities: &'r [OsString],
 }
 
@@ -81,6 +97,50 @@ impl Helm {
             .env("HELM_PLUGINS", "/nonexistent");
         let name = format!("helm template {}", render.chart.display());
         self.run(command, &name, LONGEST_RENDERING)
+    }
+
+    /// The objects that a converted chart makes of a release, with hooks and CRDs.
+    ///
+    /// # Errors
+    /// Helm cannot render it.
+    pub fn objects_of_release(
+        &self,
+        chart: &ChartOutput,
+        release: &Release<'_>,
+    ) -> Result<Vec<serde_json::Value>, ChartError> {
+        let folder = Scratch::new()?;
+        let root = folder.path().join("chart");
+        chart.write(&root, false)?;
+        let render = |from_cluster: bool| {
+            let mut command = self.command();
+            command.arg("template").arg(release.name).arg(&root).args([
+                "--include-crds",
+                "--namespace",
+                release.namespace,
+            ]);
+            for (_, path) in &chart.twins {
+                command.arg("--values").arg(root.join(path));
+            }
+            if from_cluster {
+                // Templates may look things up there, and ask for its version.
+                command.arg("--dry-run=server").args(release.access);
+            } else {
+                command.args(release.capabilities);
+            }
+            let limit = if from_cluster {
+                LONGEST_LOOK
+            } else {
+                LONGEST_RENDERING
+            };
+            self.run(command, &format!("helm template {}", release.name), limit)
+        };
+        // Whether the cluster can be reached is said elsewhere.
+        let text = render(true).or_else(|_| render(false))?;
+        Ok(super::render::split(&text)
+            .into_iter()
+            .map(|document| document.value)
+            .filter(serde_json::Value::is_object)
+            .collect())
     }
 
     /// Downloads a chart into a folder.

@@ -13,6 +13,7 @@ mod conditions;
 mod error;
 mod helm;
 mod identify;
+mod images;
 mod input;
 mod manifests;
 mod output;
@@ -27,9 +28,11 @@ mod work;
 mod yaml;
 
 pub use error::ChartError;
-pub use helm::Helm;
+pub use helm::{Helm, Release};
 pub use input::ChartSource;
 pub use manifests::{ManifestConversion, convert_manifests};
 pub use output::write::ChartOutput;
-pub use session::{ChartConversion, ChartOptions, Choice, ValuesOption, convert_chart};
+pub use session::{
+    ChartConversion, ChartOptions, Choice, ValuesOption, convert_chart, convert_chart_with_images,
+};
 pub use summary::Summary;

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::conditions;
 use super::helm::{NAMESPACE, RELEASE};
+use super::images;
 use super::input::{self, ChartFiles, ChartSource};
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
@@ -20,6 +21,8 @@ use super::work::{OnDisk, Origin, UserFile, Variant, Work};
 use super::yaml::{Step, parse_tree};
 use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
+use crate::images::inventory::Needed;
+use crate::images::rewrite::Rules;
 use crate::orchestration::provider::{
     Detection, Mapping, Missing, Options, Provider, convert, detect,
 };
@@ -81,6 +84,12 @@ pub struct ChartConversion {
     pub summary: Summary,
     /// The provider that the chart was made for; none if nothing of any was seen.
     pub from: Option<Provider>,
+    /// Name of the chart.
+    pub name: String,
+    /// The images that the chart asks for with all values given, before any rule changed them.
+    pub images: Vec<Needed>,
+    /// The Secrets of the chart by which they are pulled. They stay in memory.
+    pub pull_secrets: Vec<Json>,
 }
 
 /// Converts a chart.
@@ -88,6 +97,18 @@ pub struct ChartConversion {
 /// # Errors
 /// See [`ChartError`].
 pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConversion, ChartError> {
+    convert_chart_with_images(options, &Rules::default(), helm)
+}
+
+/// As [`convert_chart`], and the chart asks for the images by the names that `rules` give them.
+///
+/// # Errors
+/// See [`ChartError`].
+pub fn convert_chart_with_images(
+    options: &ChartOptions,
+    rules: &Rules,
+    helm: &Helm,
+) -> Result<ChartConversion, ChartError> {
     let mut findings = Findings::default();
     let mut chart = input::load(&options.source, helm)?;
     let folder = Path::new(&options.source.chart);
@@ -121,10 +142,26 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
     let mut bases = solve::render_bases(&job, &original, &required, &mut files)?;
     let nodes: Vec<Node> = bases.iter().flat_map(|base| base.nodes.clone()).collect();
     let (from, seen) = source_provider(&options.from, &nodes)?;
-    let Some(from) = from else {
-        return Ok(nothing_to_do(
-            original, options, findings, files, helm, &bases,
-        ));
+    // The last of those that must hold has all values files and options together.
+    let given = bases.iter().rfind(|base| base.variant.required);
+    let (needed, pull_secrets) = given
+        .map(|base| images::needed(&base.nodes))
+        .unwrap_or_default();
+    let from = match from {
+        Some(from) => from,
+        None if rules.is_empty() => {
+            return Ok(ChartConversion {
+                name: original.chart.info("").name,
+                images: needed,
+                pull_secrets,
+                ..nothing_to_do(original, options, findings, files, helm, &bases)
+            });
+        }
+        // Nothing but the names of images changes.
+        None => {
+            findings.push(neutral_finding());
+            options.to.clone()
+        }
     };
     if !options.flat {
         add_optional(&job, &original, &mut bases, &mut files, &from, options)?;
@@ -134,13 +171,18 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
         namespace: Some(NAMESPACE.to_owned()),
         ..options.options.clone()
     };
-    let strict = |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &strict_options);
+    let strict = |nodes: &[Node]| {
+        let converted = convert(nodes, &from, &options.to, &options.map, &strict_options);
+        images::rewrite(converted, rules)
+    };
     let lenient_options = Options {
         allow_missing: true,
         ..strict_options.clone()
     };
-    let lenient =
-        |nodes: &[Node]| convert(nodes, &from, &options.to, &options.map, &lenient_options);
+    let lenient = |nodes: &[Node]| {
+        let converted = convert(nodes, &from, &options.to, &options.map, &lenient_options);
+        images::rewrite(converted, rules)
+    };
     let mut targets = solve::targets(&bases, &strict, &lenient);
     without_odd_releases(&mut bases, &mut targets);
     let mut missing: Vec<Missing> = Vec::new();
@@ -176,6 +218,9 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
             missing,
             summary,
             from: Some(from),
+            name: original.chart.info("").name,
+            images: needed,
+            pull_secrets,
         });
     }
     let output = if options.flat {
@@ -200,6 +245,9 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
         missing,
         summary,
         from: Some(from),
+        name: original.chart.info("").name,
+        images: needed,
+        pull_secrets,
     })
 }
 
@@ -314,10 +362,7 @@ fn nothing_to_do(
     helm: &Helm,
     bases: &[Base],
 ) -> ChartConversion {
-    findings.push(Finding::new(
-        Code("chart-neutral"),
-        "nothing of any provider was seen in what the chart renders, so nothing had to change",
-    ));
+    findings.push(neutral_finding());
     let templates = live_sources(bases).len();
     let (values, kept_values, _) = count_values(&original, &original);
     ChartConversion {
@@ -336,7 +381,17 @@ fn nothing_to_do(
             ..Summary::default()
         },
         from: None,
+        name: String::new(),
+        images: Vec::new(),
+        pull_secrets: Vec::new(),
     }
+}
+
+fn neutral_finding() -> Finding {
+    Finding::new(
+        Code("chart-neutral"),
+        "nothing of any provider was seen in what the chart renders, so nothing had to change",
+    )
 }
 
 /// Which provider it is; with what was seen of it, if it was looked for.

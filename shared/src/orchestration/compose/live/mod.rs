@@ -4,6 +4,8 @@
 //! come from files that the user names, or have to be at the target.
 
 mod container;
+mod engine;
+pub mod project;
 mod service;
 mod shared;
 mod spec;
@@ -11,22 +13,14 @@ mod spec;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bollard::Docker;
-use bollard::errors::Error as EngineError;
-use bollard::query_parameters::{
-    ListConfigsOptions, ListNetworksOptions, ListSecretsOptions, ListServicesOptions,
-};
 use serde_json::{Value, json};
 
 use crate::finding::{Code, Finding, Findings};
-use crate::host::docker::{self, Endpoint};
 use crate::orchestration::live::LiveError;
 use crate::source::{Memory, emit};
 
 /// Marks what belongs to a stack.
 const STACK_LABEL: &str = "com.docker.stack.namespace";
-/// Seconds that an engine may take to answer.
-const PATIENCE: u64 = 60;
 
 /// What was read.
 #[derive(Debug, Clone, Default)]
@@ -54,102 +48,53 @@ pub(super) struct Told {
     pub(super) secrets: BTreeMap<String, Value>,
 }
 
-/// Reads a stack. `secrets` are the contents of secrets by name.
+/// Reads a stack of the engine that docker talks to. `secrets` are the contents of secrets by name.
 ///
 /// # Errors
 /// The engine does not answer, manages no Swarm, or has no such stack.
-pub async fn read(
-    endpoint: &Endpoint,
-    stack: &str,
-    secrets: &BTreeMap<String, Vec<u8>>,
-) -> Result<LiveStack, LiveError> {
-    let told = ask(endpoint, stack).await?;
-    compose(told, stack, secrets)
+pub fn read(stack: &str, secrets: &BTreeMap<String, Vec<u8>>) -> Result<LiveStack, LiveError> {
+    compose(ask(stack)?, stack, secrets)
 }
 
-fn connect(endpoint: &Endpoint) -> Result<Docker, LiveError> {
-    let host = &endpoint.host;
-    let docker = endpoint.client(PATIENCE).ok_or_else(|| {
-        LiveError::Unreachable(format!(
-            "{host}: an engine can only be read by a socket or TCP; for SSH, forward its socket: ssh -L /tmp/docker.sock:/var/run/docker.sock HOST, and DOCKER_HOST=unix:///tmp/docker.sock"
-        ))
-    })?;
-    docker.map_err(|error| LiveError::Unreachable(format!("{host}: {error}")))
-}
-
-async fn ask(endpoint: &Endpoint, stack: &str) -> Result<Told, LiveError> {
-    let host = &endpoint.host;
-    let failed = |error: EngineError| match error {
-        EngineError::DockerResponseServerError {
-            status_code: 503 | 406,
-            message,
-        } => LiveError::Missing(format!("{host}: {message}")),
-        EngineError::DockerResponseServerError {
-            status_code: 401 | 403,
-            message,
-        } => LiveError::Denied(format!("{host}: {message}")),
-        other => LiveError::Unreachable(format!("{host}: {other}")),
+fn ask(stack: &str) -> Result<Told, LiveError> {
+    let by_name = |objects: Vec<Value>| -> BTreeMap<String, Value> {
+        let specifications = objects.into_iter().map(|mut object| object["Spec"].take());
+        specifications
+            .map(|object| (spec::text(&object["Name"]), object))
+            .collect()
     };
-    let docker = connect(endpoint)?
-        .negotiate_version()
-        .await
-        .map_err(failed)?;
-    let (services, networks, configs, secrets) = tokio::try_join!(
-        docker.list_services(None::<ListServicesOptions>),
-        docker.list_networks(None::<ListNetworksOptions>),
-        docker.list_configs(None::<ListConfigsOptions>),
-        docker.list_secrets(None::<ListSecretsOptions>),
-    )
-    .map_err(failed)?;
-    // Values that came from JSON go back into it.
-    let value = |object: Result<Value, serde_json::Error>| object.unwrap_or_default();
-    let mut told = Told::default();
-    let mut ids = Vec::new();
-    for service in services {
-        let spec = value(serde_json::to_value(service.spec));
-        if is_of(stack, &spec["Labels"]) {
-            ids.extend(service.id);
-        } else {
-            told.services.push(spec);
-        }
+    let of_stack = format!("label={STACK_LABEL}={stack}");
+    let services = engine::objects("service", &["--filter", &of_stack])?;
+    if services.is_empty() {
+        let stacks = engine::lines(&["stack", "ls", "--format", "{{.Name}}"])?;
+        return Err(missing("stack", stack, stacks));
     }
-    told.services.extend(specifications(&ids)?);
-    for network in networks {
-        let network = value(serde_json::to_value(network));
-        told.networks.insert(spec::text(&network["Id"]), network);
-    }
-    for config in configs {
-        let config = value(serde_json::to_value(config.spec));
-        told.configs.insert(spec::text(&config["Name"]), config);
-    }
-    for secret in secrets {
-        let secret = value(serde_json::to_value(secret.spec));
-        told.secrets.insert(spec::text(&secret["Name"]), secret);
-    }
-    Ok(told)
+    Ok(Told {
+        services: services
+            .into_iter()
+            .map(|mut service| service["Spec"].take())
+            .collect(),
+        networks: engine::objects("network", &[])?
+            .into_iter()
+            .map(|network| (spec::text(&network["Id"]), network))
+            .collect(),
+        configs: by_name(engine::objects("config", &[])?),
+        secrets: by_name(engine::objects("secret", &[])?),
+    })
 }
 
-/// Whole specifications. The client's types leave out what they do not know (health checks among it), so docker is asked.
-fn specifications(ids: &[String]) -> Result<Vec<Value>, LiveError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let unreachable =
-        |error: String| LiveError::Unreachable(format!("docker service inspect: {error}"));
-    let output = docker::command()
-        .args(["service", "inspect", "--format", "{{json .Spec}}"])
-        .args(ids)
-        .output()
-        .map_err(|error| unreachable(error.to_string()))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(unreachable(words.trim().to_owned()));
-    }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| serde_json::from_str(line).map_err(|error| unreachable(error.to_string())))
-        .collect()
+/// There is nothing of this name; what there is, is said.
+fn missing(what: &str, name: &str, mut others: Vec<String>) -> LiveError {
+    others.sort_unstable();
+    others.dedup();
+    let there = if others.is_empty() {
+        "there is none".to_owned()
+    } else {
+        format!("there are {}", others.join(", "))
+    };
+    LiveError::Missing(format!(
+        "there is no {what} `{name}` on the engine; {there}"
+    ))
 }
 
 /// Whether an object belongs to a stack.
@@ -175,23 +120,6 @@ fn compose(
         .cloned()
         .collect();
     services.sort_by_key(|service| spec::text(&service["Name"]));
-    if services.is_empty() {
-        let mut stacks: Vec<&str> = told
-            .services
-            .iter()
-            .filter_map(|service| service["Labels"][STACK_LABEL].as_str())
-            .collect();
-        stacks.sort_unstable();
-        stacks.dedup();
-        let there = if stacks.is_empty() {
-            "there is none".to_owned()
-        } else {
-            format!("there are {}", stacks.join(", "))
-        };
-        return Err(LiveError::Missing(format!(
-            "there is no stack `{stack}` on the engine; {there}"
-        )));
-    }
     let mut shared = shared::Shared::new(stack, &told, secrets);
     for service in services {
         let name = spec::text(&service["Name"]);

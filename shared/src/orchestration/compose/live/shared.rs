@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::spec::{labels, put, sorted};
+use super::spec::{labels, lost_of_network, put, sorted, unknown};
 use super::{Told, is_of};
 use crate::finding::{Code, Finding, Findings};
 
@@ -87,6 +87,15 @@ impl<'t> Shared<'t> {
         put(&mut document, "driver_opts", sorted(options));
         put(&mut document, "attachable", network["Attachable"].clone());
         put(&mut document, "internal", network["Internal"].clone());
+        put(&mut document, "enable_ipv6", network["EnableIPv6"].clone());
+        for setting in lost_of_network(&network) {
+            let message = format!("network `{name}` has {setting}, which no stack file can say");
+            self.say(
+                "live-engine-setting",
+                format!("networks.{key}.{setting}"),
+                message,
+            );
+        }
         put(&mut document, "labels", labels(network["Labels"].clone()));
         // A stack has a network of this name by itself.
         if key != "default" || !super::spec::is_empty(&document) {
@@ -141,6 +150,21 @@ impl<'t> Shared<'t> {
         let object = told.get(name).cloned().unwrap_or_default();
         let key = self.key(name);
         let mut document = json!({});
+        for setting in unknown(
+            "Spec",
+            &object,
+            &["Name", "Labels", "Data", "Templating", "Driver"],
+        )
+        .into_iter()
+        .chain(unknown("Spec.Driver", &object["Driver"], &["Name"]))
+        {
+            let message = format!("`{name}` has {setting}, which no stack file can say");
+            self.say(
+                "live-engine-setting",
+                format!("{section}.{key}.{setting}"),
+                message,
+            );
+        }
         let given = if is_secret {
             let given = self.given.get(name).or_else(|| self.given.get(&key));
             given.cloned()
@@ -159,6 +183,7 @@ impl<'t> Shared<'t> {
                     "template_driver",
                     object["Templating"]["Name"].clone(),
                 );
+                put(&mut document, "driver", object["Driver"]["Name"].clone());
                 put(&mut document, "labels", labels(object["Labels"].clone()));
                 if !self.files.iter().any(|(other, _)| *other == path) {
                     self.files.push((path, bytes));

@@ -1,0 +1,130 @@
+//! What helm remembers of a release.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::run;
+use super::{Failure, Helm};
+use crate::source::{Limits, Sources, parse};
+
+/// A revision of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Revision {
+    /// Its number.
+    pub(super) revision: u64,
+    /// `deployed`, `superseded`, `failed`, `pending-upgrade`
+    pub(super) status: String,
+    /// `shop-1.2.3`
+    pub(super) chart: String,
+    /// In our words or helm's.
+    #[serde(default)]
+    pub(super) description: String,
+}
+
+impl Revision {
+    /// Helm is at it, or was killed while it was.
+    pub(super) fn is_open(&self) -> bool {
+        self.status.starts_with("pending-") || self.status == "uninstalling"
+    }
+
+    /// Name of its chart, without the version.
+    pub(super) fn is_of(&self, chart: &str) -> bool {
+        self.chart
+            .strip_prefix(chart)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|version| {
+                version
+                    .trim_start_matches('v')
+                    .starts_with(|c: char| c.is_ascii_digit())
+            })
+    }
+}
+
+/// The revision that the release stands at: the deployed one, else the newest that has come to an end.
+pub(super) fn standing(history: &[Revision]) -> Option<&Revision> {
+    let deployed = history.iter().rfind(|one| one.status == "deployed");
+    deployed.or_else(|| {
+        history
+            .iter()
+            .rfind(|one| !one.is_open() && one.status != "uninstalled")
+    })
+}
+
+impl Helm {
+    /// All revisions that helm remembers, the oldest first; none if there is no release.
+    pub(super) fn history(&self) -> Result<Vec<Revision>, Failure> {
+        let mut command = self.helm(&["history", "--output=json"]);
+        command.arg(self.release());
+        match run(command) {
+            Ok(text) => serde_json::from_str(&text).map_err(|error| {
+                Failure::tool(format!("helm history cannot be understood: {error}"))
+            }),
+            Err(error) if error.message.contains("release: not found") => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Objects of a revision, as helm keeps them: `manifest` or `hooks`.
+    pub(super) fn objects(&self, part: &str, revision: Option<u64>) -> Result<Vec<Value>, Failure> {
+        let mut command = self.helm(&["get", part]);
+        command.arg(self.release());
+        if let Some(revision) = revision {
+            command.arg(format!("--revision={revision}"));
+        }
+        let text = run(command)?;
+        let file = Sources::default().add("helm get", text.as_str());
+        let nodes = parse(file, &text, &Limits::default())
+            .map_err(|finding| Failure::tool(format!("helm get {part}: {}", finding.message)))?;
+        let objects = nodes.iter().map(crate::source::Node::to_json);
+        Ok(objects.filter(Value::is_object).collect())
+    }
+
+    /// Ends what a killed helm has begun, which locks the release: back to where the release stood, or to nothing.
+    pub(super) fn settle(&self) -> Result<(), Failure> {
+        let history = self.history()?;
+        if !history.last().is_some_and(Revision::is_open) {
+            return Ok(());
+        }
+        match standing(&history) {
+            Some(revision) => self.roll_back(revision.revision, false),
+            None => self.remove(&history).map(drop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(revision: u64, status: &str) -> Revision {
+        Revision {
+            revision,
+            status: status.to_owned(),
+            chart: "shop-api-1.2.3".to_owned(),
+            description: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_release_stands_at_what_has_come_to_an_end() {
+        let history = [
+            one(1, "superseded"),
+            one(2, "deployed"),
+            one(3, "pending-upgrade"),
+        ];
+        assert_eq!(standing(&history).unwrap().revision, 2);
+        assert_eq!(standing(&history[2..]), None);
+        assert_eq!(
+            standing(&[one(1, "failed"), one(2, "pending-upgrade")])
+                .unwrap()
+                .revision,
+            1
+        );
+    }
+
+    #[test]
+    fn charts_are_told_apart() {
+        assert!(one(1, "deployed").is_of("shop-api"));
+        assert!(!one(1, "deployed").is_of("shop"));
+    }
+}

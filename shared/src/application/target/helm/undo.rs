@@ -1,0 +1,164 @@
+//! Back to the revision that was there, or to nothing. Claims stay: what they hold is not ours to throw away.
+
+use serde_json::Value;
+
+use super::super::kubernetes::ObjectName;
+use super::super::run;
+use super::release::Revision;
+use super::{Failure, Helm};
+
+/// See [`super::Target::undo`].
+pub(super) fn undo(
+    helm: &Helm,
+    before: &Value,
+    changed: &Value,
+    force: bool,
+) -> Result<Vec<String>, Failure> {
+    let history = helm.history()?;
+    let newest = history.last();
+    let seen = changed["revision"].as_u64();
+    if !force
+        && let (Some(newest), Some(seen)) = (newest, seen)
+        && newest.revision != seen
+    {
+        return Err(Failure::refused(format!(
+            "the release {} has revision {} now, and had {seen} after the run; nothing was undone. To undo all the same: --force",
+            helm.release(),
+            newest.revision
+        )));
+    }
+    let mut done = Vec::new();
+    let mut claims_stay = false;
+    match (before["release"].as_u64(), newest) {
+        (_, None) => {}
+        (None, Some(_)) => {
+            let lines = helm.remove(&history)?;
+            claims_stay = lines.iter().any(|line| line.starts_with("left "));
+            done.extend(lines);
+        }
+        (Some(old), Some(newest)) => {
+            if newest.revision != old || newest.status != "deployed" {
+                helm.roll_back(old, newest.status == "deployed")?;
+                done.push(format!(
+                    "brought back revision {old} of release {}",
+                    helm.release()
+                ));
+            }
+        }
+    }
+    for object in before["objects"].as_array().into_iter().flatten() {
+        done.extend(helm.cluster.bring_back(object)?);
+    }
+    if !claims_stay {
+        done.extend(helm.cluster.remove_new_namespace(before)?);
+    }
+    Ok(done)
+}
+
+fn is_claim(object: &Value) -> bool {
+    object["kind"] == "PersistentVolumeClaim"
+}
+
+fn stays(object: &Value) -> bool {
+    object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+}
+
+impl Helm {
+    /// Rolls back to a revision. Claims that it does not have are kept.
+    pub(super) fn roll_back(&self, revision: u64, with_hooks: bool) -> Result<(), Failure> {
+        let old = self.objects("manifest", Some(revision))?;
+        let claims: Vec<ObjectName> = old
+            .iter()
+            .filter(|object| is_claim(object))
+            .filter_map(ObjectName::of)
+            .collect();
+        for claim in self
+            .objects("manifest", None)?
+            .iter()
+            .filter(|o| is_claim(o))
+        {
+            let Some(name) = ObjectName::of(claim) else {
+                continue;
+            };
+            if claims.contains(&name) || self.cluster.get(&name)?.is_none() {
+                continue;
+            }
+            let arguments = ["annotate", "--overwrite", &name.kind, &name.name];
+            self.cluster
+                .call(&[&arguments[..], &["helm.sh/resource-policy=keep"]].concat())?;
+        }
+        let mut command = self.helm(&["rollback"]);
+        command.args([self.release(), &revision.to_string()]);
+        if !with_hooks {
+            // Hooks of what never became ready may never end.
+            command.arg("--no-hooks");
+        }
+        run(command).map(drop)
+    }
+
+    /// Removes the release and what its hooks left, but no claim. Returns what it did.
+    pub(super) fn remove(&self, history: &[Revision]) -> Result<Vec<String>, Failure> {
+        let objects = self.objects("manifest", None)?;
+        let mut claims = Vec::new();
+        for claim in objects.iter().filter(|object| is_claim(object)) {
+            if let Some(name) = ObjectName::of(claim)
+                && self.cluster.get(&name)?.is_some()
+            {
+                claims.push(name);
+            }
+        }
+        let hooks = self.objects("hooks", None)?;
+        let mut done = Vec::new();
+        if claims.is_empty() {
+            let mut command = self.helm(&["uninstall"]);
+            command.arg(self.release());
+            if !history.last().is_some_and(|one| one.status == "deployed") {
+                command.arg("--no-hooks");
+            }
+            run(command)?;
+        } else {
+            // Helm would remove the claims as well: what it keeps is in the release, and not to be changed.
+            for object in objects.iter().rev().filter(|o| !is_claim(o) && !stays(o)) {
+                if let Some(name) = ObjectName::of(object) {
+                    self.cluster.delete(&name)?;
+                }
+            }
+            self.forget(history)?;
+        }
+        for hook in hooks.iter().filter(|hook| !is_claim(hook)) {
+            if let Some(name) = ObjectName::of(hook) {
+                self.cluster.delete(&name)?;
+            }
+        }
+        done.push(format!("removed release {}", self.release()));
+        for claim in claims {
+            done.push(format!(
+                "left {}: what it holds is yours to keep or to delete",
+                claim.short()
+            ));
+        }
+        Ok(done)
+    }
+
+    /// Removes what helm remembers of the release.
+    fn forget(&self, history: &[Revision]) -> Result<(), Failure> {
+        let driver = std::env::var("HELM_DRIVER").unwrap_or_default();
+        let kind = match driver.as_str() {
+            "" | "secret" | "secrets" => "secret",
+            "configmap" | "configmaps" => "configmap",
+            other => {
+                return Err(Failure::tool(format!(
+                    "the objects of the release {} are removed and its claims were left, but HELM_DRIVER={other} keeps what helm remembers of it where it cannot be reached; helm uninstall {0} --keep-history=false ends it, and removes the claims",
+                    self.release()
+                )));
+            }
+        };
+        let names: Vec<String> = history
+            .iter()
+            .map(|one| format!("sh.helm.release.v1.{}.v{}", self.release(), one.revision))
+            .collect();
+        let mut arguments = vec!["delete", kind, "--ignore-not-found", "--output=name"];
+        arguments.extend(names.iter().map(String::as_str));
+        self.cluster.call(&arguments).map(drop)
+    }
+}

@@ -1,0 +1,222 @@
+//! What is looked at in a cluster before anything is changed. Needs no more rights than those for the namespace: what
+//! these do not allow to see is said not to be checked.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Kubernetes, ObjectName};
+use crate::application::target::{Check, OnConflict};
+use crate::orchestration::convert::to_yaml;
+use crate::orchestration::output::Output;
+
+mod existing;
+mod place;
+mod references;
+
+pub(in crate::application::target) use existing::is_own;
+
+/// Looks at a cluster.
+pub(in crate::application::target) fn checks(
+    cluster: &Kubernetes,
+    output: &Output,
+    conflict: OnConflict,
+    is_own: &dyn Fn(&Value) -> bool,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let version = cluster.json(&["version", "--output=json", "--request-timeout=15s"]);
+    match version
+        .as_ref()
+        .map(|version| version["serverVersion"]["gitVersion"].as_str())
+    {
+        Ok(Some(version)) => checks.push(Check::ok("cluster", format!("Kubernetes {version}"))),
+        Ok(None) => {
+            checks.push(unreachable("it does not tell its version"));
+            return checks;
+        }
+        Err(error) => {
+            checks.push(unreachable(&error.message));
+            return checks;
+        }
+    }
+    let objects: Vec<&Value> = output
+        .documents
+        .iter()
+        .map(|document| &document.value)
+        .collect();
+    let namespace_is_new = namespace(cluster, &mut checks);
+    permissions(cluster, &objects, &mut checks);
+    if !namespace_is_new {
+        existing::existing(cluster, output, conflict, is_own, &mut checks);
+        references::references(cluster, &objects, &mut checks);
+        admission(cluster, &objects, &mut checks);
+        quota(cluster, &objects, &mut checks);
+    }
+    place::classes(cluster, &objects, &mut checks);
+    place::nodes(cluster, &objects, &mut checks);
+    place::node_ports(cluster, &objects, &mut checks);
+    checks
+}
+
+fn unreachable(reason: &str) -> Check {
+    Check::blocked(
+        "cluster",
+        reason,
+        "Choose the cluster with --kube-context NAME; `kubectl config get-contexts` lists them.",
+    )
+}
+
+/// Whether the namespace is there. Returns whether it has to be made.
+fn namespace(cluster: &Kubernetes, checks: &mut Vec<Check>) -> bool {
+    let name = cluster.namespace();
+    match cluster.json(&[
+        "get",
+        "namespace",
+        &name,
+        "--ignore-not-found",
+        "--output=json",
+    ]) {
+        Ok(value) if value.is_null() => {
+            let allowed = cluster
+                .call(&["auth", "can-i", "create", "namespaces"])
+                .is_ok();
+            checks.push(if allowed {
+                Check::ok("namespace", format!("{name} will be made"))
+            } else {
+                Check::blocked(
+                    "namespace",
+                    format!("{name} is not there, and you may not make it"),
+                    format!("Ask for it: kubectl create namespace {name}"),
+                )
+            });
+            true
+        }
+        Ok(_) => {
+            checks.push(Check::ok("namespace", format!("{name} is there")));
+            false
+        }
+        Err(_) => {
+            checks.push(Check::not_checked(
+                "namespace",
+                format!("{name}: namespaces may not be seen"),
+            ));
+            false
+        }
+    }
+}
+
+fn permissions(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
+    let kinds: BTreeSet<String> = objects
+        .iter()
+        .filter_map(|object| Some(ObjectName::of(object)?.kind))
+        .collect();
+    let mut missing = Vec::new();
+    for kind in &kinds {
+        for verb in ["create", "patch"] {
+            let resource = resource(kind);
+            if cluster
+                .call(&["auth", "can-i", verb, &resource, "--quiet"])
+                .is_err()
+            {
+                missing.push(format!("{verb} {resource}"));
+            }
+        }
+    }
+    checks.push(if missing.is_empty() {
+        Check::ok(
+            "permissions",
+            format!("you may write all {} kinds", kinds.len()),
+        )
+    } else {
+        Check::blocked(
+            "permissions",
+            format!("you may not: {}", missing.join(", ")),
+            "Ask the cluster's administrator for a Role with these verbs.",
+        )
+    });
+}
+
+/// `Deployment.v1.apps` as `kubectl auth can-i` takes it: `deployments.apps`.
+fn resource(kind: &str) -> String {
+    let mut parts = kind.splitn(3, '.');
+    let name = parts.next().unwrap_or_default().to_lowercase();
+    let group = parts.nth(1).unwrap_or_default();
+    let plural = match name.as_str() {
+        name if name.ends_with("ss") || name.ends_with('x') => format!("{name}es"),
+        name if name.ends_with("policy") => format!("{}ies", name.trim_end_matches('y')),
+        name => format!("{name}s"),
+    };
+    if group.is_empty() {
+        plural
+    } else {
+        format!("{plural}.{group}")
+    }
+}
+
+/// What the API server and its admission say of the objects, without storing them.
+fn admission(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
+    let text = to_yaml(objects.iter().copied());
+    let manager = format!("--field-manager={}", super::MANAGER);
+    let arguments = [
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--force-conflicts",
+        &manager,
+        "--filename=-",
+        "--output=name",
+    ];
+    checks.push(match cluster.call_with(&arguments, &text) {
+        Ok(_) => Check::ok(
+            "admission",
+            format!("the cluster accepts all {} objects", objects.len()),
+        ),
+        Err(error) => Check::blocked(
+            "admission",
+            error.message,
+            "Change what the message names, at the source or by an option.",
+        ),
+    });
+}
+
+/// Resource quotas against what the application asks for.
+fn quota(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
+    let Ok(quotas) = cluster.json(&["get", "resourcequotas", "--output=json"]) else {
+        checks.push(Check::not_checked(
+            "quota",
+            "resource quotas may not be seen",
+        ));
+        return;
+    };
+    let pods: i64 = objects
+        .iter()
+        .filter(|object| pod_spec(object).is_some())
+        .map(|object| object["spec"]["replicas"].as_i64().unwrap_or(1))
+        .sum();
+    for quota in quotas["items"].as_array().into_iter().flatten() {
+        let name = quota["metadata"]["name"].as_str().unwrap_or_default();
+        let number = |kind: &str| {
+            quota["status"][kind]["pods"]
+                .as_str()
+                .and_then(|text| text.parse::<i64>().ok())
+        };
+        if let (Some(hard), Some(used)) = (number("hard"), number("used"))
+            && used + pods > hard
+        {
+            checks.push(Check::blocked(
+                format!("quota {name}"),
+                format!("{pods} pods are needed, {} of {hard} are free", hard - used),
+                "Ask for a higher quota, or choose another namespace.",
+            ));
+        }
+    }
+}
+
+/// The specification of the Pods that an object makes.
+fn pod_spec(object: &Value) -> Option<&Value> {
+    match object["kind"].as_str()? {
+        "Pod" => object.get("spec"),
+        "CronJob" => object.pointer("/spec/jobTemplate/spec/template/spec"),
+        _ => object.pointer("/spec/template/spec"),
+    }
+}
