@@ -91,22 +91,11 @@ async fn a_registry_without_ranges_is_asked_for_whole_blobs() {
             .ranged()
             .always(),
     );
-    from.add(
-        Fault::once(
-            "HEAD",
-            "",
-            Action::Delay(std::time::Duration::from_millis(15)),
-        )
-        .always(),
-    );
-    from.add(
-        Fault::once(
-            "GET",
-            "/manifests/",
-            Action::Delay(std::time::Duration::from_millis(15)),
-        )
-        .always(),
-    );
+    // All else answers as if it were far away.
+    for (method, path) in [("HEAD", ""), ("GET", "/manifests/"), ("GET", "/blobs/")] {
+        let far = Action::Delay(std::time::Duration::from_millis(15));
+        from.add(Fault::once(method, path, far).always());
+    }
     let app = image(&[noise(5, 60 << 20)], "amd64");
     push(&place(&source), "app", "1", &app).await;
     for round in 0..2 {

@@ -132,7 +132,7 @@ impl Source for Registry {
                         ))
                     })?
             } else {
-                if partial {
+                if partial && !blob.is_foreign() {
                     self.profile.learn_without_ranges();
                 }
                 0

@@ -88,7 +88,8 @@ impl Readers {
                     });
                     futures_util::stream::iter(pieces).boxed()
                 }
-                Ok(Ok(Part::Rest(mut reader))) => {
+                Ok(Ok(Part::Rest(reader))) => {
+                    let mut reader = *reader;
                     reader.range.end = end;
                     reader.stream()
                 }
@@ -107,14 +108,14 @@ enum Part {
         memory: Option<OwnedSemaphorePermit>,
     },
     /// Not read: all from here on comes in one go.
-    Rest(Reader),
+    Rest(Box<Reader>),
 }
 
 async fn read_part(reader: Reader, memory: Arc<Semaphore>) -> Result<Part, ImageError> {
     // The first part of each blob must not wait for memory that later parts of others hold: a reader that gets none
     // goes on without, one part at a time being the least.
     if !reader.source.serves_ranges() {
-        return Ok(Part::Rest(reader));
+        return Ok(Part::Rest(Box::new(reader)));
     }
     let wanted = u32::try_from(PART >> 20).unwrap_or(1);
     let permit =

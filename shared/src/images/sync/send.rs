@@ -97,9 +97,10 @@ impl Sending<'_> {
         let mut wrong_bytes = false;
         loop {
             // Opened before it has its turn, so that the network is not idle meanwhile.
-            let waiting = match turns::is_large(blob.size) {
-                true => self.senders.opened.acquire().await.ok(),
-                false => None,
+            let waiting = if turns::is_large(blob.size) {
+                self.senders.opened.acquire().await.ok()
+            } else {
+                None
             };
             let opened = self
                 .open(blob, &mut session, token.take(), mount_from, sent > 0)

@@ -22,10 +22,14 @@ pub(super) struct Waiting {
 pub(crate) fn waited_for(application: &Application) -> impl Iterator<Item = &Origin> {
     let dependencies = application.units.iter().flat_map(|unit| &unit.dependencies);
     dependencies
-        .filter(|dependency| {
+        .filter(move |dependency| {
             let named = |unit: &&Unit| unit.name.value == dependency.unit.value;
             dependency.condition != DependencyCondition::Completed
-                && application.units.iter().find(named).is_some_and(has_network)
+                && application
+                    .units
+                    .iter()
+                    .find(named)
+                    .is_some_and(has_network)
         })
         .map(|dependency| &dependency.unit.origin)
 }
