@@ -20,7 +20,7 @@ use migrate::host::Host;
 
 use commands::convert::{ConvertArgs, convert};
 use migration::ComposeMigration;
-use source::ComposeArgs;
+use source::ImagesOfCompose;
 
 /// Moves Compose applications and Swarm stacks to Kubernetes
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ enum Command {
     /// Convert a Compose file or a Swarm stack to Kubernetes objects
     Convert(Box<ConvertArgs>),
     /// List and copy the images that an application needs
-    Images(ImagesArgs<OrNames<ComposeArgs>>),
+    Images(ImagesArgs<OrNames<ImagesOfCompose>>),
     /// Say what a migration would do, and whether it would succeed; changes nothing
     Plan(Box<PlanArgs<ComposeMigration>>),
     /// Migrate the application: convert, copy images, start, wait until it is ready

@@ -11,9 +11,12 @@ use migrate::images::inventory;
 use migrate::orchestration::compose::live::{self, LiveStack};
 use migrate::orchestration::compose::load::{LoadOptions, load};
 use migrate::orchestration::compose::read;
+use migrate::orchestration::kubernetes::KubernetesOptions;
 use migrate::orchestration::model::Dialect;
 use migrate::report;
 use migrate::source::{Disk, Files, Ledger, Sources};
+
+use crate::commands::convert::WaitingArgs;
 
 /// Compose files, as `docker compose` takes them.
 #[derive(Debug, Args)]
@@ -184,10 +187,11 @@ enum Running<'r> {
 }
 
 impl ComposeArgs {
-    /// The images of the application that these options load.
+    /// The images of the application that these options load, with what `choices` add to them.
     pub(crate) fn images_of(
         options: &LoadOptions,
         files: &dyn Files,
+        mut choices: KubernetesOptions,
         printer: Printer,
     ) -> Result<ApplicationImages, Exit> {
         let mut sources = Sources::default();
@@ -202,7 +206,8 @@ impl ComposeArgs {
         let application = read::read(&project, files, &mut Ledger::new());
         // What happens to other keys is not the subject here.
         let mut findings = Findings::default();
-        let needed = inventory::of_application(&application, &mut findings);
+        let mut needed = inventory::of_application(&application, &mut findings);
+        inventory::of_waiting(&mut needed, &application, &mut choices, &mut findings);
         Ok(ApplicationImages {
             needed,
             findings,
@@ -212,12 +217,23 @@ impl ComposeArgs {
     }
 }
 
-impl ImageSource for ComposeArgs {
+/// Compose files, and the choices that decide which images they need.
+#[derive(Debug, Args)]
+pub(crate) struct ImagesOfCompose {
+    #[command(flatten)]
+    source: ComposeArgs,
+    #[command(flatten)]
+    waiting: WaitingArgs,
+}
+
+impl ImageSource for ImagesOfCompose {
     fn images(&self, printer: Printer) -> Result<ApplicationImages, Exit> {
-        Self::images_of(&self.load_options(printer)?, self.files(), printer)
+        let options = self.source.load_options(printer)?;
+        let choices = self.waiting.options();
+        ComposeArgs::images_of(&options, self.source.files(), choices, printer)
     }
 
     fn is_named(&self) -> bool {
-        !self.file.is_empty() || self.running().is_some()
+        !self.source.file.is_empty() || self.source.running().is_some()
     }
 }

@@ -61,16 +61,8 @@ pub(crate) struct TargetArgs {
     /// What a bind mount becomes
     #[arg(long, value_enum, default_value_t = BindsArg::Auto)]
     binds: BindsArg,
-    /// What `depends_on` becomes
-    #[arg(long, value_enum, default_value_t = StartOrderArg::None)]
-    start_order: StartOrderArg,
-    /// Image of the containers that wait for others
-    #[arg(
-        long,
-        value_name = "IMAGE",
-        default_value = "docker.io/library/busybox:1.37"
-    )]
-    wait_image: String,
+    #[command(flatten)]
+    waiting: WaitingArgs,
     /// What a health check becomes
     #[arg(long, value_enum, default_value_t = ProbesArg::Auto)]
     probes: ProbesArg,
@@ -98,6 +90,36 @@ pub(crate) struct TargetArgs {
     /// Secret for pulling images
     #[arg(long, value_name = "NAME")]
     image_pull_secret: Vec<String>,
+}
+
+/// How services wait for others, which can need an image of its own.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Choices for Kubernetes")]
+pub(crate) struct WaitingArgs {
+    /// What `depends_on` becomes
+    #[arg(long, value_enum, default_value_t = StartOrderArg::None)]
+    start_order: StartOrderArg,
+    /// Image of the containers that wait for others
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        default_value = "docker.io/library/busybox:1.37"
+    )]
+    wait_image: String,
+}
+
+impl WaitingArgs {
+    /// The choices, for the writer; all others have their defaults.
+    pub(crate) fn options(&self) -> KubernetesOptions {
+        KubernetesOptions {
+            start_order: match self.start_order {
+                StartOrderArg::None => StartOrder::None,
+                StartOrderArg::Wait => StartOrder::Wait,
+            },
+            wait_image: self.wait_image.clone(),
+            ..KubernetesOptions::default()
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -164,7 +186,10 @@ pub(crate) fn convert(args: &ConvertArgs) -> Exit {
     };
     let rules = args.pin.rules(
         args.images.rules(),
-        || ComposeArgs::images_of(&options, args.source.files(), printer),
+        || {
+            let waiting = args.target.waiting.options();
+            ComposeArgs::images_of(&options, args.source.files(), waiting, printer)
+        },
         printer,
     );
     let rules = match rules {
@@ -211,11 +236,6 @@ impl TargetArgs {
                 BindsArg::Hostpath => BindPolicy::HostPath,
                 BindsArg::Claim => BindPolicy::Claim,
             },
-            start_order: match self.start_order {
-                StartOrderArg::None => StartOrder::None,
-                StartOrderArg::Wait => StartOrder::Wait,
-            },
-            wait_image: self.wait_image.clone(),
             probes: match self.probes {
                 ProbesArg::Auto => ProbePolicy::Auto,
                 ProbesArg::Ready => ProbePolicy::Ready,
@@ -230,7 +250,7 @@ impl TargetArgs {
             external_key: self.external_key.clone(),
             pull_secrets: self.image_pull_secret.clone(),
             ingress_class: self.ingress_class.clone(),
-            ..KubernetesOptions::default()
+            ..self.waiting.options()
         }
     }
 }

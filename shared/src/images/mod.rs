@@ -13,6 +13,7 @@ pub mod descriptor;
 pub mod digest;
 pub mod error;
 pub mod inventory;
+mod kept;
 pub mod presync;
 pub mod registry;
 pub mod rewrite;

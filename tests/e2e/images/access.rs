@@ -7,7 +7,7 @@ use migrate::images::ImageError;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use tests::fault::{Action, Fault, Proxy};
-use tests::image::{Held, Image, held, image, noise, push};
+use tests::image::{Held, Image, held, image, noise, push, sha256};
 use tests::lab::token_server::{Life, TokenServer};
 
 use super::*;
@@ -317,4 +317,56 @@ async fn a_private_authority_is_trusted_when_it_is_named() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_do_not_follow_to_another_host() {
+    let Some((source, target)) = two_registries() else {
+        return;
+    };
+    let app = image(&[noise(1, 100_000), noise(2, 90)], "amd64");
+    push(&place(&source), "app", "1", &app).await;
+    let storage = Proxy::start(&source.address()).unwrap();
+    let from = Proxy::start(&source.address()).unwrap();
+    // A registry that asks for a name and a password, and keeps its blobs elsewhere.
+    let ask = Action::Answer {
+        status: 401,
+        headers: vec![("www-authenticate", "Basic realm=\"lab\"".into())],
+        body: String::new(),
+    };
+    from.add(Fault::once("GET", "/v2/", ask));
+    for blob in &app.blobs {
+        let path = format!("/blobs/{}", sha256(blob));
+        let elsewhere = format!("http://{}/v2/app{path}?signature=x", storage.address());
+        let redirect = Action::Answer {
+            status: 307,
+            headers: vec![("location", elsewhere)],
+            body: String::new(),
+        };
+        from.add(Fault::once("GET", path, redirect).always());
+    }
+    let credential = Credential::Basic {
+        user: "tester".into(),
+        password: "secret".into(),
+    };
+    let options = RegistryOptions::default();
+    let reader = client_with(&from.address(), false, &options, Some(credential));
+    let items = [item(&reader, &client(&target.address(), true), "app", "1")];
+    all_well(&sync(&items, None).await);
+    assert_eq!(
+        held(&place(&target), "app", "1").await,
+        Held::Whole(app.digest())
+    );
+    let all = from.seen();
+    assert!(
+        all.iter()
+            .filter(|seen| seen.path.contains("/app/"))
+            .all(|seen| seen.authorization.is_some())
+    );
+    let followed = storage.seen();
+    assert!(followed.len() >= app.blobs.len());
+    assert!(
+        followed.iter().all(|seen| seen.authorization.is_none()),
+        "{followed:?}"
+    );
 }

@@ -6,8 +6,8 @@ use std::process::Command;
 use migrate::images::ImageError;
 use serde_json::json;
 use tests::image::{
-    self, Held, Image, artifact, docker_image, docker_list, held, image, image_with_foreign_layer,
-    index, noise, push, sha256,
+    self, Held, Image, artifact, docker_image, docker_list, foreign_layer, held, image,
+    image_with_foreign_layer, index, noise, push, sha256,
 };
 
 use super::*;
@@ -124,6 +124,54 @@ async fn every_kind_of_image_keeps_its_bytes() {
         let again = sync(&items, None).await;
         all_well(&again);
         assert!(again.images.iter().all(|image| image.up_to_date));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_layers_stay_where_they_are_or_come_along_if_asked_for() {
+    let settings = json!({"validation": {"manifests": {"urls": {"allow": ["^http://127"]}}}});
+    for program in programs() {
+        let source = Registry::configured(&program, &settings).unwrap();
+        let target = Registry::configured(&program, &settings).unwrap();
+        let there = place(&target);
+        // The server that the layer stays at: another repository, which knows its bytes.
+        let layer = foreign_layer();
+        push(
+            &place(&source),
+            "vendor/base",
+            "1",
+            &image(&[layer.clone()], "amd64"),
+        )
+        .await;
+        let path = format!("vendor/base/blobs/{}", sha256(&layer));
+        let url = format!("http://{}/v2/{path}", source.address());
+        let app = image_with_foreign_layer(&[noise(2, 5_000)], &url);
+        push(&place(&source), "app", "1", &app).await;
+        let items = [item(
+            &client(&source.address(), false),
+            &client(&target.address(), true),
+            "app",
+            "1",
+        )];
+        let has_layer = async || {
+            let path = format!("app/blobs/{}", sha256(&layer));
+            let answer = there.send("HEAD", &path, &[], bytes::Bytes::new()).await;
+            answer.status() == 200
+        };
+        let plan = Engine::new(Settings::default()).unwrap().plan(&items).await;
+        assert_eq!(plan.images[0].elsewhere, 1);
+        all_well(&sync(&items, None).await);
+        assert_eq!(held(&there, "app", "1").await, Held::Whole(app.digest()));
+        assert!(!has_layer().await);
+        let foreign = Settings {
+            foreign: true,
+            ..Settings::default()
+        };
+        let summary = sync_with(&items, foreign).await;
+        all_well(&summary);
+        assert_eq!(summary.transferred(), layer.len() as u64);
+        assert!(has_layer().await);
+        assert_eq!(held(&there, "app", "1").await, Held::Whole(app.digest()));
     }
 }
 

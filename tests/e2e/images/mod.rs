@@ -1,6 +1,8 @@
 //! The registry client and the engine against real registries, with proxies between that count and break.
 
 mod access;
+mod allowances;
+mod experience;
 mod faults;
 mod kills;
 mod kinds;

@@ -214,3 +214,54 @@ fn digests_are_pinned_when_asked_for() {
         ran.err
     );
 }
+
+#[test]
+fn the_image_of_waiting_containers_moves_with_the_others() {
+    let desk = Desk::new();
+    desk.write(
+        "compose.yaml",
+        "services:
+  web: {image: nginx:1.27, depends_on: [db]}
+  db: {image: postgres:17, expose: [5432]}
+",
+    );
+    let waits = |more: &[&str]| {
+        let mut arguments = vec!["convert", "--start-order", "wait"];
+        arguments.extend(more);
+        images_in(&desk.docker(&arguments).ok().out)
+    };
+    let there = waits(&["--to-registry", "dc2.example/shop"]);
+    assert!(there.contains(&"dc2.example/shop/busybox:1.37".to_owned()));
+    assert!(
+        there
+            .iter()
+            .all(|image| image.starts_with("dc2.example/shop/")),
+        "{there:?}"
+    );
+    let own = waits(&["--wait-image", "quay.io/team/wait:2"]);
+    assert!(own.contains(&"quay.io/team/wait:2".to_owned()), "{own:?}");
+    let listed = |more: &[&str]| {
+        let mut arguments = vec!["images", "list", "-o", "name"];
+        arguments.extend(more);
+        desk.docker(&arguments).ok().out
+    };
+    let waiting = "docker.io/library/busybox:1.37";
+    assert!(listed(&["--start-order", "wait"]).contains(waiting));
+    assert!(!listed(&[]).contains(waiting));
+    // With nobody to wait for, it is not needed.
+    desk.write("compose.yaml", "services: {web: {image: nginx:1.27}}\n");
+    assert!(!listed(&["--start-order", "wait"]).contains(waiting));
+    desk.write(
+        "compose.yaml",
+        "services: {web: {image: a, depends_on: [db]}, db: {image: b}}\n",
+    );
+    let wrong = desk.docker(&[
+        "images",
+        "list",
+        "--start-order",
+        "wait",
+        "--wait-image",
+        "Not An Image",
+    ]);
+    assert!(wrong.err.contains("compose.yaml:1"), "{}", wrong.err);
+}

@@ -98,6 +98,19 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer
             .then(|| fault.action.clone())
     });
     let (parts, body) = request.into_parts();
+    let limits = {
+        let mut allowance = lock(&shared.allowance);
+        let passes = allowance
+            .as_mut()
+            .is_none_or(|allowance| allowance.take(method.as_str(), &path));
+        let headers = allowance.as_ref().map(|allowance| allowance.headers());
+        (passes, headers)
+    };
+    if let (false, Some(headers)) = &limits {
+        let _ = body.collect().await;
+        let text = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#;
+        return answer(&entry, 429, headers, text.to_owned());
+    }
     match &action {
         Some(Action::Answer {
             status,
@@ -159,6 +172,9 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer
             headers.insert(CONTENT_LENGTH, (*after).into());
         }
         _ => (),
+    }
+    for (name, value) in limits.1.into_iter().flatten() {
+        headers.insert(name, value.parse()?);
     }
     let body = response_body(
         response

@@ -3,6 +3,7 @@
 //! [`Proxy`] speaks HTTP and knows requests: it answers in the registry's place, cuts bodies, turns bits, and writes down
 //! all that passes. [`tcp`] knows bytes only: it delays, throttles and cuts whole connections.
 
+mod allowance;
 mod http;
 mod rule;
 pub mod tcp;
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
+
+use allowance::Allowance;
 
 pub use rule::{Action, Fault};
 
@@ -57,6 +60,7 @@ struct Shared {
     faults: Mutex<Vec<Fault>>,
     seen: Mutex<Vec<Seen>>,
     down: AtomicBool,
+    allowance: Mutex<Option<Allowance>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -98,6 +102,7 @@ impl Proxy {
             faults: Mutex::default(),
             seen: Mutex::default(),
             down: AtomicBool::new(false),
+            allowance: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
@@ -130,6 +135,11 @@ impl Proxy {
     /// Breaks something from now on, in addition to what is broken already.
     pub fn add(&self, fault: Fault) {
         lock(&self.shared.faults).push(fault);
+    }
+
+    /// Lets so many manifests be read within so long, says what is left, and answers 429 beyond it.
+    pub fn allow(&self, manifests: usize, within: std::time::Duration) {
+        *lock(&self.shared.allowance) = Some(Allowance::new(manifests, within));
     }
 
     /// Breaks nothing any more.

@@ -118,11 +118,16 @@ pub fn docker_image(layers: &[Bytes], architecture: &str) -> Image {
     )
 }
 
+/// The bytes of the layer that is not in the registry.
+#[must_use]
+pub fn foreign_layer() -> Bytes {
+    noise(77, 1000)
+}
+
 /// An image with a layer that is not in the registry, but at `url`.
 #[must_use]
 pub fn image_with_foreign_layer(layers: &[Bytes], url: &str) -> Image {
-    let elsewhere = noise(77, 1000);
-    let mut foreign = descriptor(DOCKER_FOREIGN, &elsewhere);
+    let mut foreign = descriptor(DOCKER_FOREIGN, &foreign_layer());
     foreign["urls"] = json!([url]);
     single(
         layers,

@@ -70,6 +70,7 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
             printer.complain(&format!("error: standard output: {error}"));
             return Exit::Failed;
         }
+        super::sync::say_allowances(printer, &stores);
         if plan.images.iter().any(|image| image.error.is_some()) {
             Exit::Failed
         } else {
@@ -185,6 +186,12 @@ pub(super) fn to_text(selected: &Selected, plan: &Plan, has_target: bool, offlin
         out.push_str(&format!("  {}\n", facts.join(", ")));
         if !image.platforms.is_empty() {
             out.push_str(&format!("  for {}\n", image.platforms.join(", ")));
+        }
+        if image.elsewhere > 0 {
+            out.push_str(&format!(
+                "  {} at servers of its own: it may not be distributed (sync --foreign-layers copies it)\n",
+                count(image.elsewhere, "layer")
+            ));
         }
         if has_target {
             let state = if image.up_to_date {

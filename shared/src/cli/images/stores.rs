@@ -1,14 +1,14 @@
 //! Where images come from and go to, as options.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
 use crate::images::credential::CredentialFiles;
-use crate::images::registry::{Registry, RegistryOptions};
+use crate::images::registry::{Allowance, Registry, RegistryOptions};
 use crate::images::rewrite::ImageName;
 use crate::images::store::{
     DockerArchive, DockerEngine, Goal, Layout, Name, OciArchive, Source, Staged, Target,
@@ -54,9 +54,13 @@ impl StoreOptions {
             authorities: self.ca_file.iter().map(read).collect::<Result<_, _>>()?,
             identity: self.client_certificate.as_ref().map(read).transpose()?,
             mirrors: self.mirror.iter().cloned().collect(),
+            memory: crate::cli::state_folder().map(|folder| folder.join("images").join(MEMORY)),
         })
     }
 }
+
+/// What is learned of registries lies in this folder, beside the state of syncs.
+const MEMORY: &str = "registries";
 
 /// A store other than the registries that references name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -125,6 +129,15 @@ impl Stores {
         })
     }
 
+    /// Keeps what is learned of registries in this folder instead of that of the user's state.
+    #[must_use]
+    pub fn with_state_in(mut self, folder: Option<&Path>) -> Self {
+        if let Some(folder) = folder {
+            self.options.memory = Some(folder.join(MEMORY));
+        }
+        self
+    }
+
     /// Adds the Secrets by which an application pulls its images; the user's own credentials come first.
     pub fn add_pull_secrets(&self, secrets: &[serde_json::Value]) {
         for secret in secrets {
@@ -162,6 +175,25 @@ impl Stores {
         let registry = Registry::new(host, &self.options, self.credentials.clone(), writing)?;
         known.insert(host.to_owned(), registry.clone());
         Ok(registry)
+    }
+
+    /// What registries say of the requests that they still allow, by their hosts: sources first.
+    #[must_use]
+    pub fn allowances(&self) -> Vec<(String, Allowance)> {
+        let mut said: Vec<(String, Allowance)> = Vec::new();
+        for known in [&self.sources, &self.targets] {
+            let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut hosts: Vec<_> = known.iter().collect();
+            hosts.sort_by_key(|(host, _)| *host);
+            for (host, registry) in hosts {
+                if let Some(allowance) = registry.allowance()
+                    && said.iter().all(|(other, _)| other != host)
+                {
+                    said.push((host.clone(), allowance));
+                }
+            }
+        }
+        said
     }
 
     /// Where an image is read from, and its repository there. A layout knows an image by the name that it was copied

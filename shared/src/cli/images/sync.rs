@@ -56,6 +56,9 @@ pub struct TransferOptions {
     /// How much is checked: every byte on its way, or all that the target has as well
     #[arg(long, value_enum, default_value_t = Verify::Passing)]
     pub verify: Verify,
+    /// Copy layers that may not be distributed as well (base layers of Windows); otherwise they stay at their own servers
+    #[arg(long)]
+    pub foreign_layers: bool,
     /// Folder for what outlives an interruption [default: that of the user's state]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
@@ -96,6 +99,7 @@ impl TransferOptions {
             transfers: usize::from(self.transfers),
             rate,
             deep: self.verify == Verify::Deep,
+            foreign: self.foreign_layers,
             state: self
                 .state_dir
                 .clone()
@@ -126,7 +130,7 @@ pub(super) fn sync<Source: ImageSource>(command: &str, args: &SyncArgs<Source>) 
     }
     crate::cli::block_on(printer, async {
         let stores = match Stores::new(&args.stores) {
-            Ok(stores) => stores,
+            Ok(stores) => stores.with_state_in(args.transfer.state_dir.as_deref()),
             Err(error) => return failed(printer, &error),
         };
         let cancellation = cancellation();
@@ -149,6 +153,7 @@ pub(super) fn sync<Source: ImageSource>(command: &str, args: &SyncArgs<Source>) 
                 SummaryFormat::Text => to_text(&selected, &plan, true, false),
                 SummaryFormat::Json => to_json(&selected, &plan, true),
             };
+            say_allowances(printer, &stores);
             let written = printer.data(&text);
             let is_whole = plan.images.iter().all(|image| image.error.is_none());
             return if written.is_ok() && is_whole {
@@ -167,11 +172,21 @@ pub(super) fn sync<Source: ImageSource>(command: &str, args: &SyncArgs<Source>) 
         {
             return exit;
         }
-        if args.output == SummaryFormat::Json && printer.data(&summary_json(&summary)).is_err() {
+        if args.output == SummaryFormat::Json
+            && printer.data(&summary_json(&summary, &stores)).is_err()
+        {
             return Exit::Failed;
         }
+        say_allowances(printer, &stores);
         conclude(command, printer, &selected, &summary)
     })
+}
+
+/// Says how many requests registries still allow, where they tell.
+pub(super) fn say_allowances(printer: Printer, stores: &Stores) {
+    for (host, allowance) in stores.allowances() {
+        printer.say(&format!("note: {host}: {allowance}"));
+    }
 }
 
 /// Hands the images over to an archive or engine, and says what has to be known about them.
@@ -265,7 +280,12 @@ fn conclude(command: &str, printer: Printer, selected: &Selected, summary: &Summ
     Exit::Resumable
 }
 
-fn summary_json(summary: &Summary) -> String {
+fn summary_json(summary: &Summary, stores: &Stores) -> String {
+    let allowances: serde_json::Map<String, serde_json::Value> = stores
+        .allowances()
+        .into_iter()
+        .map(|(host, allowance)| (host, json!(allowance)))
+        .collect();
     let images: Vec<_> = summary
         .images
         .iter()
@@ -286,6 +306,7 @@ fn summary_json(summary: &Summary) -> String {
     let value = json!({
         "schema": 1,
         "images": images,
+        "allowances": allowances,
         "transferred": summary.transferred(),
         "seconds": summary.elapsed.as_secs_f64(),
     });

@@ -4,10 +4,14 @@ mod objects;
 
 pub use objects::{of_objects, pull_secrets};
 
+use std::collections::HashSet;
+
 use oci_distribution::Reference;
 
 use super::rewrite::{ImageName, InvalidName, Rules, collision};
 use crate::finding::{Code, Findings};
+use crate::orchestration::kubernetes::write::waited_for;
+use crate::orchestration::kubernetes::{KubernetesOptions, StartOrder};
 use crate::orchestration::model::{Application, MountSource};
 use crate::source::{Origin, Sourced, Sources};
 
@@ -59,6 +63,35 @@ pub fn of_application(application: &Application, findings: &mut Findings) -> Vec
     needed
 }
 
+/// Adds the image of the containers that wait for others (`--start-order wait`), if there are any, and gives it the name
+/// that it has at the target.
+pub fn of_waiting(
+    needed: &mut Vec<Needed>,
+    application: &Application,
+    options: &mut KubernetesOptions,
+    findings: &mut Findings,
+) {
+    if options.start_order != StartOrder::Wait {
+        return;
+    }
+    let mut first = None;
+    for origin in waited_for(application) {
+        // What is wrong is said once.
+        if first.is_none() {
+            collect(needed, &options.wait_image, origin, findings);
+        } else if let Some(known) = find(needed, &options.wait_image) {
+            known.origins.push(origin.clone());
+        }
+        first = first.or(Some(origin));
+    }
+    let Some(origin) = first else { return };
+    match options.images.rewrite(&options.wait_image) {
+        Ok(Some(target)) => options.wait_image = target,
+        Ok(None) => {}
+        Err(reason) => findings.add(Code("image-rule"), origin, reason),
+    }
+}
+
 /// The images that are mounted as volumes.
 fn each_volume(source: &MountSource, see: &mut dyn FnMut(&str)) {
     match source {
@@ -83,7 +116,7 @@ fn parse(text: &str) -> Result<Reference, InvalidName> {
 /// Adds an image that is asked for somewhere, or says why it is none.
 fn collect(needed: &mut Vec<Needed>, text: &str, origin: &Origin, findings: &mut Findings) {
     match parse(text) {
-        Ok(image) => add(needed, image, text, Some(origin)),
+        Ok(image) => add(needed, image, text, origin),
         Err(error) => findings.add(Code("image-invalid"), origin, error.to_string()),
     }
 }
@@ -99,27 +132,36 @@ fn find<'n>(needed: &'n mut [Needed], text: &str) -> Option<&'n mut Needed> {
 /// A line is no image; the text names it.
 pub fn of_list(text: &str, name: &str) -> Result<Vec<Needed>, String> {
     let mut needed = Vec::new();
+    // Repositories have thousands of tags.
+    let mut seen = HashSet::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
         }
-        let reference = parse(line).map_err(|error| format!("{name}:{}: {error}", index + 1))?;
-        add(&mut needed, reference, line, None);
+        let image = parse(line).map_err(|error| format!("{name}:{}: {error}", index + 1))?;
+        if seen.insert(image.whole()) {
+            needed.push(Needed {
+                image,
+                written: line.to_owned(),
+                origins: Vec::new(),
+                built: false,
+            });
+        }
     }
     Ok(needed)
 }
 
-fn add(needed: &mut Vec<Needed>, image: Reference, written: &str, origin: Option<&Origin>) {
+fn add(needed: &mut Vec<Needed>, image: Reference, written: &str, origin: &Origin) {
     let known = needed
         .iter_mut()
         .find(|other| other.image.whole() == image.whole());
     match known {
-        Some(known) => known.origins.extend(origin.cloned()),
+        Some(known) => known.origins.push(origin.clone()),
         None => needed.push(Needed {
             image,
             written: written.to_owned(),
-            origins: origin.cloned().into_iter().collect(),
+            origins: vec![origin.clone()],
             built: false,
         }),
     }

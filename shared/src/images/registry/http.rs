@@ -12,6 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::allowance::Allowance;
 use super::answer::{failure, retry_after};
 use super::challenge::challenge;
 use super::pace::Pace;
@@ -33,9 +34,9 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// A server that sends nothing for so long is given up.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// Microseconds to an answer from which on a registry is far: below, one connection carries what a network can, and
-/// several only cost memory.
-const FAR: u64 = 3_000;
+/// Microseconds to an answer from which on a registry is far. Below, the windows of one connection (4 to 6 MB by Linux's
+/// defaults) carry what a network can, and several only cost memory.
+const FAR: u64 = 10_000;
 
 /// Which connections a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +137,11 @@ impl Http {
         Ok(Self {
             place: place.to_owned(),
             host: host.to_owned(),
-            data: client(Lane::Data)?,
+            // Without TLS both lanes speak HTTP/1.1, and can use each other's connections.
+            data: match security {
+                Security::Plain => control.clone(),
+                Security::Tls | Security::Loopback => client(Lane::Data)?,
+            },
             authentication: Authentication::new(
                 place,
                 security != Security::Tls,
@@ -158,6 +163,11 @@ impl Http {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// How many requests the registry still allows, if it says so.
+    pub(super) fn allowance(&self) -> Option<Allowance> {
+        self.pace.allowance()
     }
 
     /// Whether a round trip is so short that one connection fills the way.
@@ -355,6 +365,9 @@ impl Http {
             self.pace.complained(pause);
         } else {
             self.pace.answered();
+        }
+        if let Some(allowance) = Allowance::of(response.headers(), std::time::SystemTime::now()) {
+            self.pace.allowed(allowance);
         }
         for warning in response.headers().get_all("warning") {
             tracing::warn!(place = self.place, warning = ?warning, "the registry warns");

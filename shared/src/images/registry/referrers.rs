@@ -5,9 +5,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::Registry;
 use super::http::Request;
+use super::pages::next_page;
 use super::token::Scopes;
-use super::{Registry, next_page};
 use crate::images::descriptor::media_type;
 use crate::images::store::{Name, Referrer, Source as _, Target as _};
 use crate::images::{Descriptor, Digest, ImageError, Manifest};

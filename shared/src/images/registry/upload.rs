@@ -77,7 +77,7 @@ pub(super) async fn begin(
         && let UploadStyle::Chunks(size) = profile.style()
         && size < minimum
     {
-        profile.learn_chunks(minimum);
+        profile.learn_chunks(minimum, true);
     }
     Ok(BeginBlob::Upload(Box::new(session)))
 }
@@ -293,7 +293,7 @@ impl Session {
         // A proxy or storage that takes no body of this size: pieces from now on.
         let too_large = status == 413 || status == 400 && !reason.contains("DIGEST_INVALID");
         if too_large && self.offset == 0 {
-            self.profile.learn_chunks(0);
+            self.profile.learn_chunks(0, status == 413);
         }
         ImageError::UploadLost {
             what: self.what(),

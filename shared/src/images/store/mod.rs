@@ -142,6 +142,12 @@ pub trait Target: Source {
     fn mounts(&self) -> bool {
         false
     }
+
+    /// A blob that a repository is known to have was mounted from there, or was not: after some that were not,
+    /// [`Self::mounts`] is no longer true.
+    fn saw_mount(&self, taken: bool) {
+        let _ = taken;
+    }
 }
 
 /// How writing a blob begins.

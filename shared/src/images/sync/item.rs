@@ -97,6 +97,9 @@ pub struct ImagePlan {
     pub present: u64,
     /// Manifests that have to be written.
     pub manifests: usize,
+    /// Layers that stay at the servers which their URLs name, because they may not be distributed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub elsewhere: usize,
     /// Signatures and other referrers.
     pub referrers: usize,
     /// Why nothing can be said.
@@ -105,6 +108,11 @@ pub struct ImagePlan {
     /// The same with its kind, for exit codes.
     #[serde(skip)]
     pub failure: Option<ImageError>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_none(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What has to move for all images.

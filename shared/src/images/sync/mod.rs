@@ -13,6 +13,7 @@ mod read;
 mod send;
 mod state;
 mod tree;
+mod turns;
 
 pub use engine::{Engine, Settings};
 pub use item::{BlobOutcome, Event, ImageOutcome, ImagePlan, Item, Observer, Plan, Quiet, Summary};

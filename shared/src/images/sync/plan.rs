@@ -22,7 +22,7 @@ impl Engine {
                         source,
                         &item.source_repository,
                         &looked.descriptor,
-                        &item.platforms,
+                        self.parts(item),
                     )
                     .await
                 })
@@ -80,6 +80,7 @@ impl Engine {
         image.up_to_date = looked.up_to_date;
         image.platforms.clone_from(&tree.platforms);
         image.size = tree.size();
+        image.elsewhere = tree.elsewhere;
         if looked.up_to_date {
             image.present = image.size;
         } else {

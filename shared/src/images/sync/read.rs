@@ -53,7 +53,8 @@ impl Readers {
         }
     }
 
-    /// Parts are read ahead by tasks of their own and handed out in order.
+    /// Parts are read ahead by tasks of their own and handed out in order. As soon as it shows that the source sends whole
+    /// blobs only, the rest is read in one go.
     fn parts(
         &self,
         source: Arc<dyn Source>,
@@ -74,34 +75,48 @@ impl Readers {
                 AbortOnDropHandle::new(task)
             })
             .buffered(PARTS)
-            .flat_map(|part| {
-                let pieces = match part {
-                    Ok(Ok(part)) => part.into_pieces(),
-                    Ok(Err(error)) => vec![Err(error)],
-                    Err(_) => vec![Err(ImageError::Cancelled)],
-                };
-                futures_util::stream::iter(pieces)
+            .scan(false, |ended, part| {
+                let goes_on = !std::mem::replace(ended, matches!(&part, Ok(Ok(Part::Rest(_)))));
+                std::future::ready(goes_on.then_some(part))
+            })
+            .flat_map(move |part| match part {
+                Ok(Ok(Part::Read { pieces, memory })) => {
+                    let pieces = pieces.into_iter().map(move |piece| {
+                        // The memory counts until the last byte was handed out.
+                        let _ = &memory;
+                        Ok(piece)
+                    });
+                    futures_util::stream::iter(pieces).boxed()
+                }
+                Ok(Ok(Part::Rest(reader))) => {
+                    let mut reader = *reader;
+                    reader.range.end = end;
+                    reader.stream()
+                }
+                Ok(Err(error)) => futures_util::stream::iter([Err(error)]).boxed(),
+                Err(_) => futures_util::stream::iter([Err(ImageError::Cancelled)]).boxed(),
             })
             .boxed()
     }
 }
 
-/// A piece of a blob in memory; the memory counts until its last byte was handed out.
-#[derive(Debug)]
-struct Part {
-    pieces: Vec<Bytes>,
-    _memory: Option<OwnedSemaphorePermit>,
-}
-
-impl Part {
-    fn into_pieces(self) -> Vec<Result<Bytes, ImageError>> {
-        self.pieces.into_iter().map(Ok).collect()
-    }
+/// A part of a blob.
+enum Part {
+    /// In memory.
+    Read {
+        pieces: Vec<Bytes>,
+        memory: Option<OwnedSemaphorePermit>,
+    },
+    /// Not read: all from here on comes in one go.
+    Rest(Box<Reader>),
 }
 
 async fn read_part(reader: Reader, memory: Arc<Semaphore>) -> Result<Part, ImageError> {
     // The first part of each blob must not wait for memory that later parts of others hold: a reader that gets none
     // goes on without, one part at a time being the least.
+    if !reader.source.serves_ranges() {
+        return Ok(Part::Rest(Box::new(reader)));
+    }
     let wanted = u32::try_from(PART >> 20).unwrap_or(1);
     let permit =
         tokio::time::timeout(Duration::from_secs(1), memory.acquire_many_owned(wanted)).await;
@@ -110,9 +125,9 @@ async fn read_part(reader: Reader, memory: Arc<Semaphore>) -> Result<Part, Image
     while let Some(piece) = stream.next().await {
         pieces.push(piece?);
     }
-    Ok(Part {
+    Ok(Part::Read {
         pieces,
-        _memory: permit.ok().and_then(Result::ok),
+        memory: permit.ok().and_then(Result::ok),
     })
 }
 

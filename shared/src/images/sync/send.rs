@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::item::{Event, Item, Observer};
 use super::rate::Rate;
 use super::read::Readers;
 use super::state::State;
+use super::turns::{self, Turn, Turns};
 use crate::images::digest::Hasher;
 use crate::images::store::{BeginBlob, ByteStream, Upload};
 use crate::images::{Descriptor, Digest, ImageError};
@@ -35,6 +36,8 @@ pub(super) struct Senders {
     pub(super) readers: Readers,
     pub(super) rate: Arc<Rate>,
     pub(super) state: State,
+    /// Uploads that are open and wait for their turn.
+    pub(super) opened: Arc<Semaphore>,
 }
 
 /// Who sends what, and who is told.
@@ -43,8 +46,8 @@ pub(super) struct Sending<'s> {
     pub(super) item: &'s Item,
     pub(super) index: usize,
     pub(super) observer: &'s Arc<dyn Observer>,
-    /// The right to have bytes on the way.
-    pub(super) transfers: &'s Arc<Semaphore>,
+    /// Who goes when.
+    pub(super) turns: &'s Arc<Turns>,
 }
 
 type Checkpoints = Arc<Mutex<VecDeque<Hasher>>>;
@@ -93,10 +96,12 @@ impl Sending<'_> {
         let mut sent = 0;
         let mut wrong_bytes = false;
         loop {
-            let permit = Arc::clone(self.transfers)
-                .acquire_owned()
-                .await
-                .map_err(|_| ImageError::Cancelled)?;
+            // Opened before it has its turn, so that the network is not idle meanwhile.
+            let waiting = if turns::is_large(blob.size) {
+                self.senders.opened.acquire().await.ok()
+            } else {
+                None
+            };
             let opened = self
                 .open(blob, &mut session, token.take(), mount_from, sent > 0)
                 .await;
@@ -117,12 +122,23 @@ impl Sending<'_> {
                         failures = 0;
                     }
                     let name = upload.token();
-                    let (body, progress) = self.body(blob, begun_at, &name, &checkpoints, permit);
+                    let turn = self.turns.take(blob.size - begun_at).await;
+                    drop(waiting);
+                    let (body, progress) = self.body(blob, begun_at, &name, &checkpoints, turn);
+                    let begun = Instant::now();
                     let result = upload.finish(body).await;
-                    let reached = progress.lock().map_or(0, |progress| *progress);
+                    let Progress {
+                        bytes: reached,
+                        whole_at,
+                    } = progress
+                        .lock()
+                        .map_or_else(|_| Progress::default(), |seen| *seen);
                     sent += reached;
                     match result {
                         Ok(()) => {
+                            if let Some(whole) = whole_at {
+                                self.turns.saw(reached, whole - begun, whole.elapsed());
+                            }
                             forget();
                             return Ok(Some(sent));
                         }
@@ -146,7 +162,7 @@ impl Sending<'_> {
                     }
                 }
                 Err(error) => {
-                    drop(permit);
+                    drop(waiting);
                     error
                 }
             };
@@ -235,8 +251,8 @@ impl Sending<'_> {
         offset: u64,
         token: &str,
         checkpoints: &Checkpoints,
-        permit: OwnedSemaphorePermit,
-    ) -> (ByteStream, Arc<Mutex<u64>>) {
+        turn: Turn,
+    ) -> (ByteStream, Arc<Mutex<Progress>>) {
         let hasher = {
             let mut kept = self.lock(checkpoints);
             kept.retain(|hasher| hasher.bytes() <= offset);
@@ -250,7 +266,7 @@ impl Sending<'_> {
                 bytes: offset,
             });
         }
-        let progress = Arc::new(Mutex::new(0));
+        let progress = Arc::new(Mutex::new(Progress::default()));
         let stream = self.senders.readers.open(
             Arc::clone(&self.item.source),
             self.item.source_repository.clone(),
@@ -267,7 +283,7 @@ impl Sending<'_> {
             observer: Arc::clone(self.observer),
             index: self.index,
             progress: Arc::clone(&progress),
-            permit: Some(permit),
+            turn: Some(turn),
             keeper: Keeper {
                 checkpoints: Arc::clone(checkpoints),
                 state: self.senders.state.clone(),
@@ -286,6 +302,15 @@ impl Sending<'_> {
     }
 }
 
+/// How far the body of a request is.
+#[derive(Debug, Default, Clone, Copy)]
+struct Progress {
+    /// Bytes that were handed over.
+    bytes: u64,
+    /// When the last one was.
+    whole_at: Option<Instant>,
+}
+
 /// Moves pieces from the source to the body of a request.
 struct Pump {
     stream: ByteStream,
@@ -297,9 +322,9 @@ struct Pump {
     rate: Arc<Rate>,
     observer: Arc<dyn Observer>,
     index: usize,
-    progress: Arc<Mutex<u64>>,
+    progress: Arc<Mutex<Progress>>,
     /// Given back with the last byte: while the target puts the blob into its storage, others can come.
-    permit: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
     keeper: Keeper,
 }
 
@@ -316,7 +341,7 @@ impl Pump {
             let ends = self.hasher.bytes();
             if ends >= self.blob.size {
                 self.verified()?;
-                self.permit = None;
+                self.turn = None;
             }
             if ends <= self.offset {
                 continue;
@@ -329,7 +354,8 @@ impl Pump {
             self.rate.pass(bytes).await;
             self.keeper.keep(&self.hasher, self.blob.size);
             if let Ok(mut progress) = self.progress.lock() {
-                *progress += bytes;
+                progress.bytes += bytes;
+                progress.whole_at = (ends >= self.blob.size).then(Instant::now);
             }
             self.observer.see(Event::Advanced {
                 item: self.index,

@@ -1,16 +1,15 @@
 //! What outlives a process: uploads that were begun, and which repositories have which blobs.
 //!
-//! A file for each upload, written whole under another name first. A damaged file means that its upload begins anew,
-//! no more.
+//! A file for each upload. A damaged one means that its upload begins anew, no more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::known::{Known, Partial};
 use crate::images::digest::Hasher;
+use crate::images::kept::keep;
 use crate::images::{Digest, ImageError};
 
 /// Version of the files; others are ignored.
@@ -87,7 +86,7 @@ impl State {
             token: token.to_owned(),
             hashes: hashes.iter().filter_map(Hasher::save).collect(),
         };
-        if let Err(error) = write(&file, &content) {
+        if let Err(error) = keep(&file, &content) {
             tracing::warn!(%error, "the state of an upload is not kept");
         }
     }
@@ -175,29 +174,13 @@ impl State {
                 blobs,
                 partial,
             };
-            write(&file, &content)
+            keep(&file, &content)
         });
         if let Err(error) = written {
             tracing::warn!(%error, "what is known of the target is not kept");
         }
         known.was_kept(begun.elapsed());
     }
-}
-
-fn write(file: &Path, content: &impl Serialize) -> io::Result<()> {
-    let bytes = serde_json::to_vec(content)?;
-    let partial = file.with_extension(format!("{}.partial", std::process::id()));
-    let mut options = fs_err::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use fs_err::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut out = options.open(&partial)?;
-    io::Write::write_all(&mut out, &bytes)?;
-    drop(out);
-    fs_err::rename(&partial, file)
 }
 
 #[cfg(test)]

@@ -24,6 +24,17 @@ pub(super) struct Tree {
     pub(super) blobs: Vec<Descriptor>,
     /// Platforms that were found.
     pub(super) platforms: Vec<String>,
+    /// Layers that stay at the servers which their URLs name, because they may not be distributed.
+    pub(super) elsewhere: usize,
+}
+
+/// Which parts of an image are meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts<'p> {
+    /// Platforms of an index; empty is all.
+    pub(super) platforms: &'p [Platform],
+    /// Layers that may not be distributed as well.
+    pub(super) foreign: bool,
 }
 
 impl Tree {
@@ -44,17 +55,20 @@ pub(super) async fn read(
     source: &dyn Source,
     repository: &str,
     root: &Descriptor,
-    platforms: &[Platform],
+    parts: Parts<'_>,
 ) -> Result<Tree, ImageError> {
+    let Parts { platforms, foreign } = parts;
     let mut walk = Walk {
         source,
         repository,
         platforms,
+        foreign,
         seen: HashSet::new(),
         tree: Tree {
             manifests: Vec::new(),
             blobs: Vec::new(),
             platforms: Vec::new(),
+            elsewhere: 0,
         },
     };
     let mut root = fetch(source, repository, root).await?;
@@ -78,6 +92,7 @@ struct Walk<'s> {
     source: &'s dyn Source,
     repository: &'s str,
     platforms: &'s [Platform],
+    foreign: bool,
     seen: HashSet<crate::images::Digest>,
     tree: Tree,
 }
@@ -123,7 +138,9 @@ impl Walk<'_> {
                 .blobs
                 .iter()
                 .any(|other| other.digest == blob.digest);
-            if !blob.is_foreign() && !known {
+            if blob.is_foreign() && !self.foreign {
+                self.tree.elsewhere += 1;
+            } else if !known {
                 self.tree.blobs.push(blob);
             }
         }

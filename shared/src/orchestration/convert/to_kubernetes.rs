@@ -38,14 +38,16 @@ pub fn to_kubernetes(
     let mut ledger = Ledger::new();
     let mut application = read::read(&project, files, &mut ledger);
     findings.extend(ledger.findings);
-    let images = inventory::of_application(&application, &mut Findings::default());
+    let mut target = target.clone();
+    let mut images = inventory::of_application(&application, &mut Findings::default());
+    inventory::of_waiting(&mut images, &application, &mut target, &mut findings);
     inventory::rewrite(&mut application, &target.images, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }
     let mut output = kubernetes::write::write(
         &application,
-        target,
+        &target,
         files,
         &project.directory,
         &mut findings,

@@ -47,6 +47,7 @@ use crate::source::Files;
 use binds::Binds;
 use documents::Documents;
 use plan::Plan;
+pub(crate) use wait::waited_for;
 
 /// Writes objects in the order in which they should be applied. `files` and `directory` (the project folder) are
 /// for bind mounts whose content becomes a ConfigMap.

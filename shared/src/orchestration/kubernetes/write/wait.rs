@@ -8,13 +8,30 @@ use super::pod::Pod;
 use super::ports;
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::StartOrder;
-use crate::orchestration::model::{Dependency, DependencyCondition, Protocol, Unit};
+use crate::orchestration::model::{Application, Dependency, DependencyCondition, Protocol, Unit};
+use crate::source::Origin;
 
 /// Init containers that wait, and what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) containers: Vec<KubernetesContainer>,
     pub(super) entries: Vec<String>,
+}
+
+/// Where containers are asked for that wait: the dependencies that can be waited for.
+pub(crate) fn waited_for(application: &Application) -> impl Iterator<Item = &Origin> {
+    let dependencies = application.units.iter().flat_map(|unit| &unit.dependencies);
+    dependencies
+        .filter(move |dependency| {
+            let named = |unit: &&Unit| unit.name.value == dependency.unit.value;
+            dependency.condition != DependencyCondition::Completed
+                && application
+                    .units
+                    .iter()
+                    .find(named)
+                    .is_some_and(has_network)
+        })
+        .map(|dependency| &dependency.unit.origin)
 }
 
 pub(super) fn containers(
