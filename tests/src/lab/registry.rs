@@ -20,6 +20,7 @@ pub struct Registry {
     program: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
+    authority: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -27,7 +28,21 @@ impl Registry {
     /// Starts a registry. `events` is where its notifications go: address, and what they carry as `Authorization`.
     pub fn start(components: &Components, events: Option<(&str, &str)>) -> Result<Self, String> {
         let program = need("docker-registry", components.docker_registry.as_deref())?;
-        let settings = events.map_or_else(Value::default, |(url, authorization)| {
+        Self::configured(program, &Self::telling(events))
+    }
+
+    /// As [`Self::start`], with a certificate authority (PEM) that it trusts as a sender of events.
+    pub fn trusting(
+        components: &Components,
+        events: Option<(&str, &str)>,
+        authority: &Path,
+    ) -> Result<Self, String> {
+        let program = need("docker-registry", components.docker_registry.as_deref())?;
+        Self::launched(program, &Self::telling(events), Some(authority))
+    }
+
+    fn telling(events: Option<(&str, &str)>) -> Value {
+        events.map_or_else(Value::default, |(url, authorization)| {
             serde_json::json!({"notifications": {"endpoints": [{
                 "name": "presync",
                 "url": url,
@@ -38,12 +53,19 @@ impl Registry {
                 "ignoredmediatypes": ["application/octet-stream"],
                 "ignore": {"actions": ["pull"]},
             }]}})
-        });
-        Self::configured(program, &settings)
+        })
     }
 
     /// Starts a registry with further settings (distribution, "Configuring a registry").
     pub fn configured(program: &Path, settings: &Value) -> Result<Self, String> {
+        Self::launched(program, settings, None)
+    }
+
+    fn launched(
+        program: &Path,
+        settings: &Value,
+        authority: Option<&Path>,
+    ) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("migrate-registry-")
             .tempdir()
@@ -64,6 +86,7 @@ impl Registry {
             program: program.to_path_buf(),
             folder,
             port,
+            authority: authority.map(Path::to_path_buf),
             child: None,
         };
         registry.resume()?;
@@ -112,6 +135,7 @@ impl Registry {
             .arg(self.folder.path().join("config.yml"))
             .env_clear()
             .env("OTEL_TRACES_EXPORTER", "none")
+            .envs(self.authority.iter().map(|file| ("SSL_CERT_FILE", file)))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
