@@ -9,7 +9,11 @@ use super::harness::{
 };
 
 fn control_plane() -> Option<ControlPlane> {
-    match ControlPlane::start(&COMPONENTS) {
+    started(ControlPlane::start(&COMPONENTS))
+}
+
+fn started(plane: Result<ControlPlane, String>) -> Option<ControlPlane> {
+    match plane {
         Ok(plane) => Some(plane),
         Err(error) => {
             let required = std::env::var_os("MIGRATE_LAB_REQUIRED").is_some();
@@ -32,6 +36,11 @@ status: {listen: '0.0.0.0:8481'}
 ";
 
 fn install(rules: &str, more: &[&str]) -> Output {
+    install_in("", rules, more)
+}
+
+/// Runs `images watch --install` with a kubeconfig.
+fn install_in(kubeconfig: &str, rules: &str, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yaml");
     std::fs::write(&file, rules).unwrap();
@@ -46,6 +55,15 @@ fn install(rules: &str, more: &[&str]) -> Output {
         ])
         .arg(file)
         .args(more)
+        .env("KUBECONFIG", kubeconfig)
+        .env(
+            "KUBECTL",
+            COMPONENTS
+                .kubectl
+                .iter()
+                .next()
+                .map_or("kubectl".as_ref(), |path| path.as_os_str()),
+        )
         .output()
         .unwrap()
 }
@@ -177,5 +195,125 @@ rules: [{{name: used, from: cluster, to: dc2}}]",
     second.wait("the second takes over", |_| {
         digest(&target.address(), "mirror/shop/web", "v2").is_some()
     });
+
+    // An orderly stop hands the Lease over at once.
+    first.resume();
+    first.wait("the first stands by", |daemon| {
+        daemon.get("/readyz").0 == 503
+    });
+    let active = |daemon: &Daemon| daemon.log().matches("this replica is active").count();
+    assert_eq!(active(&first), 1);
+    let begun = std::time::Instant::now();
     assert_eq!(second.stop().0, Some(0));
+    first.wait("the first takes over", |daemon| active(daemon) == 2);
+    // It need not wait for the 15 s to run out that a replica has which is killed.
+    assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+
+    // A replica that was frozen for longer than its Lease lasts finds that out, and stops by itself.
+    second.resume();
+    second.wait("the second stands by", |daemon| {
+        daemon.get("/readyz").0 == 503
+    });
+    first.signal("STOP");
+    second.wait("the second takes over from the frozen one", |daemon| {
+        active(daemon) == 2
+    });
+    first.signal("CONT");
+    assert_eq!(first.end(), Some(75), "{}", first.log());
+    assert!(second.is_running());
+    assert_eq!(second.stop().0, Some(0));
+}
+
+#[test]
+fn the_manifests_are_applied_and_their_account_may_do_what_the_daemon_does() {
+    if !registries_are_here() {
+        return;
+    }
+    let Some(plane) = started(ControlPlane::start_with_roles(&COMPONENTS)) else {
+        return;
+    };
+    let admin = plane.kubeconfig();
+    let kubectl = |words: &[&str]| {
+        let output = plane.kubectl().args(words).output().unwrap();
+        assert!(output.status.success(), "{words:?} {output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    kubectl(&["create", "namespace", "presync"]);
+    let apply = || {
+        let more = ["--apply", "--namespace", "presync"];
+        install_in(admin.to_str().unwrap(), RULES, &more)
+    };
+    let applied = apply();
+    let said = String::from_utf8_lossy(&applied.stderr);
+    assert!(applied.status.success(), "{said}");
+    assert!(
+        said.contains("deployment.apps/image-presync created"),
+        "{said}"
+    );
+
+    // The account that the manifests made, and nothing else.
+    let token = kubectl(&["create", "token", "image-presync", "--namespace", "presync"]);
+    let config = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {
+            "server": plane.server(),
+            "certificate-authority": plane.folder().join("certs/apiserver.crt"),
+        }}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "pod", "context": {"cluster": "c", "user": "u", "namespace": "presync"}}],
+        "current-context": "pod",
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let account = folder.path().join("kubeconfig");
+    std::fs::write(&account, config.to_string()).unwrap();
+    let (source, target) = (silent_registry(), silent_registry());
+    let rules = format!(
+        "sources: {{cluster: {{kubernetes: {{}}}}}}
+targets: {{dc2: {{registry: '{}'}}}}
+rules: [{{name: used, from: cluster, to: dc2}}]",
+        target.address()
+    );
+    let mut daemon = Daemon::prepare(
+        Ports::new(),
+        &rules,
+        &["--lease", "presync/image-presync"],
+        &[
+            ("KUBECONFIG", account.to_str().unwrap()),
+            ("POD_NAME", "the-pod"),
+        ],
+    );
+    daemon.resume();
+    daemon.wait("it is active", |daemon| {
+        daemon.log().contains("this replica is active")
+    });
+    push(
+        &layer(folder.path(), "image", 1000),
+        &format!("{}/shop/web:v1", source.address()),
+    );
+    let image = format!("--image={}/shop/web:v1", source.address());
+    kubectl(&["create", "deployment", "web", &image, "--replicas=0"]);
+    daemon.wait("the image arrives", |_| {
+        digest(&target.address(), "shop/web", "v1").is_some()
+    });
+
+    // Applied again, as an upgrade does: whoever holds the Lease keeps it.
+    let applied = apply();
+    let said = String::from_utf8_lossy(&applied.stderr);
+    assert!(applied.status.success(), "{said}");
+    assert!(
+        said.contains("deployment.apps/image-presync unchanged"),
+        "{said}"
+    );
+    let holder = kubectl(&[
+        "get",
+        "lease",
+        "image-presync",
+        "--namespace",
+        "presync",
+        "--output",
+        "jsonpath={.spec.holderIdentity}",
+    ]);
+    assert_eq!(holder, "the-pod");
+    assert_eq!(daemon.stop().0, Some(0));
 }

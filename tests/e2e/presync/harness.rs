@@ -101,13 +101,12 @@ impl Daemon {
 
     pub(super) fn write_rules(&self, rules: &str) {
         let Ports { receiver, status } = self.ports;
-        let text = format!(
-            "version: 1
-{rules}
-receiver: {{listen: '127.0.0.1:{receiver}', secret: {{file: secret}}, max_requests: 1000000}}
-status: {{listen: '127.0.0.1:{status}'}}
-"
-        );
+        let mut text = format!("version: 1\n{rules}\nstatus: {{listen: '127.0.0.1:{status}'}}\n");
+        if !text.contains("\nreceiver:") {
+            text.push_str(&format!(
+                "receiver: {{listen: '127.0.0.1:{receiver}', secret: {{file: secret}}, max_requests: 1000000}}\n"
+            ));
+        }
         let text = if text.contains("\nstate:") {
             text
         } else {
@@ -170,6 +169,20 @@ status: {{listen: '127.0.0.1:{status}'}}
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    pub(super) fn end(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.is_running() {
+            assert!(
+                Instant::now() < deadline,
+                "it does not end:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.child.take().unwrap().wait().unwrap().code()
     }
 
     /// Asks it to stop; its exit code and how long it took.

@@ -2,7 +2,10 @@
 
 mod cluster;
 mod copies;
+mod engines;
 mod flood;
 mod harness;
 mod kills;
+mod pace;
+mod senders;
 mod trouble;

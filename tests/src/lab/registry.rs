@@ -20,6 +20,7 @@ pub struct Registry {
     program: PathBuf,
     folder: tempfile::TempDir,
     address: SocketAddr,
+    authority: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -27,7 +28,22 @@ impl Registry {
     /// Starts a registry. `events` is where its notifications go: address, and what they carry as `Authorization`.
     pub fn start(components: &Components, events: Option<(&str, &str)>) -> Result<Self, String> {
         let program = need("docker-registry", components.docker_registry.as_deref())?;
-        let settings = events.map_or_else(Value::default, |(url, authorization)| {
+        Self::configured(program, &Self::telling(events))
+    }
+
+    /// As [`Self::start`], with a certificate authority (PEM) that it trusts as a sender of events.
+    pub fn trusting(
+        components: &Components,
+        events: Option<(&str, &str)>,
+        authority: &Path,
+    ) -> Result<Self, String> {
+        let program = need("docker-registry", components.docker_registry.as_deref())?;
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
+        Self::launched(address.into(), program, &Self::telling(events), Some(authority))
+    }
+
+    fn telling(events: Option<(&str, &str)>) -> Value {
+        events.map_or_else(Value::default, |(url, authorization)| {
             serde_json::json!({"notifications": {"endpoints": [{
                 "name": "presync",
                 "url": url,
@@ -38,18 +54,26 @@ impl Registry {
                 "ignoredmediatypes": ["application/octet-stream"],
                 "ignore": {"actions": ["pull"]},
             }]}})
-        });
-        Self::configured(program, &settings)
+        })
     }
 
     /// Starts a registry with further settings (distribution, "Configuring a registry").
     pub fn configured(program: &Path, settings: &Value) -> Result<Self, String> {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
-        Self::at(address.into(), program, settings)
+        Self::launched(address.into(), program, settings, None)
     }
 
     /// As [`Self::configured`], at an address of this machine that nobody else uses.
     pub fn at(address: SocketAddr, program: &Path, settings: &Value) -> Result<Self, String> {
+        Self::launched(address, program, settings, None)
+    }
+
+    fn launched(
+        address: SocketAddr,
+        program: &Path,
+        settings: &Value,
+        authority: Option<&Path>,
+    ) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("migrate-registry-")
             .tempdir()
@@ -69,6 +93,7 @@ impl Registry {
             program: program.to_path_buf(),
             folder,
             address,
+            authority: authority.map(Path::to_path_buf),
             child: None,
         };
         registry.resume()?;
@@ -117,6 +142,7 @@ impl Registry {
             .arg(self.folder.path().join("config.yml"))
             .env_clear()
             .env("OTEL_TRACES_EXPORTER", "none")
+            .envs(self.authority.iter().map(|file| ("SSL_CERT_FILE", file)))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)

@@ -1,12 +1,13 @@
 //! The status page: what is going on, what was copied, what failed and why.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tera::{Context, Tera};
 
-use super::super::live::Live;
+use super::super::live::{Comparison, Live};
 use super::super::rules::{OriginKind, Rate, Rules, show_duration};
 use super::super::worker::wall;
 use crate::cli::images::size;
@@ -52,6 +53,8 @@ fn facts(live: &Live) -> Value {
     let down = live.breakers.down();
     let queue_trouble = live.queue.trouble();
     let rules_trouble = live.rules_trouble();
+    let compared = live.comparisons();
+    let of_sources = || rules.sources.keys().map(|name| compared.get(name));
     let (state, state_text) = if queue_trouble.is_some() {
         ("bad", "The queue cannot be written")
     } else if !down.is_empty() {
@@ -62,6 +65,10 @@ fn facts(live: &Live) -> Value {
         ("warn", "Some images need a person")
     } else if depth.running + depth.ready + depth.delayed > 0 {
         ("busy", "Copying")
+    } else if of_sources().flatten().any(|last| last.error.is_some()) {
+        ("warn", "A source could not be looked at whole")
+    } else if of_sources().any(|last| last.is_none()) {
+        ("busy", "Looking at sources and targets")
     } else {
         ("good", "Everything is at its target")
     };
@@ -85,7 +92,7 @@ fn facts(live: &Live) -> Value {
         "moved": size(moved),
         "rate": rate(&rules, now_ms),
         "down": down.into_iter().map(|(host, reason)| json!({"host": host, "reason": reason})).collect::<Vec<_>>(),
-        "sources": sources(live, &rules, now_ms),
+        "sources": sources(&compared, &rules, now_ms),
         "jobs": jobs(live, now_ms),
         "jobs_more": (depth.ready + depth.delayed + depth.running).saturating_sub(MOST_LINES),
         "dead": dead(live, now_ms),
@@ -102,8 +109,7 @@ fn rate(rules: &Rules, now_ms: u64) -> String {
     }
 }
 
-fn sources(live: &Live, rules: &Rules, now_ms: u64) -> Vec<Value> {
-    let compared = live.comparisons();
+fn sources(compared: &BTreeMap<String, Comparison>, rules: &Rules, now_ms: u64) -> Vec<Value> {
     rules
         .sources
         .iter()

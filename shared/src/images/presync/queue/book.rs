@@ -24,6 +24,19 @@ pub(super) struct Book {
     history: VecDeque<(u64, Done)>,
     counter: u64,
     changes: BTreeMap<(Table, String), Option<Vec<u8>>>,
+    /// How many changes were noted so far: a commit that holds the change of this number holds all before it.
+    noted: u64,
+}
+
+/// What became of a job that was put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// It was not there before.
+    pub(super) new: bool,
+    /// It can be worked on now, and could not before.
+    pub(super) ready: bool,
+    /// Number of the change with which it is on disk.
+    pub(super) noted: u64,
 }
 
 /// What a change that is not committed yet makes of a record.
@@ -43,8 +56,19 @@ struct Entry {
     place: Place,
     /// When the first event came that no copy has served yet; unknown after a restart.
     received: Option<Instant>,
-    /// An event came while the job was worked on.
-    again: bool,
+    /// Whether an event came while the job was worked on.
+    again: Again,
+    /// Number of the job's last change.
+    noted: u64,
+}
+
+/// Whether the work on a job has to be done again when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Again {
+    No,
+    /// Unless the digest that the newest event reported is what arrived.
+    UnlessServed,
+    Always,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +93,8 @@ impl Book {
                 job,
                 place: Place::Running,
                 received: None,
-                again: false,
+                again: Again::No,
+                noted: 0,
             };
             self.jobs.insert(key.clone(), entry);
             self.running += 1;
@@ -96,10 +121,22 @@ impl Book {
         }
     }
 
-    /// Puts a job in or folds it into the one that is there; true if it is new.
-    pub(super) fn put(&mut self, key: JobKey, job: Job, now: Instant) -> Result<bool, QueueError> {
+    /// Puts a job in or folds it into the one that is there. The same news again need not be written: the job on disk
+    /// is what serves them.
+    pub(super) fn put(
+        &mut self,
+        key: JobKey,
+        job: Job,
+        now: Instant,
+    ) -> Result<Placed, QueueError> {
         if let Some(entry) = self.jobs.get_mut(&key) {
             let moved = entry.job.digest != job.digest || entry.job.deleted != job.deleted;
+            let mut ready = false;
+            let again = if job.digest.is_some() {
+                Again::UnlessServed
+            } else {
+                Again::Always
+            };
             entry.job.events = entry.job.events.saturating_add(job.events);
             entry.job.via = job.via;
             entry.job.deleted = job.deleted;
@@ -108,16 +145,25 @@ impl Book {
             match entry.place {
                 // Two comparisons of the same state are one.
                 Place::Running if job.via == Via::Reconcile => {}
-                Place::Running => entry.again = true,
+                Place::Running => entry.again = entry.again.max(again),
                 // News about the image end its pause; the same again does not.
                 Place::Delayed(_) if moved => {
                     entry.job.attempts = 0;
-                    self.make_ready(&key);
+                    ready = true;
                 }
                 _ => {}
             }
-            self.write_job(&key);
-            return Ok(false);
+            if ready {
+                self.make_ready(&key);
+            }
+            if moved {
+                self.write_job(&key);
+            }
+            return Ok(Placed {
+                new: false,
+                ready,
+                noted: self.jobs.get(&key).map_or(0, |entry| entry.noted),
+            });
         }
         if self.jobs.len() >= MOST_JOBS {
             return Err(QueueError::Full);
@@ -127,13 +173,18 @@ impl Book {
             job,
             place: Place::Running,
             received: Some(now),
-            again: false,
+            again: Again::No,
+            noted: 0,
         };
         self.jobs.insert(key.clone(), entry);
         self.running += 1;
         self.make_ready(&key);
         self.write_job(&key);
-        Ok(true)
+        Ok(Placed {
+            new: true,
+            ready: true,
+            noted: self.noted,
+        })
     }
 
     /// The next job, or when to look again.
@@ -153,7 +204,7 @@ impl Book {
         };
         entry.place = Place::Running;
         entry.job.state = JobState::Copying;
-        entry.again = false;
+        entry.again = Again::No;
         self.running += 1;
         let job = entry.job.clone();
         // A crash makes it pending again, so the change of state need not be on disk.
@@ -179,6 +230,11 @@ impl Book {
             Finish::Done { mut done, known } => {
                 done.lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
                 done.at_ms = now_ms;
+                let served =
+                    done.digest.is_some() && done.digest == entry.job.digest && !entry.job.deleted;
+                if served && entry.again == Again::UnlessServed {
+                    entry.again = Again::No;
+                }
                 let known = known.and_then(|known| serde_json::to_vec(&known).ok());
                 self.write(TAGS, &key.text(), known);
                 self.add_history(*done);
@@ -191,8 +247,8 @@ impl Book {
             } => {
                 entry.job.attempts += u32::from(counts);
                 entry.job.last_error = Some(reason);
-                if entry.again {
-                    entry.again = false;
+                if entry.again != Again::No {
+                    entry.again = Again::No;
                     entry.job.attempts = 0;
                     self.make_ready(key);
                 } else {
@@ -208,7 +264,7 @@ impl Book {
                 let job = entry.job.clone();
                 let again = entry.again;
                 self.leave_or_repeat(key, now, now_ms);
-                if !again {
+                if again == Again::No {
                     self.add_dead(
                         key.clone(),
                         Dead {
@@ -229,8 +285,8 @@ impl Book {
         let Some(entry) = self.jobs.get_mut(key) else {
             return;
         };
-        if entry.again {
-            entry.again = false;
+        if entry.again != Again::No {
+            entry.again = Again::No;
             entry.received = Some(now);
             entry.job.since_ms = now_ms;
             entry.job.attempts = 0;
@@ -426,10 +482,15 @@ impl Book {
             .get(key)
             .and_then(|entry| serde_json::to_vec(&entry.job).ok());
         self.write(JOBS, &key.text(), bytes);
+        let noted = self.noted;
+        if let Some(entry) = self.jobs.get_mut(key) {
+            entry.noted = noted;
+        }
     }
 
     /// Notes a change for the next commit; `None` removes.
     pub(super) fn write(&mut self, table: Table, key: &str, value: Option<Vec<u8>>) {
+        self.noted += 1;
         self.changes.insert((table, key.to_owned()), value);
     }
 
@@ -442,12 +503,18 @@ impl Book {
         }
     }
 
-    /// The changes since the last commit.
-    pub(super) fn changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
+    /// The changes since the last commit, and the number of the last one.
+    pub(super) fn changes(&mut self) -> (Vec<Change>, u64) {
+        let changes = std::mem::take(&mut self.changes)
             .into_iter()
             .map(|((table, key), value)| Change { table, key, value })
-            .collect()
+            .collect();
+        (changes, self.noted)
+    }
+
+    /// Number of the last change.
+    pub(super) fn noted(&self) -> u64 {
+        self.noted
     }
 
     /// All that memory holds, for a file that is begun anew.

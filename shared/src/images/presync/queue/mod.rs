@@ -112,21 +112,27 @@ impl Queue {
         if jobs.is_empty() {
             return Ok(Recorded::default());
         }
-        let recorded = {
+        let mut recorded = Recorded::default();
+        let mut ready = false;
+        let mut noted = 0;
+        {
             let mut book = self.shared.book.lock();
             let now = Instant::now();
-            let mut recorded = Recorded::default();
             for (key, job) in jobs {
-                if book.put(key, job, now)? {
+                let placed = book.put(key, job, now)?;
+                if placed.new {
                     recorded.new += 1;
                 } else {
                     recorded.folded += 1;
                 }
+                ready |= placed.ready;
+                noted = noted.max(placed.noted);
             }
-            recorded
-        };
-        self.shared.changed.notify_waiters();
-        self.commit().await?;
+        }
+        if ready {
+            self.shared.changed.notify_waiters();
+        }
+        self.commit_up_to(noted).await?;
         Ok(recorded)
     }
 
@@ -281,6 +287,15 @@ impl Queue {
     }
 
     async fn commit(&self) -> Result<(), QueueError> {
+        let noted = self.shared.book.lock().noted();
+        self.commit_up_to(noted).await
+    }
+
+    /// Waits until the change of this number is on disk.
+    async fn commit_up_to(&self, noted: u64) -> Result<(), QueueError> {
+        if self.shared.writer.has_committed(noted) {
+            return Ok(());
+        }
         let shared = self.shared.clone();
         self.shared
             .writer

@@ -114,6 +114,58 @@ async fn an_event_during_the_copy_starts_another_one() {
 }
 
 #[tokio::test]
+async fn an_event_about_what_is_being_copied_starts_no_other_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(folder.path());
+    let arrived = || {
+        let mut finish = done();
+        if let Finish::Done { done, .. } = &mut finish {
+            done.digest = Some(Digest::of(b"1"));
+        }
+        finish
+    };
+    queue.record(vec![(key("a"), job("1"))]).await.unwrap();
+    let (taken, _) = queue.take().await;
+    queue.record(vec![(key("a"), job("1"))]).await.unwrap();
+    queue.finish(&taken, arrived()).await.unwrap();
+    assert_eq!(queue.depth(), Depth::default());
+
+    // Of several events one that reports no digest, or another one, is enough.
+    for other in [None, Some(Digest::of(b"2"))] {
+        queue.record(vec![(key("a"), job("1"))]).await.unwrap();
+        let (taken, _) = queue.take().await;
+        let mut news = job("1");
+        news.digest.clone_from(&other);
+        queue.record(vec![(key("a"), news)]).await.unwrap();
+        if other.is_none() {
+            queue.record(vec![(key("a"), job("1"))]).await.unwrap();
+        }
+        queue.finish(&taken, arrived()).await.unwrap();
+        assert_eq!(queue.depth().ready, 1, "{other:?}");
+        let (taken, _) = queue.take().await;
+        queue.finish(&taken, arrived()).await.unwrap();
+        assert_eq!(queue.depth(), Depth::default());
+    }
+}
+
+#[tokio::test]
+async fn the_same_news_again_are_not_written_again() {
+    let mut book = Book::default();
+    let now = Instant::now();
+    let first = book.put(key("a"), job("1"), now).unwrap();
+    assert!(first.new && first.ready);
+    let (changes, number) = book.changes();
+    assert_eq!((changes.len(), number), (1, first.noted));
+    let again = book.put(key("a"), job("1"), now).unwrap();
+    assert!(!again.new && !again.ready);
+    assert_eq!(again.noted, first.noted, "on disk with the first");
+    assert!(book.changes().0.is_empty());
+    let news = book.put(key("a"), job("2"), now).unwrap();
+    assert!(news.noted > first.noted);
+    assert_eq!(book.changes().0.len(), 1);
+}
+
+#[tokio::test]
 async fn a_failed_job_waits_unless_there_are_news() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(folder.path());

@@ -3,19 +3,25 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::store::{Change, Store, StoreError, Table};
 
-type Changes = Box<dyn FnOnce() -> Vec<Change> + Send>;
+/// Gives all changes up to now, and the number of the last one.
+type Changes = Box<dyn FnOnce() -> (Vec<Change>, u64) + Send>;
+type Everything = Box<dyn FnOnce() -> Vec<Change> + Send>;
+
+/// Pause before a commit that failed is tried again, if nobody asks for another one before.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// One caller that waits.
 struct Request {
-    /// Gives all changes up to now, also those of others: the first caller of a commit brings them all.
+    /// Also those of others: the first caller of a commit brings them all.
     changes: Changes,
     /// Gives everything, for a file that is begun anew.
-    everything: Changes,
+    everything: Everything,
     answer: oneshot::Sender<Result<(), String>>,
 }
 
@@ -31,6 +37,8 @@ struct State {
     store: Mutex<Store>,
     trouble: Mutex<Option<String>>,
     rebuilds: AtomicU64,
+    /// Number of the last change that is on disk, with all before it.
+    committed: AtomicU64,
 }
 
 impl Writer {
@@ -40,6 +48,7 @@ impl Writer {
             store: Mutex::new(store),
             trouble: Mutex::new(None),
             rebuilds: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
         });
         let own = Arc::clone(&state);
         // Ends when the last sender is gone.
@@ -56,7 +65,7 @@ impl Writer {
     /// Waits until all changes up to now are on disk.
     pub(super) async fn commit(
         &self,
-        changes: impl FnOnce() -> Vec<Change> + Send + 'static,
+        changes: impl FnOnce() -> (Vec<Change>, u64) + Send + 'static,
         everything: impl FnOnce() -> Vec<Change> + Send + 'static,
     ) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
@@ -68,6 +77,11 @@ impl Writer {
         let gone = || "its thread has ended".to_owned();
         self.requests.send(request).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// Whether the change of this number, and so all before it, is on disk.
+    pub(super) fn has_committed(&self, number: u64) -> bool {
+        self.state.committed.load(Ordering::Acquire) >= number
     }
 
     pub(super) fn read(&self, table: Table, key: &str) -> Option<Vec<u8>> {
@@ -99,20 +113,36 @@ impl State {
     fn run(&self, inbox: &mpsc::Receiver<Request>) {
         // Changes of commits that failed: they are in memory and have to come to disk with the next one.
         let mut unwritten: Vec<Change> = Vec::new();
-        while let Ok(first) = inbox.recv() {
+        let mut last = 0;
+        loop {
+            // What failed is tried again by itself: while events are refused, nobody may ask for another commit.
+            let first = if unwritten.is_empty() {
+                match inbox.recv() {
+                    Ok(request) => Some(request),
+                    Err(mpsc::RecvError) => return,
+                }
+            } else {
+                match inbox.recv_timeout(PAUSE) {
+                    Ok(request) => Some(request),
+                    Err(mpsc::RecvTimeoutError::Timeout) => None,
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                }
+            };
             let mut changes = std::mem::take(&mut unwritten);
-            let mut answers = vec![first.answer];
-            let mut everything = first.everything;
-            changes.extend((first.changes)());
+            let mut answers = Vec::new();
+            let mut everything = None;
             // Whoever came while the last commit ran shares this one; their changes are taken already or come now.
-            for request in inbox.try_iter() {
-                changes.extend((request.changes)());
+            for request in first.into_iter().chain(inbox.try_iter()) {
                 answers.push(request.answer);
-                everything = request.everything;
+                everything = Some(request.everything);
+                let (more, number) = (request.changes)();
+                changes.extend(more);
+                last = number;
             }
             let result = self.write(&changes, everything);
             match &result {
                 Ok(()) => {
+                    self.committed.store(last, Ordering::Release);
                     if self.trouble().take().is_some() {
                         tracing::info!("the queue can be written again");
                     }
@@ -132,14 +162,15 @@ impl State {
         }
     }
 
-    fn write(&self, changes: &[Change], everything: Changes) -> Result<(), String> {
+    /// Writes changes. `everything` is for a file that is found damaged; without it that is a failure like others.
+    fn write(&self, changes: &[Change], everything: Option<Everything>) -> Result<(), String> {
         if changes.is_empty() {
             return Ok(());
         }
         let mut store = self.store();
-        match store.apply(changes) {
-            Ok(()) => Ok(()),
-            Err(StoreError::Damaged(reason)) => {
+        match (store.apply(changes), everything) {
+            (Ok(()), _) => Ok(()),
+            (Err(StoreError::Damaged(reason)), Some(everything)) => {
                 let aside = store.begin_anew().map_err(|error| error.to_string())?;
                 let all = everything();
                 store.apply(&all).map_err(|error| error.to_string())?;
@@ -152,7 +183,7 @@ impl State {
                 );
                 Ok(())
             }
-            Err(StoreError::Failed(reason)) => Err(reason),
+            (Err(error), _) => Err(error.to_string()),
         }
     }
 }

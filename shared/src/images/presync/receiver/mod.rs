@@ -5,6 +5,7 @@
 //! it by the registry's address in the event.
 
 mod authenticate;
+mod certificate;
 mod connection;
 mod format;
 mod limit;
@@ -12,8 +13,8 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -36,7 +37,10 @@ use limit::Limit;
 #[derive(Debug)]
 struct Shared {
     live: Arc<Live>,
-    guard: Guard,
+    /// Where it listens, whatever newer rules say.
+    listen: SocketAddr,
+    /// The guard, with the rules that it is from.
+    guard: Mutex<(Arc<Rules>, Arc<Guard>)>,
     limit: Limit,
 }
 
@@ -49,8 +53,9 @@ pub fn router(receiver: &Receiver, live: Arc<Live>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(body))
         .with_state(Arc::new(Shared {
+            listen: receiver.listen,
+            guard: Mutex::new((live.rules(), Arc::new(Guard::new(receiver)))),
             live,
-            guard: Guard::new(receiver),
             limit: Limit::new(receiver.max_requests),
         }))
 }
@@ -94,6 +99,21 @@ fn later(status: StatusCode, text: &str) -> Response {
 }
 
 impl Shared {
+    /// Secrets are read again with the rules. A receiver that newer rules put elsewhere, or away, is as it was until the
+    /// next start: what they say about its secrets is meant for another address.
+    fn guard(&self, rules: &Arc<Rules>) -> Arc<Guard> {
+        let mut held = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&held.0, rules) {
+            held.0 = Arc::clone(rules);
+            if let Some(receiver) = &rules.receiver
+                && receiver.listen == self.listen
+            {
+                held.1 = Arc::new(Guard::new(receiver));
+            }
+        }
+        Arc::clone(&held.1)
+    }
+
     async fn take(
         &self,
         source: Option<&str>,
@@ -107,11 +127,11 @@ impl Shared {
             metrics.request_refused("rate");
             return later(StatusCode::TOO_MANY_REQUESTS, "too many requests");
         }
-        if !self.guard.admits(headers, query, body) {
+        let rules = self.live.rules();
+        if !self.guard(&rules).admits(headers, query, body) {
             metrics.request_refused("secret");
             return answer(StatusCode::UNAUTHORIZED, "the secret is missing or wrong");
         }
-        let rules = self.live.rules();
         if let Some(name) = source
             && !rules.sources.contains_key(name)
         {

@@ -7,14 +7,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::certificate::Renewed;
 use super::connection::{Bounded, IdleStream};
 use crate::images::presync::rules::TlsFiles;
 
@@ -98,19 +97,13 @@ pub async fn serve(
 }
 
 fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
-    let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
-    let chain = fs_err::read(&files.certificate).map_err(|error| failed(&error))?;
-    let chain = CertificateDer::pem_slice_iter(&chain)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| ServeError::Tls(format!("{}: {error}", files.certificate.display())))?;
-    let key = fs_err::read(&files.key).map_err(|error| failed(&error))?;
-    let key = PrivateKeyDer::from_pem_slice(&key)
-        .map_err(|error| ServeError::Tls(format!("{}: {error}", files.key.display())))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let certificate = Renewed::load(files, &provider).map_err(ServeError::Tls)?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| ServeError::Tls(error.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certificate));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

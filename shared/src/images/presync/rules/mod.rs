@@ -111,6 +111,8 @@ pub struct Registry {
 pub struct Engine {
     /// `unix:///var/run/docker.sock`, `tcp://host:2375`.
     pub address: String,
+    /// Folder with `ca.pem`, `cert.pem` and `key.pem`, if the engine speaks TLS.
+    pub tls: Option<PathBuf>,
 }
 
 /// A Kubernetes cluster.

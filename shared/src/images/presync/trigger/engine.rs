@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bollard::Docker;
 use bollard::query_parameters::{EventsOptions, ListImagesOptions};
-use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
@@ -16,25 +16,34 @@ use super::super::live::Live;
 use super::super::queue::{Hint, Via};
 use super::super::rules::Engine;
 use super::{PAUSE, parse_image, rest};
+use crate::host::docker::Endpoint;
 use crate::images::store::Name;
 
 /// Seconds after which an engine that does not answer is given up.
 const SECONDS: u64 = 30;
 
-/// Connects to an engine.
-pub(super) fn connect(engine: &Engine) -> Result<Docker, String> {
-    let address = engine.address.as_str();
-    let result = if address.starts_with("unix://") || address.starts_with("npipe://") {
-        Docker::connect_with_socket(address, SECONDS, API_DEFAULT_VERSION)
-    } else {
-        Docker::connect_with_http(address, SECONDS, API_DEFAULT_VERSION)
+/// Connects to an engine, and agrees on a version of the API with it.
+pub(super) async fn connect(engine: &Engine) -> Result<Docker, String> {
+    let address = &engine.address;
+    let endpoint = Endpoint {
+        host: address.clone(),
+        tls: engine.tls.clone(),
     };
-    result.map_err(|error| format!("{address}: {error}"))
+    let docker = endpoint
+        .client(SECONDS)
+        .ok_or_else(|| {
+            format!("{address}: an engine is reached by unix://, npipe://, http:// or tcp://, and by TLS with `tls`")
+        })?
+        .map_err(|error| format!("{address}: {error}"))?;
+    docker
+        .negotiate_version()
+        .await
+        .map_err(|error| format!("{address}: {error}"))
 }
 
 /// Names of the images that the engine has.
 pub(super) async fn images(engine: &Engine) -> Result<Vec<(String, Name)>, String> {
-    let docker = connect(engine)?;
+    let docker = connect(engine).await?;
     let images = docker
         .list_images(None::<ListImagesOptions>)
         .await
@@ -71,6 +80,26 @@ pub(super) async fn listen(
     }
 }
 
+/// Notes from when on events are wanted, by the engine's clock, and has compared what was there before.
+pub(super) async fn begin(
+    docker: &Docker,
+    live: &Live,
+    source: &str,
+    since: &mut Option<i64>,
+) -> Result<(), String> {
+    if since.is_some() {
+        return Ok(());
+    }
+    let info = docker.info().await.map_err(|error| error.to_string())?;
+    let time = info
+        .system_time
+        .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+        .unwrap_or_else(jiff::Timestamp::now);
+    *since = Some(time.as_second());
+    live.want_comparison(source);
+    Ok(())
+}
+
 async fn follow(
     live: &Live,
     source: &str,
@@ -78,10 +107,13 @@ async fn follow(
     since: &mut Option<i64>,
     pause: &mut Duration,
 ) -> String {
-    let docker = match connect(engine) {
+    let docker = match connect(engine).await {
         Ok(docker) => docker,
         Err(reason) => return reason,
     };
+    if let Err(reason) = begin(&docker, live, source, since).await {
+        return reason;
+    }
     let filters = HashMap::from([
         ("type".to_owned(), vec!["image".to_owned()]),
         (

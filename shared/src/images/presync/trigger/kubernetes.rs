@@ -1,6 +1,6 @@
 //! A Kubernetes cluster: the images that its Pods and workloads use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,10 +116,11 @@ pub(super) async fn listen(
     stop: CancellationToken,
 ) {
     let mut pause = PAUSE;
+    let mut places = Places::new();
     while !stop.is_cancelled() {
         let end = tokio::select! {
             () = stop.cancelled() => return,
-            end = watch(&live, &source, &cluster, &mut pause) => end,
+            end = watch(&live, &source, &cluster, &mut places, &mut pause) => end,
         };
         // A watch ends every few minutes by itself; only a failure is worth a word and a comparison.
         if let Err(reason) = end {
@@ -128,41 +129,65 @@ pub(super) async fn listen(
                 reason,
                 "the cluster cannot be watched; it is asked again"
             );
+            places.clear();
             rest(&mut pause, &stop).await;
             live.want_comparison(&source);
         }
     }
 }
 
+/// Resource versions up to which each kind was watched, by its number.
+type Places = BTreeMap<usize, String>;
+
+/// Watches from where the last watch has ended: what changed in between is reported now.
 async fn watch(
     live: &Live,
     source: &str,
     cluster: &Cluster,
+    places: &mut Places,
     pause: &mut Duration,
 ) -> Result<(), String> {
     let client = client(cluster).await?;
     let mut streams = Vec::new();
-    for (api, pod) in apis(&client, cluster) {
-        // The list only gives the place in time to watch from; its objects are what the comparison looks at.
-        let list = api
-            .list(&ListParams::default().limit(1))
-            .await
-            .map_err(|error| error.to_string())?;
-        let version = list.metadata.resource_version.unwrap_or_default();
+    let begins = places.is_empty();
+    for (number, (api, pod)) in apis(&client, cluster).into_iter().enumerate() {
+        let version = match places.get(&number) {
+            Some(version) => version.clone(),
+            // The list only gives the place in time to watch from.
+            None => api
+                .list(&ListParams::default().limit(1))
+                .await
+                .map_err(|error| error.to_string())?
+                .metadata
+                .resource_version
+                .unwrap_or_default(),
+        };
+        places.insert(number, version.clone());
         let stream = api
             .watch(&WatchParams::default().timeout(290), &version)
             .await
             .map_err(|error| error.to_string())?;
-        streams.push(stream.map_ok(move |event| (event, pod)).boxed());
+        streams.push(stream.map_ok(move |event| (event, pod, number)).boxed());
     }
     *pause = PAUSE;
+    if begins {
+        // What was there before, whatever an earlier comparison has seen.
+        live.want_comparison(source);
+    }
     let mut events = futures_util::stream::select_all(streams);
     let mut reported = BTreeSet::new();
     while let Some(event) = events.next().await {
-        let (event, pod) = event.map_err(|error| error.to_string())?;
+        let (event, pod, number) = event.map_err(|error| error.to_string())?;
         let object = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => object,
-            WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) => continue,
+            WatchEvent::Deleted(object) => {
+                places.extend(object.metadata.resource_version.map(|own| (number, own)));
+                continue;
+            }
+            WatchEvent::Bookmark(bookmark) => {
+                places.insert(number, bookmark.metadata.resource_version);
+                continue;
+            }
             WatchEvent::Error(error) => return Err(error.to_string()),
         };
         // Pods change their status often; their images are reported once in a watch.
@@ -182,6 +207,7 @@ async fn watch(
         live.record(hints)
             .await
             .map_err(|error| error.to_string())?;
+        places.extend(object.metadata.resource_version.map(|own| (number, own)));
     }
     Ok(())
 }

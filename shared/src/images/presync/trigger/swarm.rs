@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::live::Live;
 use super::super::rules::Engine;
-use super::engine::connect;
+use super::engine::{begin, connect};
 use super::{PAUSE, parse_image, rest};
 use crate::images::store::Name;
 
 /// Images of all services, by tag and, where the Swarm has pinned one, by digest.
 pub(super) async fn images(engine: &Engine) -> Result<Vec<(String, Name)>, String> {
-    let services = connect(engine)?
+    let services = connect(engine)
+        .await?
         .list_services(None::<ListServicesOptions>)
         .await
         .map_err(|error| format!("{}: {error}", engine.address))?;
@@ -42,10 +43,11 @@ pub(super) async fn listen(
     stop: CancellationToken,
 ) {
     let mut pause = PAUSE;
+    let mut since = None;
     while !stop.is_cancelled() {
         let end = tokio::select! {
             () = stop.cancelled() => return,
-            end = follow(&live, &source, &engine, &mut pause) => end,
+            end = follow(&live, &source, &engine, &mut since, &mut pause) => end,
         };
         tracing::warn!(
             source,
@@ -57,11 +59,20 @@ pub(super) async fn listen(
     }
 }
 
-async fn follow(live: &Live, source: &str, engine: &Engine, pause: &mut Duration) -> String {
-    let docker = match connect(engine) {
+async fn follow(
+    live: &Live,
+    source: &str,
+    engine: &Engine,
+    since: &mut Option<i64>,
+    pause: &mut Duration,
+) -> String {
+    let docker = match connect(engine).await {
         Ok(docker) => docker,
         Err(reason) => return reason,
     };
+    if let Err(reason) = begin(&docker, live, source, since).await {
+        return reason;
+    }
     let filters = HashMap::from([
         ("type".to_owned(), vec!["service".to_owned()]),
         (
@@ -70,14 +81,15 @@ async fn follow(live: &Live, source: &str, engine: &Engine, pause: &mut Duration
         ),
     ]);
     let mut events = docker.events(Some(EventsOptions {
-        since: None,
+        since: since.map(|seconds| seconds.to_string()),
         until: None,
         filters: Some(filters),
     }));
     while let Some(event) = events.next().await {
         match event {
-            Ok(_) => {
+            Ok(event) => {
                 *pause = PAUSE;
+                *since = event.time.or(*since);
                 live.want_comparison(source);
             }
             Err(error) => return error.to_string(),

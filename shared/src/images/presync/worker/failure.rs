@@ -10,7 +10,7 @@ use crate::images::presync::rules::Retry;
 
 /// Pauses before what is not there is looked for again. Registries are behind their own events: distribution sends the
 /// event of a push before it writes the tag.
-const UNTIL_THERE: [Duration; 6] = [
+pub(super) const UNTIL_THERE: [Duration; 6] = [
     Duration::from_millis(15),
     Duration::from_millis(40),
     Duration::from_millis(150),

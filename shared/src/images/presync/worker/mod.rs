@@ -21,9 +21,13 @@ use crate::images::{Digest, ImageError};
 pub use breaker::Breakers;
 
 use decide::{Sides, Verdict, decide};
+use failure::UNTIL_THERE;
 
 /// Pause while the rules allow no copies at this hour.
 const PAUSED: Duration = Duration::from_secs(30);
+
+/// How often a copy looks at the rate of the hour.
+const NEXT_LOOK: Duration = Duration::from_secs(5);
 
 /// Tries of an image of an engine that its registry does not have.
 const TRIES_OF_UNPUSHED: u32 = 4;
@@ -40,15 +44,19 @@ pub async fn work(live: Arc<Live>, stop: CancellationToken) {
             taken = live.queue.take() => taken,
         };
         let begun = Instant::now();
-        let finish = Worker {
+        // Stopped with the daemon, or when an hour begins in which nothing is copied.
+        let turn = stop.child_token();
+        let worker = Worker {
             live: &live,
-            stop: &stop,
+            stop: &turn,
             key: &key,
             job: &job,
             begun,
-        }
-        .run()
-        .await;
+        };
+        let finish = tokio::select! {
+            finish = worker.run() => finish,
+            never = keep_pace(&live, &turn) => match never {},
+        };
         live.end_progress(&key.text());
         log(&key, &job, &finish);
         live.metrics.finished(&job.rule, &finish);
@@ -62,6 +70,27 @@ pub async fn work(live: Arc<Live>, stop: CancellationToken) {
             Err(error) => tracing::debug!(%error, "the end of a job is not on disk"),
         }
     }
+}
+
+/// Copies that take long go over from one hour to the next: they get its rate, or are stopped where nothing is copied
+/// then, and go on at the same byte later.
+async fn keep_pace(live: &Live, turn: &CancellationToken) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(NEXT_LOOK).await;
+        if set_rate(live, &live.rules()) == Rate::Paused {
+            turn.cancel();
+        }
+    }
+}
+
+/// Sets the rate of this hour.
+fn set_rate(live: &Live, rules: &Rules) -> Rate {
+    let rate = rules.bandwidth.at(wall(live.queue.clock().now_ms()));
+    live.rate.set(match rate {
+        Rate::Limited(bytes) => Some(bytes),
+        Rate::Unlimited | Rate::Paused => None,
+    });
+    rate
 }
 
 fn log(key: &JobKey, job: &Job, finish: &Finish) {
@@ -140,7 +169,7 @@ impl Worker<'_> {
             return self.skipped("the rules have no such target any more");
         };
         let target_host = destination.registry.host.clone();
-        if self.rate(&rules) == Rate::Paused {
+        if set_rate(self.live, &rules) == Rate::Paused {
             return self.later(PAUSED, "the rules allow no copies at this hour");
         }
         for host in [&located.host, &target_host] {
@@ -235,10 +264,37 @@ impl Worker<'_> {
             }
         }
         let outcome = self.sync(rule, ends, name).await?;
+        if let Some(again) = self.is_behind_its_event(&outcome) {
+            return Ok(again);
+        }
         if let Some(digest) = outcome.digest.as_ref().filter(|_| mirrored) {
             self.remember_ways_back(rules, rule, digest).await;
         }
         Ok(self.brought(rule, outcome))
+    }
+
+    /// Registries send the event of a push before they write its tag. A tag that still has another image than its event
+    /// reported is looked at again; if it keeps it, somebody has moved it on since.
+    fn is_behind_its_event(&self, outcome: &ImageOutcome) -> Option<Finish> {
+        let reported = self
+            .job
+            .digest
+            .as_ref()
+            .filter(|_| self.job.via == Via::Webhook && !self.job.deleted)?;
+        let found = outcome.digest.as_ref().filter(|found| *found != reported)?;
+        self.key.tag()?;
+        let pause = usize::try_from(self.job.attempts)
+            .ok()
+            .and_then(|attempts| UNTIL_THERE.get(attempts))?;
+        Some(Finish::Retry {
+            pause: *pause,
+            reason: format!(
+                "the tag has {} at the source, not {} as its event says",
+                found.short(),
+                reported.short()
+            ),
+            counts: true,
+        })
     }
 
     /// Both directions have to know what both sides have now: the way back must not take this copy for news.
@@ -407,16 +463,6 @@ impl Worker<'_> {
                 deletes.max_share * 100.0
             )
         })
-    }
-
-    /// Sets the rate of this hour.
-    fn rate(&self, rules: &Rules) -> Rate {
-        let rate = rules.bandwidth.at(wall(self.live.queue.clock().now_ms()));
-        self.live.rate.set(match rate {
-            Rate::Limited(bytes) => Some(bytes),
-            Rate::Unlimited | Rate::Paused => None,
-        });
-        rate
     }
 
     fn done(&self, what: &str, note: Option<&str>) -> Done {
