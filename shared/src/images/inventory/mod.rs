@@ -7,7 +7,7 @@ pub use objects::{of_objects, pull_secrets};
 use oci_distribution::Reference;
 
 use super::rewrite::{ImageName, InvalidName, Rules, collision};
-use crate::finding::{Code, Findings};
+use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::model::{Application, MountSource};
 use crate::source::{Origin, Sourced, Sources};
 
@@ -54,6 +54,22 @@ pub fn of_application(application: &Application, findings: &mut Findings) -> Vec
                     collect(&mut needed, reference, &mount.origin, findings);
                 });
             }
+        }
+    }
+    needed
+}
+
+/// As [`of_application`], for a conversion: an image that nobody can pull is a loss, and the rest is converted.
+#[must_use]
+pub fn of_conversion(application: &Application, findings: &mut Findings) -> Vec<Needed> {
+    let mut said = Findings::default();
+    let needed = of_application(application, &mut said);
+    for finding in said {
+        if finding.code == Code("image-invalid") {
+            findings.push(Finding {
+                code: Code("image-not-pullable"),
+                ..finding
+            });
         }
     }
     needed

@@ -38,7 +38,7 @@ pub fn to_kubernetes(
     let mut ledger = Ledger::new();
     let mut application = read::read(&project, files, &mut ledger);
     findings.extend(ledger.findings);
-    let images = inventory::of_application(&application, &mut Findings::default());
+    let images = inventory::of_conversion(&application, &mut findings);
     inventory::rewrite(&mut application, &target.images, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
