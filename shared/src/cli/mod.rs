@@ -14,6 +14,7 @@ mod runtime;
 mod start;
 mod write;
 
+use crate::source::{Limits, Sources, decode, read_all};
 pub use completion::{CompletionArgs, completion};
 pub use convert::{ReportOptions, finish, write_report};
 pub use doctor::{DoctorArgs, doctor};
@@ -29,9 +30,15 @@ pub use write::{DocumentFormat, ImageOptions, OutputOptions, PinOptions, WriteEr
 /// Reads all of standard input as text.
 ///
 /// # Errors
-/// Standard input cannot be read, or is not UTF-8.
+/// Standard input cannot be read, is larger than a file may be, or is no text.
 pub fn read_stdin() -> std::io::Result<String> {
-    std::io::read_to_string(std::io::stdin())
+    let limit = Limits::default().bytes as u64;
+    let bytes = read_all(std::io::stdin().lock(), limit)?;
+    let mut sources = Sources::default();
+    decode(bytes, "<stdin>", &mut sources).map_err(|at| {
+        let message = format!("{}: this is not text", sources.display(at));
+        std::io::Error::new(std::io::ErrorKind::InvalidData, message)
+    })
 }
 
 /// Reads a file as text; the error names it.

@@ -14,6 +14,7 @@ mod node;
 mod number;
 mod parse;
 mod path;
+mod text;
 
 pub use emit::emit;
 pub use fields::{Fields, Item};
@@ -23,3 +24,4 @@ pub use ledger::{Ledger, Leftover, Origin, Sourced};
 pub use node::{Entry, Kind, Mapping, Node, Scalar, Tag, Value};
 pub use parse::{Limits, parse};
 pub use path::{KeyPath, PathStep};
+pub use text::{decode, read_all};

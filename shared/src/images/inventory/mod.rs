@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use oci_distribution::Reference;
 
 use super::rewrite::{ImageName, InvalidName, Rules, collision};
-use crate::finding::{Code, Findings};
+use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::kubernetes::write::waited_for;
 use crate::orchestration::kubernetes::{KubernetesOptions, StartOrder};
 use crate::orchestration::model::{Application, MountSource};
@@ -90,6 +90,22 @@ pub fn of_waiting(
         Ok(None) => {}
         Err(reason) => findings.add(Code("image-rule"), origin, reason),
     }
+}
+
+/// As [`of_application`], for a conversion: an image that nobody can pull is a loss, and the rest is converted.
+#[must_use]
+pub fn of_conversion(application: &Application, findings: &mut Findings) -> Vec<Needed> {
+    let mut said = Findings::default();
+    let needed = of_application(application, &mut said);
+    for finding in said {
+        if finding.code == Code("image-invalid") {
+            findings.push(Finding {
+                code: Code("image-not-pullable"),
+                ..finding
+            });
+        }
+    }
+    needed
 }
 
 /// The images that are mounted as volumes.

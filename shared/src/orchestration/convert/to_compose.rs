@@ -60,7 +60,7 @@ pub fn to_compose_with(
     let mut ledger = Ledger::new();
     let mut application = kubernetes::read::read(&objects, &mut ledger);
     findings.extend(ledger.findings);
-    let images = inventory::of_application(&application, &mut Findings::default());
+    let images = inventory::of_conversion(&application, &mut findings);
     inventory::rewrite(&mut application, &target.images, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));

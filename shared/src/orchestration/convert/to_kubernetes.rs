@@ -39,7 +39,7 @@ pub fn to_kubernetes(
     let mut application = read::read(&project, files, &mut ledger);
     findings.extend(ledger.findings);
     let mut target = target.clone();
-    let mut images = inventory::of_application(&application, &mut Findings::default());
+    let mut images = inventory::of_conversion(&application, &mut findings);
     inventory::of_waiting(&mut images, &application, &mut target, &mut findings);
     inventory::rewrite(&mut application, &target.images, &mut findings);
     if findings.has_errors() {

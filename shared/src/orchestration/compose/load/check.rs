@@ -4,10 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{outside, outside_error};
 use crate::finding::{Code, Findings};
-use crate::source::{KeyPath, Kind, Mapping, Node, Origin};
+use crate::orchestration::model::Dialect;
+use crate::source::{KeyPath, Kind, Mapping, Node, Origin, Position};
 
 /// Checks references and keys that exclude one another.
-pub(super) fn check(root: &Mapping, allow_outside: bool, findings: &mut Findings) {
+pub(super) fn check(
+    root: &Mapping,
+    dialect: Dialect,
+    allow_outside: bool,
+    findings: &mut Findings,
+) {
     let names = |section: &str| -> BTreeSet<String> {
         let map = root.get(section).and_then(Node::as_mapping);
         map.into_iter()
@@ -21,6 +27,8 @@ pub(super) fn check(root: &Mapping, allow_outside: bool, findings: &mut Findings
         volumes: names("volumes"),
         configs: names("configs"),
         secrets: names("secrets"),
+        models: names("models"),
+        dialect,
     };
     let path = KeyPath::root().key("services");
     let services = root.get("services").and_then(Node::as_mapping);
@@ -72,12 +80,50 @@ pub(super) fn check(root: &Mapping, allow_outside: bool, findings: &mut Findings
     }
 }
 
+/// Checks that there are services, or at least something else of a Compose file.
+pub(super) fn sections(root: &Mapping, at: Position, findings: &mut Findings) {
+    const SECTIONS: [&str; 5] = ["networks", "volumes", "configs", "secrets", "models"];
+    let services = root.get("services");
+    if let Some(null) = services.filter(|s| s.is_null()) {
+        let origin = Origin::new(null.at, KeyPath::root().key("services"));
+        let message = "`services` must be a mapping, but is empty";
+        findings.add(Code("wrong-type"), &origin, message);
+        return;
+    }
+    if services
+        .and_then(Node::as_mapping)
+        .is_some_and(|s| !s.is_empty())
+    {
+        return;
+    }
+    let stranger = root
+        .iter()
+        .find(|(key, _)| !key.starts_with("x-") && *key != "name" && *key != "services");
+    if services.is_none()
+        && SECTIONS.iter().all(|key| root.get(key).is_none())
+        && let Some((key, entry)) = stranger
+    {
+        let origin = Origin::new(entry.key_at, KeyPath::root().key(key));
+        let message = format!("there is no `services`, and `{key}` is no part of a Compose file");
+        findings.add(Code("not-compose"), &origin, message);
+        return;
+    }
+    let message = "there is no service in this file";
+    findings.add(
+        Code("no-services"),
+        &Origin::new(at, KeyPath::root()),
+        message,
+    );
+}
+
 struct Check {
     services: BTreeSet<String>,
     networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
     configs: BTreeSet<String>,
     secrets: BTreeSet<String>,
+    models: BTreeSet<String>,
+    dialect: Dialect,
 }
 
 impl Check {
@@ -147,6 +193,22 @@ impl Check {
                         format!("`{name}` uses `{source}`, which is not declared under `{key}`"),
                     );
                 }
+            }
+        }
+        let models = service.get("models");
+        let listed = list(models)
+            .iter()
+            .filter_map(|item| Some((item, item.as_text()?.to_owned())));
+        for (item, model) in keys(models).into_iter().chain(listed) {
+            if !self.models.contains(&model) {
+                error(
+                    "undefined-reference",
+                    item,
+                    "models",
+                    format!(
+                        "`{name}` uses the model `{model}`, which is not declared under `models`"
+                    ),
+                );
             }
         }
         for (item, other) in keys(service.get("depends_on")) {
@@ -279,6 +341,22 @@ impl Check {
             );
         }
         let mut targets: BTreeSet<String> = BTreeSet::new();
+        // `docker stack deploy` does not look at `tmpfs`.
+        let in_memory = service
+            .get("tmpfs")
+            .filter(|_| self.dialect != Dialect::Swarm);
+        for item in list(in_memory) {
+            let text = item.as_text().unwrap_or_default();
+            let target = text.split(':').next().unwrap_or_default();
+            if !targets.insert(target.trim_end_matches('/').to_owned()) {
+                error(
+                    "duplicate-target",
+                    item,
+                    "tmpfs",
+                    format!("`{name}` has two file systems in memory at `{target}`"),
+                );
+            }
+        }
         for item in list(service.get("volumes")) {
             let target = item
                 .as_mapping()

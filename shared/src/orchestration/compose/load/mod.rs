@@ -11,8 +11,11 @@ mod contradictions;
 mod dialect;
 pub mod dotenv;
 mod environment;
+mod extends;
 mod files;
+mod include;
 pub mod interpolate;
+mod legacy;
 mod merge;
 mod profiles;
 mod project;
@@ -22,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::Dialect;
-use crate::source::{Files, KeyPath, Limits, Mapping, Node, Origin, Sources, Value, normalize};
+use crate::source::{Files, KeyPath, Limits, Node, Origin, Sources, Value, normalize};
 
 /// What to load, and in which surroundings.
 #[derive(Debug, Clone, Default)]
@@ -158,17 +161,7 @@ fn load_into(
         at,
         findings,
     );
-    if map
-        .get("services")
-        .and_then(Node::as_mapping)
-        .is_none_or(Mapping::is_empty)
-    {
-        findings.add(
-            Code("no-services"),
-            &Origin::new(at, KeyPath::root()),
-            "there is no service in this file",
-        );
-    }
+    check::sections(map, at, findings);
     let (name, name_origin) = project::name(options, map, &found.directory, &environment, findings);
     profiles::select(map, options, &environment, findings);
     let around = environment::Surroundings {
@@ -187,7 +180,7 @@ fn load_into(
             }
         }
     }
-    check::check(map, options.allow_outside, findings);
+    check::check(map, dialect, options.allow_outside, findings);
     contradictions::check(map, findings);
     Some(Project {
         node: root,

@@ -25,6 +25,10 @@ impl Reader<'_> {
         let disable = fields.boolean("disable", self.ledger);
         fields.finish(self.ledger);
         if disable.as_ref().is_some_and(|d| d.value) {
+            if test.is_some() || timings != Timings::default() {
+                let message = "the check is disabled, so the rest of it has no effect";
+                self.error("health-disabled", &item.origin(), message);
+            }
             container.health_disabled = disable;
             return;
         }

@@ -82,7 +82,10 @@ impl Reader<'_> {
                 "missing" | "if_not_present" => PullPolicy::Missing,
                 "never" => PullPolicy::Never,
                 "build" => PullPolicy::Build,
-                other if matches!(other, "daily" | "weekly") || other.starts_with("every_") => {
+                other
+                    if matches!(other, "refresh" | "daily" | "weekly")
+                        || other.starts_with("every_") =>
+                {
                     PullPolicy::Refresh(other.to_owned())
                 }
                 other => {

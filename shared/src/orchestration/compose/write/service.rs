@@ -202,7 +202,7 @@ impl<'a> Writer<'a> {
                         "`{}` does not wait for `{}`",
                         site.unit.name.value, dependency.unit.value
                     );
-                    self.note("start-order-lost", &dependency.unit.origin, message);
+                    self.note("start-order-in-swarm", &dependency.unit.origin, message);
                 }
             }
             return;
@@ -292,7 +292,7 @@ impl<'a> Writer<'a> {
                 "`{}` waits for `{}`, which is not there",
                 site.unit.name.value, unit.value
             );
-            self.note("dependency-unknown", &unit.origin, message);
+            self.note("dependency-missing", &unit.origin, message);
             return;
         }
         for index in found {

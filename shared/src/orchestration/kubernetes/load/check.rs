@@ -52,6 +52,7 @@ fn walk(node: &Node, path: &KeyPath, findings: &mut Findings) {
     match &node.value {
         Value::Mapping(map) => {
             one_name_each(map, path, findings);
+            one_choice_each(map, path, findings);
             let item = map.get("key").is_some();
             for (key, entry) in map.iter() {
                 let below = path.key(key);
@@ -92,6 +93,47 @@ fn one_name_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
     }
 }
 
+/// A probe or hook asks in one way, and a volume comes from one place.
+fn one_choice_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
+    const WAYS: [&str; 5] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
+    let mut check = |node: &Node, path: KeyPath, counts: &dyn Fn(&str) -> bool, what: &str| {
+        let Some(map) = node.as_mapping() else { return };
+        let set: Vec<_> = map
+            .iter()
+            .filter(|(key, entry)| counts(key) && !entry.node.is_null())
+            .map(|(key, _)| format!("`{key}`"))
+            .collect();
+        if set.len() > 1 {
+            let message = format!("{what} has {}; only one of them can be", set.join(" and "));
+            findings.add(
+                Code("several-choices"),
+                &Origin::new(node.at, path),
+                message,
+            );
+        }
+    };
+    // Custom resources have fields of these names as well; a container has a name and an image.
+    if map.get("name").is_some() && map.get("image").is_some() {
+        for key in ["livenessProbe", "readinessProbe", "startupProbe"] {
+            if let Some(probe) = map.get(key) {
+                check(probe, path.key(key), &|key| WAYS.contains(&key), "a probe");
+            }
+        }
+        let hooks = map.get("lifecycle").and_then(Node::as_mapping);
+        for (key, hook) in hooks.into_iter().flat_map(Mapping::iter) {
+            let path = path.key("lifecycle").key(key);
+            check(&hook.node, path, &|key| WAYS.contains(&key), "a hook");
+        }
+    }
+    if map.get("containers").is_some() {
+        let volumes = map.get("volumes").and_then(Node::as_sequence);
+        for (index, volume) in volumes.unwrap_or_default().iter().enumerate() {
+            let path = path.key("volumes").index(index);
+            check(volume, path, &|key| key != "name", "a volume");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +165,35 @@ mod tests {
             ),
             ["bad-name", "bad-name"]
         );
+    }
+
+    #[test]
+    fn one_choice_of_several() {
+        for (spec, found) in [
+            (
+                "containers: [{name: a, image: b, livenessProbe: {exec: {}, grpc: {}}}]",
+                &["several-choices"][..],
+            ),
+            (
+                "containers: [{name: a, image: b, livenessProbe: {exec: {}, grpc: null}}]",
+                &[],
+            ),
+            (
+                "containers: [{name: a, image: b, lifecycle: {preStop: {sleep: {}, exec: {}}}}]",
+                &["several-choices"],
+            ),
+            (
+                "containers: [], volumes: [{name: a, emptyDir: {}, hostPath: {}}]",
+                &["several-choices"],
+            ),
+            ("containers: [], volumes: [{name: a, emptyDir: {}}]", &[]),
+        ] {
+            assert_eq!(
+                codes("Pod", "x", &format!("spec: {{{spec}}}")),
+                found,
+                "{spec}"
+            );
+        }
     }
 
     #[test]

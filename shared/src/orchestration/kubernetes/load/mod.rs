@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{
-    Files, KeyPath, Limits, Mapping, Node, Origin, PathKind, Position, Sources, Value, parse,
+    Files, KeyPath, Limits, Mapping, Node, Origin, PathKind, Position, Sources, Value, decode,
+    parse,
 };
 
 /// What to load.
@@ -178,14 +179,18 @@ impl Loader<'_> {
         let content = self
             .files
             .read(&full, self.options.limits.bytes as u64)
-            .map_err(|e| e.to_string());
-        let content = content
-            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+            .map_err(|error| {
+                let at = Position::start_of(self.sources.add(name.clone(), ""));
+                (at, format!("`{name}`: {error}"))
+            })
+            .and_then(|bytes| {
+                decode(bytes, &name, self.sources)
+                    .map_err(|at| (at, format!("`{name}` is not a text from here on")))
+            });
         match content {
             Ok(text) => self.text(&name, text),
-            Err(error) => {
-                let at = Position::start_of(self.sources.add(name.clone(), ""));
-                let finding = Finding::new(Code("unreadable-file"), format!("`{name}`: {error}"));
+            Err((at, message)) => {
+                let finding = Finding::new(Code("unreadable-file"), message);
                 self.findings.push(finding.at_position(at));
             }
         }

@@ -157,6 +157,7 @@ impl Reader<'_> {
             from.finish(self.ledger);
         }
         let mut known: BTreeMap<String, String> = BTreeMap::new();
+        let mut seen = BTreeMap::new();
         for item in fields.items("env", self.ledger) {
             let Some(mut variable) = item.fields("EnvVar", self.ledger) else {
                 continue;
@@ -182,6 +183,11 @@ impl Reader<'_> {
             };
             variable.finish(self.ledger);
             if let (Some(name), Some(value)) = (name, value) {
+                if let Some(at) = seen.insert(name.value.clone(), name.origin.clone()) {
+                    let message =
+                        format!("`{}` is given again further down, which counts", name.value);
+                    self.error("variable-twice", &at, message);
+                }
                 if let EnvValue::Literal(text) = &value {
                     known.insert(name.value.clone(), text.clone());
                 }

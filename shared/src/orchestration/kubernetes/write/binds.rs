@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::KeyToPath;
 
 use super::documents::{Documents, Rank};
 use super::objects::{self, DATA_MAX};
-use super::plan::{Plan, Usage};
+use super::plan::Plan;
+use super::usage::Usage;
 use super::{claims, metadata};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::BindPolicy;

@@ -11,7 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::documents::{Documents, Rank, subject};
 use super::metadata;
-use super::plan::{Plan, Usage, VolumePlan};
+use super::plan::Plan;
+use super::usage::{Usage, VolumePlan};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{AccessMode, ClaimTemplate, Volume, VolumeBacking};
 use crate::orchestration::names::{REAL_NAME, is_subdomain};

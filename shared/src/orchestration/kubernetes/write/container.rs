@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use k8s_openapi::api::core::v1::{Container as KubernetesContainer, ContainerPort};
 
 use super::command::{literals, quoted};
-use super::plan::{Plan, pods};
+use super::plan::Plan;
 use super::pod::Pod;
+use super::usage::pods;
 use super::{environment, lifecycle, mounts, ports, probes, resources, security};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{
@@ -201,7 +202,7 @@ fn pull_policy(
             PullPolicy::Missing | PullPolicy::Build => "IfNotPresent",
             PullPolicy::Refresh(period) => {
                 let message = format!("the image is pulled at each start, not `{period}`");
-                findings.add(Code("pull-period"), &pull.origin, message);
+                findings.add(Code("pull-refresh"), &pull.origin, message);
                 "Always"
             }
         },

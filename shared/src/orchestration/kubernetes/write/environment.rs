@@ -117,14 +117,8 @@ fn variable(
             };
             (None, Some(source))
         }
-        EnvValue::Unset => {
-            let message = format!(
-                "`{}` is not set where the conversion runs, so it is left out",
-                name.value
-            );
-            findings.add(Code("env-unset"), &name.origin, message);
-            return None;
-        }
+        // Who looked for the value has said that there is none.
+        EnvValue::Unset => return None,
     };
     Some(KubernetesEnvVar {
         name: name.value.clone(),

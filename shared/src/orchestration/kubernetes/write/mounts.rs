@@ -9,8 +9,8 @@ use k8s_openapi::api::core::v1::{
 use serde_json::{Value, json};
 
 use super::binds::{Bind, Held};
-use super::plan::{VolumePlan, pods};
 use super::pod::Pod;
+use super::usage::{VolumePlan, pods};
 use super::volumes::empty;
 use super::{files, fill};
 use crate::finding::{Code, Findings};
@@ -161,11 +161,6 @@ fn mount(
             relative,
             selinux,
         } => {
-            if let Some(selinux) = selinux {
-                let message =
-                    format!("the label `{selinux}` is set by the container runtime itself");
-                findings.add(Code("selinux-relabel"), origin, message);
-            }
             let bind = Bind {
                 path,
                 relative: relative.as_deref(),
@@ -174,8 +169,22 @@ fn mount(
                 pods: pods(pod.unit, pod.plan.options),
                 origin,
             };
-            if !self::bind(&bind, wanted, &mut entry, pod, findings) {
+            let Some(place) = self::bind(&bind, wanted, &mut entry, pod, findings) else {
                 return;
+            };
+            match (selinux, place) {
+                (Some(selinux), BindPlace::Node) => {
+                    let message = format!(
+                        "files on the nodes keep their labels, whatever `{selinux}` asks for"
+                    );
+                    findings.add(Code("selinux-label"), origin, message);
+                }
+                (Some(selinux), BindPlace::Volume) => {
+                    let message =
+                        format!("the cluster labels the volume itself, as `{selinux}` does");
+                    findings.add(Code("selinux-relabel"), origin, message);
+                }
+                (None, _) => {}
             }
         }
         MountSource::Tmpfs {
@@ -336,14 +345,22 @@ fn volume(
     (name, fresh)
 }
 
-/// Whether the mount can be made.
+/// Where the files of a bind mount lie in the cluster.
+enum BindPlace {
+    /// In a ConfigMap or a claim.
+    Volume,
+    /// On the node.
+    Node,
+}
+
+/// Where the files come from, or `None` if the mount cannot be made.
 fn bind(
     bind: &Bind<'_>,
     wanted: Option<&str>,
     entry: &mut VolumeMount,
     pod: &mut Pod<'_, '_, '_>,
     findings: &mut Findings,
-) -> bool {
+) -> Option<BindPlace> {
     let plan = pod.plan;
     let held = pod.binds.resolve(bind, plan, findings);
     match held {
@@ -368,6 +385,7 @@ fn bind(
             entry.sub_path = join(file, entry.sub_path.take());
             // The kubelet mounts them so in any case.
             entry.read_only = Some(true);
+            Some(BindPlace::Volume)
         }
         Held::Claim { name, file } => {
             entry.name =
@@ -380,12 +398,13 @@ fn bind(
                         v
                     });
             entry.sub_path = join(file, entry.sub_path.take());
+            Some(BindPlace::Volume)
         }
         Held::Node(kind) => {
             if bind.path.is_empty() || bind.path.split(['/', '\\']).any(|part| part == "..") {
                 let message = format!("`{}` cannot be a path of the node", bind.path);
                 findings.add(Code("mount-impossible"), bind.origin, message);
-                return false;
+                return None;
             }
             let wanted =
                 wanted.map_or_else(|| format!("host-{}", path_label(bind.path)), str::to_owned);
@@ -397,9 +416,9 @@ fn bind(
                 });
                 v
             });
+            Some(BindPlace::Node)
         }
     }
-    true
 }
 
 fn propagation(

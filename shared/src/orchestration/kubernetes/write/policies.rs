@@ -52,7 +52,7 @@ pub(super) fn write(
             .filter(|i| i.value && !plan.options.network_policies)
         {
             let message = format!("units of `{}` reach the outside all the same", name.value);
-            findings.add(Code("network-internal"), &internal.origin, message);
+            findings.add(Code("internal-network"), &internal.origin, message);
         }
     }
     if plan.options.network_policies {

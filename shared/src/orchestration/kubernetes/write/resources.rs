@@ -131,7 +131,7 @@ fn device(device: &DeviceRequest, findings: &mut Findings) -> Option<(String, u6
             "any {number} of `{resource}` are given, not the devices {}",
             ids.join(", ")
         );
-        findings.add(Code("device-count"), origin, message);
+        findings.add(Code("device-selection"), origin, message);
     }
     let finer: Vec<_> = capabilities
         .iter()

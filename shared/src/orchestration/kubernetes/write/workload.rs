@@ -17,7 +17,7 @@ use super::documents::{Documents, Rank, subject};
 use super::plan::{Plan, UnitPlan};
 use super::pod::{self, Frame, Template};
 use super::restart::Shape;
-use super::{claims, jobs, metadata, restart, rollout, services};
+use super::{claims, docker_tools, jobs, metadata, restart, rollout, services};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{
     Amount, Controller, Dialect, Role, Rollout, RolloutStrategy, StatefulSettings, Unit,
@@ -63,6 +63,9 @@ pub(super) fn write(
         Dialect::Kubernetes => {}
     }
     metadata::add_user(&mut meta, user, findings);
+    if plan.docker {
+        docker_tools::report([user, &unit.instance_metadata], findings);
+    }
     if let Some(restart) = restart {
         restart::retries(restart, &shape, findings);
     }

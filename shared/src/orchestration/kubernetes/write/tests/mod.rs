@@ -2,6 +2,7 @@
 
 mod options;
 mod services;
+mod storage;
 mod units;
 
 use std::collections::BTreeSet;

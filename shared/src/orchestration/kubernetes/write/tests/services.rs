@@ -234,7 +234,7 @@ fn networks_are_flat_unless_enforced() {
     assert!(
         written
             .codes()
-            .is_superset(&["network-isolation", "network-internal", "network-none"].into())
+            .is_superset(&["network-isolation", "internal-network", "network-none"].into())
     );
     assert!(
         written.find("Service", "three").is_none(),
@@ -257,7 +257,7 @@ fn policies() {
     let written = with_files(NETWORKS, Dialect::Compose, &options, &Memory::default());
     assert!(
         !written.codes().contains("network-isolation")
-            && !written.codes().contains("network-internal")
+            && !written.codes().contains("internal-network")
     );
     let label = |network: &str| json!({format!("migrate.tmhcc.io/network-{network}"): "true", "app.kubernetes.io/instance": "app"});
     let back = &written.object("NetworkPolicy", "network-back")["spec"];

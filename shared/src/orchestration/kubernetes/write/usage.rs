@@ -1,0 +1,127 @@
+//! Who uses which volume, in how many Pods.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::{Names, real_name, renamed};
+use crate::finding::Findings;
+use crate::orchestration::kubernetes::{ControllerChoice, KubernetesOptions};
+use crate::orchestration::model::{AccessMode, Application, MountSource, Unit, UnitKind, Volume};
+
+/// What a volume is called, and who uses it.
+#[derive(Debug, Clone)]
+pub(super) struct VolumePlan<'a> {
+    pub(super) claim: String,
+    pub(super) volume: &'a Volume,
+    pub(super) usage: Usage,
+}
+
+/// How many Pods use something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usage {
+    writers: u64,
+    readers: u64,
+}
+
+impl Usage {
+    pub(super) fn add(&mut self, pods: u64, writes: bool) {
+        let count = if writes {
+            &mut self.writers
+        } else {
+            &mut self.readers
+        };
+        *count = count.saturating_add(pods);
+    }
+
+    pub(super) fn access(self) -> AccessMode {
+        if self.writers == 0 && self.readers > 0 {
+            AccessMode::ReadOnlyMany
+        } else if self.writers.saturating_add(self.readers) > 1 {
+            AccessMode::ReadWriteMany
+        } else {
+            AccessMode::ReadWriteOnce
+        }
+    }
+}
+
+/// How many Pods of a unit there can be at once.
+pub(super) fn pods(unit: &Unit, options: &KubernetesOptions) -> u64 {
+    let replicas = unit
+        .replicas
+        .as_ref()
+        .map_or(1, |r| u64::from(r.value).max(1));
+    match &unit.kind {
+        // As many as nodes.
+        UnitKind::Daemon => u64::MAX,
+        UnitKind::Service(_) => match options.controller {
+            ControllerChoice::DaemonSet => u64::MAX,
+            ControllerChoice::Pod => 1,
+            ControllerChoice::Auto
+            | ControllerChoice::Replicas(_)
+            | ControllerChoice::StatefulSet => replicas,
+        },
+        UnitKind::Job(job) => job
+            .parallelism
+            .as_ref()
+            .map_or(replicas, |p| u64::from(p.value).max(1)),
+        UnitKind::Stateful(_) => replicas,
+        UnitKind::Cron(_) | UnitKind::Bare => 1,
+    }
+}
+
+/// The claims of all volumes.
+pub(super) fn volumes<'a>(
+    application: &'a Application,
+    options: &KubernetesOptions,
+    findings: &mut Findings,
+) -> BTreeMap<&'a str, VolumePlan<'a>> {
+    let wanted = |volume: &'a Volume| real_name(&volume.name, volume.real_name.as_ref());
+    let mut names = Names::reserve(application.volumes.iter().map(wanted));
+    let mut planned: BTreeMap<_, _> = application
+        .volumes
+        .iter()
+        .map(|volume| {
+            let claim = names.name(wanted(volume));
+            if claim != wanted(volume) {
+                renamed(&volume.name, wanted(volume), &claim, findings);
+            }
+            let usage = Usage::default();
+            (
+                volume.name.value.as_str(),
+                VolumePlan {
+                    claim,
+                    volume,
+                    usage,
+                },
+            )
+        })
+        .collect();
+    for unit in &application.units {
+        let own: BTreeSet<_> = match &unit.kind {
+            UnitKind::Stateful(settings) => settings
+                .claims
+                .iter()
+                .map(|c| c.name.value.as_str())
+                .collect(),
+            _ => BTreeSet::new(),
+        };
+        let mut used = BTreeMap::new();
+        for mount in unit
+            .containers
+            .iter()
+            .flat_map(|container| &container.mounts)
+        {
+            if let MountSource::Volume(name) | MountSource::Cluster(name) = &mount.source
+                && !own.contains(name.as_str())
+            {
+                let writes = !mount.read_only.as_ref().is_some_and(|r| r.value);
+                *used.entry(name.as_str()).or_insert(false) |= writes;
+            }
+        }
+        for (name, writes) in used {
+            if let Some(volume) = planned.get_mut(name) {
+                volume.usage.add(pods(unit, options), writes);
+            }
+        }
+    }
+    planned
+}
