@@ -24,6 +24,7 @@ mod known;
 mod mapping;
 mod pattern;
 mod pod;
+mod rewrite;
 mod row;
 mod secret;
 mod service;
