@@ -16,7 +16,7 @@ mod write;
 
 use crate::source::{Limits, Sources, decode, read_all};
 pub use completion::{CompletionArgs, completion};
-pub use convert::{ReportOptions, finish, write_report};
+pub use convert::{ReportOptions, finish, write_report, write_timed_report};
 pub use doctor::{DoctorArgs, doctor};
 pub use exit::Exit;
 pub use explain::{ExplainArgs, explain};

@@ -16,6 +16,7 @@ mod identify;
 mod images;
 mod input;
 mod manifests;
+mod options;
 mod output;
 mod render;
 mod session;
@@ -31,8 +32,7 @@ pub use error::ChartError;
 pub use helm::{Helm, Release};
 pub use input::ChartSource;
 pub use manifests::{ManifestConversion, convert_manifests};
+pub use options::{ChartConversion, ChartOptions, ChartTimings, Choice, ValuesOption};
 pub use output::write::ChartOutput;
-pub use session::{
-    ChartConversion, ChartOptions, Choice, ValuesOption, convert_chart, convert_chart_with_images,
-};
+pub use session::{convert_chart, convert_chart_with_images};
 pub use summary::Summary;

@@ -3,94 +3,29 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use super::conditions;
 use super::helm::{NAMESPACE, RELEASE};
 use super::images;
-use super::input::{self, ChartFiles, ChartSource};
+use super::input::{self, ChartFiles};
+use super::options::{ChartConversion, ChartOptions, ChartTimings, Choice};
+use super::output::flat;
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
-use super::output::{flat, schema};
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
 use super::variants;
 use super::work::{OnDisk, Origin, UserFile, Variant, Work};
-use super::yaml::{Step, parse_tree};
+use super::yaml::parse_tree;
 use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
-use crate::images::inventory::Needed;
 use crate::images::rewrite::Rules;
-use crate::orchestration::provider::{
-    Detection, Mapping, Missing, Options, Provider, convert, detect,
-};
-use crate::source::{Node, Sources};
-
-/// Which provider a chart was made for.
-#[derive(Debug, Clone)]
-pub enum Choice {
-    /// Look at it (`--from auto`).
-    Auto,
-    /// This one.
-    Provider(Provider),
-}
-
-/// One option of helm's that gives values: `--set a=b`.
-#[derive(Debug, Clone)]
-pub struct ValuesOption {
-    /// `--set`, `--set-string`, `--set-file`, `--set-json`, `--set-literal`
-    pub flag: &'static str,
-    /// What follows it.
-    pub value: String,
-}
-
-/// What to convert, and how.
-#[derive(Debug, Clone)]
-pub struct ChartOptions {
-    /// The chart.
-    pub source: ChartSource,
-    /// `-f`, in order.
-    pub values: Vec<PathBuf>,
-    /// `--set` and the like, in order.
-    pub set: Vec<ValuesOption>,
-    /// `--kube-version`, `--api-versions`, as helm takes them.
-    pub capabilities: Vec<OsString>,
-    /// The provider that the chart was made for.
-    pub from: Choice,
-    /// The provider that it shall be made for.
-    pub to: Provider,
-    /// What stands at the target for what is at the source.
-    pub map: Mapping,
-    /// Choices of the conversion.
-    pub options: Options,
-    /// Rendered manifests instead of templates.
-    pub flat: bool,
-}
-
-/// A converted chart.
-#[derive(Debug)]
-pub struct ChartConversion {
-    /// The files.
-    pub output: ChartOutput,
-    /// All that there is to know, sorted by place.
-    pub findings: Findings,
-    /// The texts that findings point into.
-    pub sources: Sources,
-    /// What the target needs and nobody but a person knows.
-    pub missing: Vec<Missing>,
-    /// How much stayed alive.
-    pub summary: Summary,
-    /// The provider that the chart was made for; none if nothing of any was seen.
-    pub from: Option<Provider>,
-    /// Name of the chart.
-    pub name: String,
-    /// The images that the chart asks for with all values given, before any rule changed them.
-    pub images: Vec<Needed>,
-    /// The Secrets of the chart by which they are pulled. They stay in memory.
-    pub pull_secrets: Vec<Json>,
-}
+use crate::orchestration::provider::{Detection, Missing, Options, Provider, convert, detect};
+use crate::source::Node;
 
 /// Converts a chart.
 ///
@@ -105,6 +40,20 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
 /// # Errors
 /// See [`ChartError`].
 pub fn convert_chart_with_images(
+    options: &ChartOptions,
+    rules: &Rules,
+    helm: &Helm,
+) -> Result<ChartConversion, ChartError> {
+    let (begun, before) = (Instant::now(), helm.busy());
+    let mut conversion = converted(options, rules, helm)?;
+    conversion.timings = ChartTimings {
+        total: begun.elapsed(),
+        helm: helm.busy().saturating_sub(before),
+    };
+    Ok(conversion)
+}
+
+fn converted(
     options: &ChartOptions,
     rules: &Rules,
     helm: &Helm,
@@ -221,6 +170,7 @@ pub fn convert_chart_with_images(
             name: original.chart.info("").name,
             images: needed,
             pull_secrets,
+            timings: ChartTimings::default(),
         });
     }
     let output = if options.flat {
@@ -248,6 +198,7 @@ pub fn convert_chart_with_images(
         name: original.chart.info("").name,
         images: needed,
         pull_secrets,
+        timings: ChartTimings::default(),
     })
 }
 
@@ -384,6 +335,7 @@ fn nothing_to_do(
         name: String::new(),
         images: Vec::new(),
         pull_secrets: Vec::new(),
+        timings: ChartTimings::default(),
     }
 }
 
@@ -612,66 +564,4 @@ fn file_of_options(
 fn named_release(mut finding: Finding) -> Finding {
     finding.message = finding.message.replace(RELEASE, "RELEASE");
     finding
-}
-
-/// Widens the schemas of a chart for the values that its files have now. Gives the files that changed.
-pub(crate) fn widen_schemas(before: &Work, after: &mut Work) -> Vec<String> {
-    let mut widened = BTreeSet::new();
-    let mut changes: Vec<(String, Vec<Step>, Json)> = Vec::new();
-    for folder in after.chart.chart_folders() {
-        let path = super::output::join(&folder, "values.yaml");
-        changes.extend(
-            changed_leaves(before.chart.text(&path), after.chart.text(&path))
-                .into_iter()
-                .map(|(leaf, value)| (folder.clone(), leaf, value)),
-        );
-    }
-    for (old, new) in before.user.iter().zip(&after.user) {
-        changes.extend(
-            changed_leaves(Some(&old.text), Some(&new.text))
-                .into_iter()
-                .map(|(leaf, value)| (String::new(), leaf, value)),
-        );
-    }
-    for (folder, leaf, value) in changes {
-        let mut folder = folder;
-        let mut path = leaf.as_slice();
-        loop {
-            let file = super::output::join(&folder, "values.schema.json");
-            if let Some(text) = after.chart.text(&file)
-                && let Some(new) = schema::allow(text, path, &value)
-            {
-                after.chart.set_text(&file, new);
-                widened.insert(file);
-            }
-            let Some((Step::Key(name), below)) = path.split_first() else {
-                break;
-            };
-            let Some(next) = after.chart.subchart_folder(&folder, name) else {
-                break;
-            };
-            folder = next;
-            path = below;
-        }
-    }
-    widened.into_iter().collect()
-}
-
-fn changed_leaves(before: Option<&str>, after: Option<&str>) -> Vec<(Vec<Step>, Json)> {
-    let tree = |text: Option<&str>| text.and_then(|text| parse_tree(text).ok().flatten());
-    let (before, Some(after)) = (tree(before), tree(after)) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    after.scalars(&mut Vec::new(), &mut |path, scalar| {
-        let value = scalar.to_json();
-        let old = before
-            .as_ref()
-            .and_then(|tree| tree.get(path))
-            .map(super::yaml::Tree::to_json);
-        if old.as_ref() != Some(&value) {
-            found.push((path.to_vec(), value));
-        }
-    });
-    found
 }
