@@ -32,7 +32,12 @@ pub fn to_html(
     let counts: Vec<_> = [
         (Severity::Error, "error", "error", "errors"),
         (Severity::Loss, "loss", "loss", "losses"),
-        (Severity::Warning, "warning", "approximation", "approximations"),
+        (
+            Severity::Warning,
+            "warning",
+            "approximation",
+            "approximations",
+        ),
         (Severity::Info, "note", "note", "notes"),
     ]
     .iter()

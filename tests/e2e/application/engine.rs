@@ -9,16 +9,8 @@ use super::{COMPONENTS, docker_migrate};
 
 /// An engine that manages a Swarm; none where it cannot be had.
 pub(super) fn swarm() -> Option<Engine> {
-    started(Engine::start_swarm)
-}
-
-/// An engine alone.
-pub(super) fn engine() -> Option<Engine> {
-    started(Engine::start)
-}
-
-fn started(start: impl FnOnce(&Path) -> Result<Engine, String>) -> Option<Engine> {
-    let engine = tests::lab::need("node-tools", COMPONENTS.node_tools.as_deref()).and_then(start);
+    let tools = tests::lab::need("node-tools", COMPONENTS.node_tools.as_deref());
+    let engine = tools.and_then(Engine::start_swarm);
     match engine {
         Ok(engine) => Some(engine),
         Err(error) => {

@@ -38,7 +38,7 @@ spec:
     ),
     (
         "templates/data.yaml",
-        r#"apiVersion: v1
+        r"apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   name: {{ .Release.Name }}-data
@@ -48,7 +48,7 @@ spec:
   accessModes: [ReadWriteOnce]
   storageClassName: csi-disk
   resources: {requests: {storage: {{ .Values.size }}}}
-"#,
+",
     ),
     (
         "templates/secret.yaml",

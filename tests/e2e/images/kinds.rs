@@ -140,7 +140,7 @@ async fn foreign_layers_stay_where_they_are_or_come_along_if_asked_for() {
             &place(&source),
             "vendor/base",
             "1",
-            &image(&[layer.clone()], "amd64"),
+            &image(std::slice::from_ref(&layer), "amd64"),
         )
         .await;
         let path = format!("vendor/base/blobs/{}", sha256(&layer));

@@ -86,6 +86,13 @@ limits: {{utc_offset: '+08:00', bandwidth: [{windows}]}}
         self.live.record(vec![hint]).await.unwrap();
     }
 
+    /// The workers begin, on a thread of their own.
+    fn works(&self) -> tokio::task::JoinHandle<()> {
+        let (live, stop) = (Arc::clone(&self.live), self.stop.clone());
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || runtime.block_on(worker::work(live, stop)))
+    }
+
     fn has(&self, tag: &str) -> bool {
         digest(&self.target.address(), "app", tag).is_some()
     }
@@ -108,7 +115,7 @@ async fn the_hour_decides_how_much_is_copied() {
         "{hours: '08:00-12:00', rate: paused}, {hours: '12:00-20:00', rate: 500kB}, {hours: '20:00-08:00', rate: unlimited}",
     );
     desk.set_hour(9);
-    let working = tokio::spawn(worker::work(Arc::clone(&desk.live), desk.stop.clone()));
+    let working = desk.works();
     desk.pushed("morning", 1000).await;
     desk.wait("the image waits", |desk| {
         desk.live.queue.depth().delayed == 1
@@ -157,7 +164,7 @@ async fn a_copy_stops_when_its_hour_ends_and_goes_on_in_the_next() {
     let desk =
         Desk::open("{hours: '07:00-08:00', rate: 300kB}, {hours: '08:00-12:00', rate: paused}");
     desk.set_hour(7);
-    let working = tokio::spawn(worker::work(Arc::clone(&desk.live), desk.stop.clone()));
+    let working = desk.works();
     desk.pushed("large", 8_000_000).await;
     desk.wait("it has begun", |desk| {
         desk.live.copying().values().any(|copy| copy.done > 600_000)

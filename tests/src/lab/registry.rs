@@ -39,7 +39,12 @@ impl Registry {
     ) -> Result<Self, String> {
         let program = need("docker-registry", components.docker_registry.as_deref())?;
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
-        Self::launched(address.into(), program, &Self::telling(events), Some(authority))
+        Self::launched(
+            address.into(),
+            program,
+            &Self::telling(events),
+            Some(authority),
+        )
     }
 
     fn telling(events: Option<(&str, &str)>) -> Value {

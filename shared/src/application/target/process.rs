@@ -34,6 +34,7 @@ impl Failure {
     }
 
     /// A file cannot be written or read.
+    #[must_use]
     pub fn disk(error: &std::io::Error) -> Self {
         Self {
             message: error.to_string(),

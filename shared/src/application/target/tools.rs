@@ -110,7 +110,7 @@ pub(super) fn send(_: u32, _: Signal) {}
 /// When a process began, as its system counts it: with its number, this names it for ever. `None` if there is none, or
 /// if it has ended and only waits for its parent to notice.
 pub(super) fn began(process: u32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let text = fs_err::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name before can hold anything, blanks and brackets too (proc_pid_stat(5)).
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();

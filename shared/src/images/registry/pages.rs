@@ -1,7 +1,7 @@
 //! Lists that come page by page, each with a link to the next one.
 
-use futures_util::stream::BoxStream;
 use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use reqwest::Method;
 use reqwest::header::{HeaderValue, LINK};
 use serde_json::Value;

@@ -95,10 +95,7 @@ fn a_state_that_runs_full_stops_before_what_is_not_written_down() {
     };
     cluster.write(WEB);
     // The lock is the first change; what was there is written down before the second.
-    let notes = format!(
-        "rm -f '{}'/migrate/runs/*/tool-*; ",
-        state.path().display()
-    );
+    let notes = format!("rm -f '{}'/migrate/runs/*/tool-*; ", state.path().display());
     let script = format!(
         "#!/bin/sh\ncase \" $* \" in *\" create --filename=- \"*) {} ;; esac\nexec '{}' \"$@\"\n",
         notes + &state.fill(),

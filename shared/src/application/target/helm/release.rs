@@ -8,6 +8,7 @@ use super::{Failure, Helm};
 use crate::source::{Limits, Sources, parse};
 
 /// A revision of a release.
+#[expect(clippy::struct_field_names, reason = "as helm names it")]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Revision {
     /// Its number.

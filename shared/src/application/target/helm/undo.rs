@@ -112,7 +112,7 @@ impl Helm {
         if claims.is_empty() {
             let mut command = self.helm(&["uninstall"]);
             command.arg(self.release());
-            if !history.last().is_some_and(|one| one.status == "deployed") {
+            if history.last().is_none_or(|one| one.status != "deployed") {
                 command.arg("--no-hooks");
             }
             run(command)?;

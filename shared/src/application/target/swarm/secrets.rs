@@ -4,6 +4,7 @@
 //! that only this user has: an equal one is known again, and any other one of the same name is left alone.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -183,11 +184,12 @@ fn keyed_digest(bytes: &[u8]) -> io::Result<String> {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).map_err(io::Error::other)?;
     mac.update(bytes);
     let digest = mac.finalize().into_bytes();
-    Ok(digest
-        .iter()
-        .take(20)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let mut text = String::new();
+    for byte in digest.iter().take(20) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
 }
 
 /// This user's key. It is made when it is first needed.

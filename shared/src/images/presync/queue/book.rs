@@ -247,16 +247,16 @@ impl Book {
             } => {
                 entry.job.attempts += u32::from(counts);
                 entry.job.last_error = Some(reason);
-                if entry.again != Again::No {
-                    entry.again = Again::No;
-                    entry.job.attempts = 0;
-                    self.make_ready(key);
-                } else {
+                if entry.again == Again::No {
                     entry.job.state = JobState::Waiting;
                     let at = now + pause;
                     entry.place = Place::Delayed(at);
                     self.running -= 1;
                     self.delayed.insert((at, key.clone()));
+                } else {
+                    entry.again = Again::No;
+                    entry.job.attempts = 0;
+                    self.make_ready(key);
                 }
                 self.write_job(key);
             }
@@ -285,17 +285,17 @@ impl Book {
         let Some(entry) = self.jobs.get_mut(key) else {
             return;
         };
-        if entry.again != Again::No {
-            entry.again = Again::No;
-            entry.received = Some(now);
-            entry.job.since_ms = now_ms;
-            entry.job.attempts = 0;
-            entry.job.last_error = None;
-            self.make_ready(key);
-            self.write_job(key);
-        } else {
+        if entry.again == Again::No {
             self.remove(key);
+            return;
         }
+        entry.again = Again::No;
+        entry.received = Some(now);
+        entry.job.since_ms = now_ms;
+        entry.job.attempts = 0;
+        entry.job.last_error = None;
+        self.make_ready(key);
+        self.write_job(key);
     }
 
     fn remove(&mut self, key: &JobKey) {

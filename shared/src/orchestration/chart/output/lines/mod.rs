@@ -163,6 +163,7 @@ pub(crate) fn apply(text: &str, edits: &[LineEdit]) -> (String, usize) {
 mod tests {
     use serde_json::json;
 
+    use super::value::argument;
     use super::*;
 
     #[test]

@@ -194,7 +194,7 @@ pub(crate) fn with_filter(
 }
 
 /// A text as an argument of a template function: what an expression gives is put in by `printf`.
-fn argument(text: &str, names: &[(String, String)]) -> String {
+pub(super) fn argument(text: &str, names: &[(String, String)]) -> String {
     let found = names
         .iter()
         .find(|(name, _)| !name.is_empty() && text.contains(name.as_str()));

@@ -132,7 +132,7 @@ fn amounts(spec: &mut Spec, document: &mut Value) {
     }
     match spec.take("MemorySwap").as_i64() {
         // The engine gives twice the memory by itself.
-        Some(swap) if swap == -1 => document["memswap_limit"] = json!(-1),
+        Some(-1) => document["memswap_limit"] = json!(-1),
         Some(swap) if swap > 0 && u64::try_from(swap).ok() != memory.checked_mul(2) => {
             document["memswap_limit"] = swap.to_string().into();
         }

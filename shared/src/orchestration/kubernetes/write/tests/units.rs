@@ -3,8 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{compose, finds, rows, service, swarm};
-use crate::orchestration::kubernetes::KubernetesOptions;
-use crate::orchestration::model::Dialect;
 
 const POD: &str = "/spec/template/spec";
 
