@@ -348,7 +348,7 @@ impl Check {
         for item in list(in_memory) {
             let text = item.as_text().unwrap_or_default();
             let target = text.split(':').next().unwrap_or_default();
-            if !targets.insert(target.trim_end_matches('/').to_owned()) {
+            if !targets.insert(target.to_owned()) {
                 error(
                     "duplicate-target",
                     item,
@@ -363,8 +363,8 @@ impl Check {
                 .and_then(|m| m.get("target"))
                 .and_then(Node::as_text)
                 .unwrap_or_default();
-            let target = target.trim_end_matches('/').to_owned();
-            if !targets.insert(target.clone()) {
+            // As docker compares them: `/a` and `/a/` are two targets to it until the container starts.
+            if !targets.insert(target.to_owned()) {
                 error(
                     "duplicate-target",
                     item,

@@ -114,7 +114,11 @@ impl Reader<'_> {
             container.resources.cpu_request = Some(Sourced::new(millicores, shares.origin));
         }
         for item in fields.items("gpus", self.ledger) {
-            if let Some(request) = self.device(&item, "services.*.gpus[]") {
+            if let Some(mut request) = self.device(&item, "services.*.gpus[]") {
+                // What `gpus` asks for is always one, whatever else it has to be able to do.
+                if !request.capabilities.iter().any(|name| name == "gpu") {
+                    request.capabilities.insert(0, "gpu".to_owned());
+                }
                 container.resources.devices.push(request);
             }
         }

@@ -8,8 +8,6 @@ mod container;
 mod host;
 mod mounts;
 mod network;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -309,3 +307,6 @@ fn labels(value: Value) -> Value {
     labels.retain(|key, _| !key.starts_with(COMPOSE) && !key.starts_with("desktop.docker.io/"));
     Value::Object(labels)
 }
+
+#[cfg(test)]
+mod tests;
