@@ -153,10 +153,11 @@ fn run(args: &ChartArgs, choices: &Choices, printer: Printer) -> Result<Exit, Ex
         &conversion.sources,
         style,
     ));
-    migrate::cli::write_report(
+    migrate::cli::write_timed_report(
         &args.report,
         &conversion.findings,
         &conversion.sources,
+        &conversion.timings.named(),
         printer,
     )?;
     if let Some(path) = &args.write_map {

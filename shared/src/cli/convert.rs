@@ -134,10 +134,24 @@ pub fn write_report(
     sources: &Sources,
     printer: Printer,
 ) -> Result<(), Exit> {
+    write_timed_report(options, findings, sources, &[], printer)
+}
+
+/// Writes the report file, if one is asked for, with seconds by name.
+///
+/// # Errors
+/// The exit code, when the file cannot be written; that has been said then.
+pub fn write_timed_report(
+    options: &ReportOptions,
+    findings: &Findings,
+    sources: &Sources,
+    timings: &[(&str, f64)],
+    printer: Printer,
+) -> Result<(), Exit> {
     let Some(path) = &options.report else {
         return Ok(());
     };
-    report::write(path, findings, sources, None).map_err(|error| {
+    report::write_timed(path, findings, sources, timings).map_err(|error| {
         printer.complain(&format!("error: {error}"));
         Exit::Failed
     })

@@ -15,7 +15,7 @@ mod start;
 mod write;
 
 pub use completion::{CompletionArgs, completion};
-pub use convert::{ReportOptions, finish, write_report};
+pub use convert::{ReportOptions, finish, write_report, write_timed_report};
 pub use doctor::{DoctorArgs, doctor};
 pub use exit::Exit;
 pub use explain::{ExplainArgs, explain};

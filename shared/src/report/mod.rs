@@ -31,6 +31,31 @@ pub struct Migration {
     pub images: Vec<ImageOutcome>,
 }
 
+/// Writes the report of a conversion into a file, with seconds by name.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_timed(
+    path: &Path,
+    findings: &Findings,
+    sources: &Sources,
+    timings: &[(&str, f64)],
+) -> io::Result<()> {
+    let is_html = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("html"));
+    if timings.is_empty() || is_html {
+        return write(path, findings, sources, None);
+    }
+    let mut value = to_json(findings, sources);
+    let timings = timings.iter();
+    value["timings"] = timings
+        .map(|(name, seconds)| ((*name).to_owned(), serde_json::json!(seconds)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    fs_err::write(path, format!("{value:#}\n"))
+}
+
 /// Writes a report into a file: HTML if its name ends with `.html`, else JSON.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ const LONGEST_DOWNLOAD: Duration = Duration::from_mins(5);
 pub struct Helm {
     program: PathBuf,
     runs: AtomicUsize,
+    /// When each run began and ended.
+    spans: Mutex<Vec<(Instant, Instant)>>,
 }
 
 /// One rendering.
@@ -58,6 +61,7 @@ impl Helm {
         Self {
             program,
             runs: AtomicUsize::new(0),
+            spans: Mutex::default(),
         }
     }
 
@@ -65,6 +69,24 @@ impl Helm {
     #[must_use]
     pub fn runs(&self) -> usize {
         self.runs.load(Ordering::Relaxed)
+    }
+
+    /// For how long helm was running. Moments in which it ran more than once count once.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        let spans = self.spans.lock();
+        let mut spans = spans
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        spans.sort();
+        let mut busy = Duration::ZERO;
+        let mut counted: Option<Instant> = None;
+        for (begin, end) in spans {
+            let begin = counted.map_or(begin, |last| last.max(begin));
+            busy += end.saturating_duration_since(begin);
+            counted = Some(counted.map_or(end, |last| last.max(end)));
+        }
+        busy
     }
 
     /// What `helm template` prints, with CRDs and hooks.
@@ -135,8 +157,23 @@ impl Helm {
         command
     }
 
-    fn run(&self, mut command: Command, name: &str, limit: Duration) -> Result<String, ChartError> {
+    fn run(&self, command: Command, name: &str, limit: Duration) -> Result<String, ChartError> {
         self.runs.fetch_add(1, Ordering::Relaxed);
+        let begun = Instant::now();
+        let result = self.started(command, name, limit);
+        self.spans
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push((begun, Instant::now()));
+        result
+    }
+
+    fn started(
+        &self,
+        mut command: Command,
+        name: &str,
+        limit: Duration,
+    ) -> Result<String, ChartError> {
         let mut child = command.spawn().map_err(|error| ChartError::HelmStart {
             program: self.program.clone(),
             error,

@@ -1,8 +1,9 @@
 //! Rendered manifests in, converted manifests out: for helm's post-rendering.
 
 use super::ChartError;
+use super::options::Choice;
 use super::render::split;
-use super::session::{Choice, source_provider};
+use super::session::source_provider;
 use super::target::{FileTable, nodes};
 use crate::orchestration::provider::{Converted, Mapping, Options, Provider, convert};
 use crate::source::{Sources, emit};

@@ -3,91 +3,43 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use super::conditions;
 use super::helm::{NAMESPACE, RELEASE};
-use super::input::{self, ChartFiles, ChartSource};
+use super::input::{self, ChartFiles};
+use super::options::{ChartConversion, ChartOptions, ChartTimings, Choice};
+use super::output::flat;
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
-use super::output::{flat, schema};
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
 use super::variants;
 use super::work::{OnDisk, Origin, UserFile, Variant, Work};
-use super::yaml::{Step, parse_tree};
+use super::yaml::parse_tree;
 use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
-use crate::orchestration::provider::{
-    Detection, Mapping, Missing, Options, Provider, convert, detect,
-};
-use crate::source::{Node, Sources};
-
-/// Which provider a chart was made for.
-#[derive(Debug, Clone)]
-pub enum Choice {
-    /// Look at it (`--from auto`).
-    Auto,
-    /// This one.
-    Provider(Provider),
-}
-
-/// One option of helm's that gives values: `--set a=b`.
-#[derive(Debug, Clone)]
-pub struct ValuesOption {
-    /// `--set`, `--set-string`, `--set-file`, `--set-json`, `--set-literal`
-    pub flag: &'static str,
-    /// What follows it.
-    pub value: String,
-}
-
-/// What to convert, and how.
-#[derive(Debug, Clone)]
-pub struct ChartOptions {
-    /// The chart.
-    pub source: ChartSource,
-    /// `-f`, in order.
-    pub values: Vec<PathBuf>,
-    /// `--set` and the like, in order.
-    pub set: Vec<ValuesOption>,
-    /// `--kube-version`, `--api-versions`, as helm takes them.
-    pub capabilities: Vec<OsString>,
-    /// The provider that the chart was made for.
-    pub from: Choice,
-    /// The provider that it shall be made for.
-    pub to: Provider,
-    /// What stands at the target for what is at the source.
-    pub map: Mapping,
-    /// Choices of the conversion.
-    pub options: Options,
-    /// Rendered manifests instead of templates.
-    pub flat: bool,
-}
-
-/// A converted chart.
-#[derive(Debug)]
-pub struct ChartConversion {
-    /// The files.
-    pub output: ChartOutput,
-    /// All that there is to know, sorted by place.
-    pub findings: Findings,
-    /// The texts that findings point into.
-    pub sources: Sources,
-    /// What the target needs and nobody but a person knows.
-    pub missing: Vec<Missing>,
-    /// How much stayed alive.
-    pub summary: Summary,
-    /// The provider that the chart was made for; none if nothing of any was seen.
-    pub from: Option<Provider>,
-}
+use crate::orchestration::provider::{Detection, Missing, Options, Provider, convert, detect};
+use crate::source::Node;
 
 /// Converts a chart.
 ///
 /// # Errors
 /// See [`ChartError`].
 pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConversion, ChartError> {
+    let (begun, before) = (Instant::now(), helm.busy());
+    let mut conversion = converted(options, helm)?;
+    conversion.timings = ChartTimings {
+        total: begun.elapsed(),
+        helm: helm.busy().saturating_sub(before),
+    };
+    Ok(conversion)
+}
+
+fn converted(options: &ChartOptions, helm: &Helm) -> Result<ChartConversion, ChartError> {
     let mut findings = Findings::default();
     let mut chart = input::load(&options.source, helm)?;
     let folder = Path::new(&options.source.chart);
@@ -176,6 +128,7 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
             missing,
             summary,
             from: Some(from),
+            timings: ChartTimings::default(),
         });
     }
     let output = if options.flat {
@@ -200,6 +153,7 @@ pub fn convert_chart(options: &ChartOptions, helm: &Helm) -> Result<ChartConvers
         missing,
         summary,
         from: Some(from),
+        timings: ChartTimings::default(),
     })
 }
 
@@ -336,6 +290,7 @@ fn nothing_to_do(
             ..Summary::default()
         },
         from: None,
+        timings: ChartTimings::default(),
     }
 }
 
@@ -557,66 +512,4 @@ fn file_of_options(
 fn named_release(mut finding: Finding) -> Finding {
     finding.message = finding.message.replace(RELEASE, "RELEASE");
     finding
-}
-
-/// Widens the schemas of a chart for the values that its files have now. Gives the files that changed.
-pub(crate) fn widen_schemas(before: &Work, after: &mut Work) -> Vec<String> {
-    let mut widened = BTreeSet::new();
-    let mut changes: Vec<(String, Vec<Step>, Json)> = Vec::new();
-    for folder in after.chart.chart_folders() {
-        let path = super::output::join(&folder, "values.yaml");
-        changes.extend(
-            changed_leaves(before.chart.text(&path), after.chart.text(&path))
-                .into_iter()
-                .map(|(leaf, value)| (folder.clone(), leaf, value)),
-        );
-    }
-    for (old, new) in before.user.iter().zip(&after.user) {
-        changes.extend(
-            changed_leaves(Some(&old.text), Some(&new.text))
-                .into_iter()
-                .map(|(leaf, value)| (String::new(), leaf, value)),
-        );
-    }
-    for (folder, leaf, value) in changes {
-        let mut folder = folder;
-        let mut path = leaf.as_slice();
-        loop {
-            let file = super::output::join(&folder, "values.schema.json");
-            if let Some(text) = after.chart.text(&file)
-                && let Some(new) = schema::allow(text, path, &value)
-            {
-                after.chart.set_text(&file, new);
-                widened.insert(file);
-            }
-            let Some((Step::Key(name), below)) = path.split_first() else {
-                break;
-            };
-            let Some(next) = after.chart.subchart_folder(&folder, name) else {
-                break;
-            };
-            folder = next;
-            path = below;
-        }
-    }
-    widened.into_iter().collect()
-}
-
-fn changed_leaves(before: Option<&str>, after: Option<&str>) -> Vec<(Vec<Step>, Json)> {
-    let tree = |text: Option<&str>| text.and_then(|text| parse_tree(text).ok().flatten());
-    let (before, Some(after)) = (tree(before), tree(after)) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    after.scalars(&mut Vec::new(), &mut |path, scalar| {
-        let value = scalar.to_json();
-        let old = before
-            .as_ref()
-            .and_then(|tree| tree.get(path))
-            .map(super::yaml::Tree::to_json);
-        if old.as_ref() != Some(&value) {
-            found.push((path.to_vec(), value));
-        }
-    });
-    found
 }

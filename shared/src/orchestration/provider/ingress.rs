@@ -3,13 +3,13 @@
 use serde_json::Value as Json;
 
 use super::attribute::{Attribute, Bag};
-use super::catalog::{Catalog, Ingress};
+use super::catalog::{Catalog, Ingress, TlsSecrets};
 use super::companion::{self, Shape};
 use super::context::Context;
 use super::edit::SourceKey;
 use super::service::{exposure, marks};
 use super::settings::{Holder, complete, read, write};
-use super::{IngressChoice, Provider};
+use super::{IngressChoice, Provider, rewrite, secret};
 use crate::source::{KeyPath, Node, Value};
 
 /// The annotation that was the class before `ingressClassName`.
@@ -63,6 +63,7 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
     let mut bag = Bag::default();
     let source = source.clone();
     let marked = marks(ctx, &source.settings, object);
+    rewrite::read(ctx, object, &source, &mut bag);
     read(ctx, source.settings.view(), &holder, &others, &mut bag);
     if source.internal_class.is_some() && source.internal_class == class {
         bag.set("scope", Attribute::made("internal"));
@@ -85,6 +86,8 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
         bag.set("ports", Attribute::made(ports));
     }
     paths(ctx, object, &source, &target, &mut bag);
+    certificates(ctx, object, &target, &mut bag);
+    rewrite::write(ctx, object, &target, &mut bag);
     backends(ctx, object, &services, &target, &bag);
     complete(ctx, target.settings.view(), object, &mut bag);
     let behind: Vec<(String, Holder)> = services
@@ -143,7 +146,7 @@ fn controls(ctx: &Context<'_>, ingress: &Ingress, class: Option<&str>) -> bool {
 }
 
 /// Each path of the rules: its key path.
-fn rule_paths(ctx: &Context<'_>, object: usize) -> Vec<KeyPath> {
+pub(super) fn rule_paths(ctx: &Context<'_>, object: usize) -> Vec<KeyPath> {
     let rules = KeyPath::root().join("spec.rules");
     let count = |path: &KeyPath| {
         ctx.get(object, path)
@@ -219,6 +222,9 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
         if all_regex && mode.is_none() {
             mode = Some("regex".to_owned());
         }
+        if mode.is_none() && from.globs && !to.globs {
+            glob_path(ctx, object, &path);
+        }
         let Some(mode) = mode else { continue };
         let type_path = path.key("pathType");
         let old_type = ctx
@@ -259,6 +265,86 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
         let mut attribute = Attribute::made("true");
         attribute.from = regex_from;
         bag.set("regex", attribute);
+    }
+}
+
+/// A path that ends with `/*` is a prefix where Kubernetes does not say what it is.
+fn glob_path(ctx: &mut Context<'_>, object: usize, path: &KeyPath) {
+    let text = |ctx: &Context<'_>, key: &str| {
+        let node = ctx.get(object, &path.key(key)).and_then(Node::as_text);
+        node.map(str::to_owned)
+    };
+    let kind = text(ctx, "pathType");
+    if matches!(kind.as_deref(), Some("Exact" | "Prefix")) {
+        return;
+    }
+    let (at, own) = (path.key("path"), path.key("pathType"));
+    let Some(old) = text(ctx, "path") else { return };
+    let Some(prefix) = old.strip_suffix('*') else {
+        if old.contains('*') {
+            let what = format!(
+                "`{old}` has a `*` that stands for any text at {} alone",
+                ctx.from.title
+            );
+            ctx.note("path-match-differs", object, &at, &what);
+        }
+        return;
+    };
+    let key = [SourceKey {
+        object,
+        path: at.clone(),
+    }];
+    ctx.put(object, &at, &Json::from(prefix), &key);
+    if kind.is_some() {
+        ctx.put(object, &own, &Json::from("Prefix"), &key);
+    }
+    if prefix.contains('*') {
+        let what = format!(
+            "`{old}` has a `*` that stands for any text at {} alone",
+            ctx.from.title
+        );
+        ctx.note("path-match-differs", object, &at, &what);
+    }
+}
+
+/// Where the target does not take certificates from Secrets, somebody has to name their ids.
+fn certificates(ctx: &mut Context<'_>, object: usize, to: &Ingress, bag: &mut Bag) {
+    let base = KeyPath::root().join("spec.tls");
+    let count = ctx.get(object, &base).and_then(Node::as_sequence);
+    let count = count.map_or(0, <[Node]>::len);
+    if to.secrets == TlsSecrets::Certificate || bag.has("certificate") {
+        return;
+    }
+    let kind = super::mapping::kind("certificate").unwrap_or("certificate");
+    for index in 0..count {
+        let at = base.index(index).key("secretName");
+        let name = ctx
+            .get(object, &at)
+            .and_then(Node::as_text)
+            .map(str::to_owned);
+        let key = SourceKey { object, path: at };
+        let purpose = format!(
+            "the certificate of `{}`",
+            name.as_deref().unwrap_or("spec.tls")
+        );
+        let id = ctx.id(kind, name.as_deref(), object, Some(&key), &purpose);
+        let mut attribute = Attribute::made(id.clone());
+        attribute.from.push(key.clone());
+        attribute.mapped = true;
+        match (to.secrets, ctx.to.secrets.certificate_id.clone()) {
+            (TlsSecrets::CertificateId, Some(member)) => {
+                if let Some(name) = name {
+                    secret::hold_id(ctx, object, &name, (&member, &id), &key);
+                }
+            }
+            _ => match bag.0.get_mut("certificate") {
+                Some(found) => {
+                    found.value = format!("{},{id}", found.value);
+                    found.from.push(key);
+                }
+                None => bag.set("certificate", attribute),
+            },
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod known;
 mod mapping;
 mod pattern;
 mod pod;
+mod rewrite;
 mod row;
 mod secret;
 mod service;

@@ -81,6 +81,11 @@ pub(super) fn decode(row: &Row, text: &str, tls: bool) -> Option<String> {
             }
             ports.join(",")
         }
+        Form::TlsPorts => text
+            .split(',')
+            .map(|port| format!("https:{}", port.trim()))
+            .collect::<Vec<_>>()
+            .join(","),
     };
     match row.unit {
         None => Some(text),
@@ -185,6 +190,24 @@ pub(super) fn encode(row: &Row, attribute: &str, neutral: &str) -> Option<Encode
                 );
             }
             Json::Object(ports).to_string()
+        }
+        Form::TlsPorts => {
+            let ports: Vec<(&str, &str)> = neutral
+                .split(',')
+                .filter_map(|port| port.trim().split_once(':'))
+                .collect();
+            let secure =
+                |(protocol, _): &&(&str, &str)| matches!(*protocol, "https" | "tls" | "tcpssl");
+            let (tls, plain): (Vec<_>, Vec<_>) = ports.iter().partition(secure);
+            let numbers: Vec<&str> = tls.iter().map(|(_, port)| *port).collect();
+            if numbers.is_empty() {
+                return None;
+            }
+            if let Some((protocol, port)) = plain.iter().find(|(protocol, _)| *protocol != "tcp") {
+                let message = format!("`{protocol}:{port}` is passed on without a look into it");
+                change = Some(("provider-setting-approximate", message));
+            }
+            numbers.join(",")
         }
     };
     Some(Encoded {

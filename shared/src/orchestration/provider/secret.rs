@@ -9,6 +9,35 @@ use crate::source::{KeyPath, Node};
 /// What stands in place of each value.
 const PLACEHOLDER: &str = "TODO";
 
+/// A Secret with a certificate of an Ingress holds its id at the target.
+pub(super) fn hold_id(
+    ctx: &mut Context<'_>,
+    ingress: usize,
+    name: &str,
+    (member, id): (&str, &str),
+    key: &SourceKey,
+) {
+    let namespace = ctx.refs[ingress].namespace.clone();
+    let Some(object) = ctx.find("Secret", namespace.as_deref(), name) else {
+        let what = format!(
+            "{} wants the id of a certificate in the Secret `{name}`, under `{member}`; it is not part of the input",
+            ctx.to.title
+        );
+        return ctx.note("secret-type-changed", ingress, &key.path, &what);
+    };
+    let root = KeyPath::root();
+    let what = format!(
+        "{} wants the id of a certificate in it, under `{member}`, in place of certificate and key",
+        ctx.to.title
+    );
+    ctx.note("secret-type-changed", object, &root.key("type"), &what);
+    ctx.take(object, &root.key("data"));
+    ctx.take(object, &root.key("stringData"));
+    ctx.put(object, &root.key("type"), &Json::from("Opaque"), &[]);
+    let at = root.key("stringData").key(member);
+    ctx.put(object, &at, &Json::from(id), std::slice::from_ref(key));
+}
+
 /// Converts one Secret.
 pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
     let (from, to) = (&ctx.from.secrets, &ctx.to.secrets);

@@ -38,6 +38,7 @@ pub(super) fn service(ctx: &mut Context<'_>, object: usize) {
     let others = companion::of_object(ctx, object, "service", None, false, &|_| true);
     let marked = marks(ctx, &from.service, object);
     read(ctx, view, &holder, &others, &mut bag);
+    port_numbers(ctx, object, &mut bag);
     exposure(ctx, &from.service, &to.service, object, &marked, &mut bag);
     complete(ctx, to.service.view(), object, &mut bag);
     let values = write(ctx, to.service.view(), &holder, &[], &bag);
@@ -47,6 +48,39 @@ pub(super) fn service(ctx: &mut Context<'_>, object: usize) {
         hosts: Vec::new(),
     };
     companion::make(ctx, object, "service", &[], &shape, values);
+}
+
+/// Numbers in place of the names of ports, and each port in place of `*`.
+fn port_numbers(ctx: &Context<'_>, object: usize, bag: &mut Bag) {
+    let Some(attribute) = bag.0.get_mut("protocol-ports") else {
+        return;
+    };
+    let all = KeyPath::root().join("spec.ports");
+    let items = ctx.get(object, &all).and_then(Node::as_sequence);
+    let ports: Vec<(String, String)> = items
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Node::as_mapping)
+        .filter_map(|port| {
+            let text = |key: &str| port.get(key).and_then(Node::as_text).map(str::to_owned);
+            Some((text("name").unwrap_or_default(), text("port")?))
+        })
+        .collect();
+    let mut numbered = Vec::new();
+    for item in attribute.value.split(',') {
+        match item.trim().split_once(':') {
+            Some((protocol, "*")) => {
+                numbered.extend(ports.iter().map(|(_, port)| format!("{protocol}:{port}")));
+            }
+            Some((protocol, wanted)) => {
+                let named = ports.iter().find(|(name, _)| name == wanted);
+                let port = named.map_or(wanted, |(_, port)| port);
+                numbered.push(format!("{protocol}:{port}"));
+            }
+            None => numbered.push(item.trim().to_owned()),
+        }
+    }
+    attribute.value = numbered.join(",");
 }
 
 /// The annotations that the exposure rules look at and that are there.

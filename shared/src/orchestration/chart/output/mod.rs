@@ -6,6 +6,7 @@ pub(crate) mod lines;
 pub(crate) mod plan;
 pub(crate) mod schema;
 pub(crate) mod solve;
+pub(crate) mod widen;
 pub(crate) mod write;
 
 pub(crate) use super::input::join;

@@ -5,7 +5,11 @@
 //! helm's own parser).
 
 mod edit;
+mod parse;
 mod tree;
+mod write;
 
-pub(crate) use edit::{YamlEdit, edit_yaml, render_value};
-pub(crate) use tree::{Item, Step, Style, Tree, parse_documents, parse_tree, path_text};
+pub(crate) use edit::{YamlEdit, edit_yaml};
+pub(crate) use parse::{parse_documents, parse_tree};
+pub(crate) use tree::{Item, Step, Style, Tree, path_text};
+pub(crate) use write::render_value;

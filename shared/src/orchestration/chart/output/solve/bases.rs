@@ -1,0 +1,107 @@
+//! The renderings of the original chart, and what differs between them by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use super::super::super::ChartError;
+use super::super::super::compare::{Change, Difference, compare};
+use super::super::super::identify::{Marked, mark_chart};
+use super::super::super::target::{FileTable, nodes};
+use super::super::super::work::{OnDisk, Rendering, Variant, Work};
+use super::super::super::yaml::Step;
+use super::origins::{partners, places_of};
+use super::{Base, Job, parallel, renamed};
+
+/// Renders the original chart in all variants. Optional variants that do not render are left out.
+pub(crate) fn render_bases(
+    job: &Job<'_>,
+    work: &Work,
+    variants: &[Variant],
+    files: &mut FileTable,
+) -> Result<Vec<Base>, ChartError> {
+    let plain = OnDisk::write(&work.chart, &work.user, true, true)?;
+    let mut marked = Marked::default();
+    let marked_chart = mark_chart(&work.chart, &mut marked);
+    let marked_disk = OnDisk::write(&marked_chart, &work.user, false, true)?;
+    let renderings = parallel(variants.len() * 3, |index| {
+        let disk = if index % 3 == 2 { &marked_disk } else { &plain };
+        disk.render(job.helm, &variants[index / 3], job.capabilities)
+    });
+    let mut bases = Vec::new();
+    let mut renderings = renderings.into_iter();
+    for variant in variants {
+        let (first, second, third) = (renderings.next(), renderings.next(), renderings.next());
+        let rendering = match first {
+            Some(Ok(rendering)) => rendering,
+            Some(Err(error)) if variant.required => {
+                return Err(renamed(error, &plain, work, job.chart_name));
+            }
+            _ => continue,
+        };
+        let mut ignored = vec![BTreeSet::new(); rendering.documents.len()];
+        if let Some(Ok(second)) = second {
+            note_changes(&rendering, &second, &mut ignored, |_, _| true);
+        }
+        let mut places = vec![BTreeMap::new(); rendering.documents.len()];
+        if let Some(Ok(third)) = third {
+            note_changes(&rendering, &third, &mut ignored, is_digest);
+            places = places_of(&marked, &rendering.documents, &third.documents);
+        }
+        let text_of = |path: &str| {
+            let name = format!("{}/{path}", job.chart_name.trim_end_matches('/'));
+            work.chart.text(path).map(|text| (name, text.to_owned()))
+        };
+        let nodes = nodes(
+            &rendering.documents,
+            &places,
+            &rendering.text,
+            files,
+            &text_of,
+        );
+        bases.push(Base {
+            variant: variant.clone(),
+            rendering,
+            ignored,
+            nodes,
+        });
+    }
+    Ok(bases)
+}
+
+/// Notes the paths at which two renderings of the same differ.
+fn note_changes(
+    first: &Rendering,
+    second: &Rendering,
+    ignored: &mut [BTreeSet<Vec<Step>>],
+    counts: impl Fn(&Json, &Json) -> bool,
+) {
+    let nothing = BTreeSet::new();
+    for (index, partner) in partners(&first.documents, &second.documents)
+        .into_iter()
+        .enumerate()
+    {
+        let Some(partner) = partner else { continue };
+        for Difference { path, change } in compare(
+            &first.documents[index].value,
+            &second.documents[partner].value,
+            &nothing,
+        ) {
+            if let Change::Replace { have, want } = &change
+                && counts(have, want)
+            {
+                ignored[index].insert(path);
+            }
+        }
+    }
+}
+
+/// Whether both are digests, which follow from other texts (`checksum/config`).
+fn is_digest(a: &Json, b: &Json) -> bool {
+    let digest = |value: &Json| {
+        value.as_str().is_some_and(|text| {
+            (32..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
+        })
+    };
+    digest(a) && digest(b)
+}

@@ -1,0 +1,311 @@
+//! From the rendering to the chart: change, render again, compare, until the law holds.
+//!
+//! The number of renderings is bounded: each round renders each variant at most three times (as it is, with marked
+//! templates, with marked values), and there are at most [`ROUNDS`] rounds.
+
+mod bases;
+mod edits;
+mod law;
+mod origins;
+mod parallel;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+
+use super::super::compare::compare;
+use super::super::render::{Identity, pair};
+use super::super::target::{Convert, Target, target};
+use super::super::work::{OnDisk, Rendering, Variant, Work};
+use super::super::yaml::Step;
+use super::super::{ChartError, Helm};
+use super::flat;
+use super::plan::{Attempts, Op, Planner, State};
+use crate::source::Node;
+
+use edits::{apply, apply_for};
+use law::{count, count_required, law_broken};
+use origins::probe;
+
+pub(crate) use bases::render_bases;
+pub(crate) use law::{check_flat, open_paths};
+pub(crate) use parallel::parallel;
+
+/// Most rounds of changes.
+const ROUNDS: usize = 7;
+
+/// What all steps need.
+pub(crate) struct Job<'j> {
+    /// Helm.
+    pub helm: &'j Helm,
+    /// `--kube-version`, `--api-versions`
+    pub capabilities: &'j [OsString],
+    /// Name of the target, for new files.
+    pub target: &'j str,
+    /// How the user named the chart, for messages.
+    pub chart_name: &'j str,
+}
+
+/// A variant as the original chart renders it.
+#[derive(Debug)]
+pub(crate) struct Base {
+    /// The variant.
+    pub variant: Variant,
+    /// The rendering.
+    pub rendering: Rendering,
+    /// For each document, paths that differ at each rendering, or follow from the text of other templates.
+    pub ignored: Vec<BTreeSet<Vec<Step>>>,
+    /// The documents for the conversion.
+    pub nodes: Vec<Node>,
+}
+
+/// What became of the chart.
+#[derive(Debug)]
+pub(crate) struct Solution {
+    /// The chart and values files.
+    pub work: Work,
+    /// Templates that had to become text: file, and why.
+    pub flattened: Vec<(String, String)>,
+    /// What optional variants still lack: variant, object and path.
+    pub open: Vec<(String, String)>,
+    /// Schemas that had to allow a converted value.
+    pub schemas: Vec<String>,
+}
+
+/// What each base shall be.
+pub(crate) fn targets(bases: &[Base], convert: &Convert<'_>, lenient: &Convert<'_>) -> Vec<Target> {
+    bases
+        .iter()
+        .map(|base| {
+            let convert = if base.variant.required {
+                convert
+            } else {
+                lenient
+            };
+            target(&base.rendering.documents, &base.nodes, convert)
+        })
+        .collect()
+}
+
+/// Changes the chart until it renders what it shall.
+pub(crate) fn solve(
+    job: &Job<'_>,
+    original: &Work,
+    bases: &[Base],
+    targets: &[Target],
+) -> Result<Solution, ChartError> {
+    let mut work = original.clone();
+    let mut attempts = Attempts::new();
+    let mut best: Option<(usize, Work)> = None;
+    let mut schemas = BTreeSet::new();
+    let mut last = Round::default();
+    let mut states = Vec::new();
+    for round in 0..=ROUNDS {
+        let (next, disk) = look(job, &work, bases, targets, round == 0)?;
+        states = next;
+        let open = count(&states);
+        if open == 0 {
+            break;
+        }
+        // A step that made it worse is taken back, and made again template by template; what was tried is remembered.
+        let mut disk = disk;
+        if let Some((before, kept)) = &best
+            && open > *before
+        {
+            work = one_by_one(job, kept, *before, &last, (bases, targets))?;
+            let (next, again) = look(job, &work, bases, targets, false)?;
+            states = next;
+            disk = again;
+            if count(&states) == 0 {
+                break;
+            }
+        }
+        best = Some((count(&states), work.clone()));
+        if round == ROUNDS {
+            break;
+        }
+        probe(job, &work, &mut states, &disk)?;
+        let ops = Planner::new(&work, &states, &mut attempts, job.target).plan();
+        if ops.is_empty() {
+            // Differences that were tried too often have no step left.
+            if attempts.values().all(|n| *n > 5) || round > 4 {
+                break;
+            }
+            continue;
+        }
+        let all: Vec<Op> = ops.iter().map(|(_, op)| op.clone()).collect();
+        apply(&mut work, &all, &states);
+        last = Round {
+            ops,
+            variants: states.iter().map(|s| s.variant.clone()).collect(),
+        };
+        schemas.extend(super::widen::widen_schemas(original, &mut work));
+    }
+    let mut flattened = Vec::new();
+    if count_required(&states) > 0 {
+        for (file, why) in flat::flatten_open(job, &mut work, original, &states) {
+            flattened.push((file, why));
+        }
+        (states, _) = look(job, &work, bases, targets, false)?;
+        if count_required(&states) > 0 {
+            return Err(law_broken(&states));
+        }
+    }
+    let open = states
+        .iter()
+        .filter(|state| !state.variant.required)
+        .flat_map(|state| {
+            open_paths(state)
+                .into_iter()
+                .map(|path| (state.variant.name.clone(), path))
+        })
+        .collect();
+    Ok(Solution {
+        work,
+        flattened,
+        open,
+        schemas: schemas.into_iter().collect(),
+    })
+}
+
+/// The changes of one round, each with the template that it is for.
+#[derive(Debug, Default)]
+struct Round {
+    ops: Vec<(String, Op)>,
+    variants: Vec<Variant>,
+}
+
+/// Most templates for which a step that failed as a whole is made again on its own.
+const MOST_PARTS: usize = 16;
+
+/// Makes the changes for one template after the other, and keeps those that help.
+fn one_by_one(
+    job: &Job<'_>,
+    kept: &Work,
+    before: usize,
+    step: &Round,
+    (bases, targets): (&[Base], &[Target]),
+) -> Result<Work, ChartError> {
+    let mut work = kept.clone();
+    let mut open = before;
+    let sources: BTreeSet<&str> = step.ops.iter().map(|(source, _)| source.as_str()).collect();
+    if sources.len() < 2 {
+        return Ok(work);
+    }
+    for source in sources.into_iter().take(MOST_PARTS) {
+        let ops: Vec<Op> = step
+            .ops
+            .iter()
+            .filter(|(of, _)| of == source)
+            .map(|(_, op)| op.clone())
+            .collect();
+        let mut tried = work.clone();
+        apply_for(&mut tried, &ops, &step.variants);
+        super::widen::widen_schemas(kept, &mut tried);
+        let (states, _) = look(job, &tried, bases, targets, false)?;
+        let now = count(&states);
+        if now < open {
+            open = now;
+            work = tried;
+        }
+    }
+    Ok(work)
+}
+
+/// Renders the work and compares.
+fn look(
+    job: &Job<'_>,
+    work: &Work,
+    bases: &[Base],
+    targets: &[Target],
+    unchanged: bool,
+) -> Result<(Vec<State>, Vec<Rendering>), ChartError> {
+    let renderings: Vec<Rendering> = if unchanged {
+        bases.iter().map(|base| base.rendering.clone()).collect()
+    } else {
+        let disk = OnDisk::write(&work.chart, &work.user, true, true)?;
+        let results = parallel(bases.len(), |index| {
+            disk.render(job.helm, &bases[index].variant, job.capabilities)
+        });
+        let mut renderings = Vec::new();
+        for (result, base) in results.into_iter().zip(bases) {
+            match result {
+                Ok(rendering) => renderings.push(rendering),
+                // A change that broke the template: nothing is as it shall be.
+                Err(ChartError::Helm { .. }) => renderings.push(Rendering {
+                    documents: Vec::new(),
+                    text: String::new(),
+                    values: base.rendering.values.clone(),
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        renderings
+    };
+    let states = renderings
+        .iter()
+        .zip(bases.iter().zip(targets))
+        .map(|(rendering, (base, target))| state(rendering, base, target))
+        .collect();
+    Ok((states, renderings))
+}
+
+fn state(rendering: &Rendering, base: &Base, target: &Target) -> State {
+    let documents = rendering.documents.clone();
+    let left: Vec<(Identity, &str)> = documents
+        .iter()
+        .map(|d| (d.identity(), d.source.as_str()))
+        .collect();
+    let right: Vec<(Identity, &str)> = target
+        .wanted
+        .iter()
+        .map(|w| (w.identity.clone(), w.source.as_str()))
+        .collect();
+    let pairs = pair(&left, &right);
+    let nothing = BTreeSet::new();
+    let differences = documents
+        .iter()
+        .zip(&pairs)
+        .map(|(document, pair)| match pair {
+            Some(index) => {
+                let wanted = &target.wanted[*index];
+                let ignored = wanted
+                    .base
+                    .and_then(|base_index| base.ignored.get(base_index))
+                    .unwrap_or(&nothing);
+                compare(&document.value, &wanted.value, ignored)
+            }
+            None => Vec::new(),
+        })
+        .collect();
+    let count = documents.len();
+    State {
+        variant: base.variant.clone(),
+        documents,
+        wanted: target.wanted.clone(),
+        pairs,
+        differences,
+        places: vec![BTreeMap::new(); count],
+        sources: vec![BTreeMap::new(); count],
+        maps: vec![BTreeMap::new(); count],
+    }
+}
+
+/// Helm's message with the user's own paths in the place of those of our copies.
+pub(crate) fn renamed(
+    error: ChartError,
+    disk: &OnDisk,
+    work: &Work,
+    chart_name: &str,
+) -> ChartError {
+    let ChartError::Helm { message, .. } = error else {
+        return error;
+    };
+    let mut message = message.replace(&disk.folder().display().to_string(), chart_name);
+    for (path, file) in disk.values_files().iter().zip(&work.user) {
+        message = message.replace(&path.display().to_string(), &file.name);
+    }
+    ChartError::Helm {
+        command: format!("helm template {chart_name}"),
+        message,
+    }
+}
