@@ -3,5 +3,6 @@
 mod cases;
 mod catalogs;
 mod deletion;
+mod equivalences;
 mod inputs;
 mod pairs;
