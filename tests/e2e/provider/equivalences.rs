@@ -84,8 +84,9 @@ fn expectations(table: &Table, row: &Value) -> Vec<Expectation> {
         .collect();
     let mut all = Vec::new();
     let mut push = |from: &str, to: &str, form: &Value, wanted: &Value| {
+        let number = all.len() + 1;
         all.push(Expectation {
-            name: format!("{title}: {from} to {to}"),
+            name: format!("{title}: {from} to {to} ({number})"),
             from: from.to_owned(),
             to: to.to_owned(),
             input: input(&table.base, from, form, bare),
@@ -133,7 +134,11 @@ fn input(base: &Value, from: &str, form: &Value, bare: bool) -> Vec<Value> {
         };
         match objects.iter_mut().find(fits) {
             Some(object) => lay(object, part),
-            None => objects.push(part.clone()),
+            None => {
+                let mut object = json!({});
+                lay(&mut object, part);
+                objects.push(object);
+            }
         }
     }
     objects.retain(|object| object["drop"] != true);
@@ -168,7 +173,10 @@ fn lay(under: &mut Value, over: &Value) {
             for (key, value) in over {
                 if value.is_null() {
                     under.shift_remove(key);
-                } else if value.is_object() && under.get(key).is_some_and(Value::is_object) {
+                } else if value.is_object() {
+                    if !under.get(key).is_some_and(Value::is_object) {
+                        under.insert(key.clone(), json!({}));
+                    }
                     lay(&mut under[key], value);
                 } else {
                     under.insert(key.clone(), value.clone());
@@ -398,9 +406,8 @@ fn foreign(from: &str, to: &str) -> Vec<&'static str> {
         _ => &["metallb", "nginx.ingress"],
     };
     let both = |word: &&&str| {
-        let is_own = to == "tencent" && from == "tencent";
-        let is_of_nginx = to == "ali" && word.starts_with("nginx.ingress");
-        !is_own && !is_of_nginx
+        !(to == "tencent" && from == "tencent")
+            && !(to == "ali" && word.starts_with("nginx.ingress"))
     };
     words.iter().filter(both).copied().collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value as Json;
 
-use super::attribute::{Attribute, meaning};
+use super::attribute::{Attribute, Bag, meaning};
 use super::catalog::{Catalog, Effect};
 use super::edit::{self, SourceKey};
 use super::mapping::kind as mapping_kind;
@@ -38,6 +38,8 @@ pub(super) struct Context<'c> {
     pub(super) claim_kinds: HashMap<(String, String), String>,
     /// Secrets that open storage, by namespace and name.
     pub(super) storage_secrets: BTreeSet<(String, String)>,
+    /// What the claims of a class of the input have to say in its place, by the class.
+    pub(super) class_attributes: HashMap<usize, Bag>,
     index: HashMap<(String, String, String), usize>,
 }
 
@@ -77,6 +79,7 @@ impl<'c> Context<'c> {
             shared_classes: HashMap::new(),
             claim_kinds: HashMap::new(),
             storage_secrets: BTreeSet::new(),
+            class_attributes: HashMap::new(),
             index,
         }
     }

@@ -121,7 +121,11 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
         path: at.clone(),
     };
     let from: &[SourceKey] = if class.is_some() { &[key] } else { &[] };
-    let by_annotation = target.class_annotation || (old.is_some() && text(ctx, &field).is_none());
+    // An annotation that its provider knows alone is no older form.
+    let only_form =
+        source.class_annotation && ctx.refs[object].api_version == "networking.k8s.io/v1";
+    let old_form = old.is_some() && text(ctx, &field).is_none() && !only_form;
+    let by_annotation = target.class_annotation || old_form;
     if by_annotation {
         ctx.take(object, &field);
         ctx.put(object, &annotation, &Json::from(name), from);

@@ -7,7 +7,7 @@ use super::{
     Bag, CLASS_ANNOTATION, PROVISIONER_ANNOTATIONS, access_modes, change_tier, gib,
     kind_of_provisioner, owned, target_kind, tier,
 };
-use crate::orchestration::provider::attribute::meaning;
+use crate::orchestration::provider::attribute::{Attribute, meaning};
 use crate::orchestration::provider::catalog::{Binding, StorageKind};
 use crate::orchestration::provider::context::Context;
 use crate::orchestration::provider::edit::{self, SourceKey};
@@ -67,6 +67,14 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
     let mut bag = class.bag.clone();
     for attribute in bag.0.values_mut() {
         attribute.from.push(class_key.clone());
+    }
+    if let Some(moved) = class
+        .object
+        .and_then(|index| ctx.class_attributes.get(&index))
+    {
+        for (name, attribute) in &moved.0 {
+            bag.set(name, attribute.clone());
+        }
     }
     // What the claim says wins over its class.
     let holder = Holder {
@@ -190,6 +198,14 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
     };
     let bindings = (class.binding, made);
     let (name, open) = class::choose(ctx, object, &kind_name, target, bindings, &bag);
+    for default in &target.defaults {
+        if open.contains(&default.attribute)
+            && !bag.has(&default.attribute)
+            && bag.fits(&default.when)
+        {
+            bag.set(&default.attribute, Attribute::made(&default.value));
+        }
+    }
     finish(ctx, target, &holder, &bag, Some(&open));
     move_class(ctx, object, &field, &old, name, &class_key);
 }

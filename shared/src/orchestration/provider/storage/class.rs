@@ -115,11 +115,40 @@ pub(in super::super) fn class(ctx: &mut Context<'_>, object: usize) {
     }
     let name = ctx.refs[object].name.clone();
     let mut sizes = sizes_of_claims(ctx, &name);
+    let has_claims = !sizes.is_empty();
     sizes.sort_unstable();
     change_tier(ctx, object, &path, source, target, &sizes, &mut bag, true);
     zone_of_class(ctx, object, &mut bag);
     complete(ctx, target.view(&ctx.to.storage), object, &mut bag);
-    write(ctx, target.view(&ctx.to.storage), &holder, &[], &bag);
+    let mut own = bag.clone();
+    let moved = on_claims(target, &bag);
+    if has_claims {
+        for name in moved.0.keys() {
+            own.take(name);
+        }
+        // What follows from an attribute of the claims is said by them as well.
+        let names: Vec<String> = own.0.keys().cloned().collect();
+        for name in names {
+            let value = own.get(&name).unwrap_or_default().to_owned();
+            let rows = target
+                .rows
+                .get(&name)
+                .into_iter()
+                .flat_map(|rows| rows.iter());
+            let follows = rows
+                .filter(|row| !row.read_only && !row.when.is_empty() && bag.fits(&row.when))
+                .any(|row| row.parameter.is_none() && row.words.contains_key(&value));
+            if follows && row_less(target, &name) {
+                own.take(&name);
+            }
+        }
+        ctx.class_attributes.insert(object, moved);
+    }
+    let in_class = Holder {
+        annotations: None,
+        ..holder.clone()
+    };
+    write(ctx, target.view(&ctx.to.storage), &in_class, &[], &own);
     select(ctx, object, target);
     let from_key = [SourceKey {
         object,
@@ -143,6 +172,17 @@ pub(in super::super) fn class(ctx: &mut Context<'_>, object: usize) {
     }
     mount_options(ctx, object, &root.key("mountOptions"), source, target);
     topologies(ctx, object);
+}
+
+/// Whether an attribute has no key of its own at the target.
+fn row_less(target: &StorageKind, name: &str) -> bool {
+    let rows = target
+        .rows
+        .get(name)
+        .into_iter()
+        .flat_map(|rows| rows.iter());
+    rows.into_iter()
+        .all(|row| row.parameter.is_none() && row.annotation.is_none() && row.label.is_none())
 }
 
 /// The parameter that tells kinds with one provisioner apart.
@@ -308,15 +348,30 @@ pub(super) fn choose(
             .iter()
             .find(|(_, class)| class.binding == wanted && fits(class))
     };
-    let found = shipped(binding).or_else(|| {
-        (binding == Binding::Immediate)
-            .then(|| shipped(Binding::Wait))
-            .flatten()
+    // A file system or bucket is in no zone that a pod would have to be in.
+    let zoned = matches!(kind_name, "block" | "local");
+    let found = shipped(binding).or_else(|| match binding {
+        Binding::Immediate => shipped(Binding::Wait),
+        Binding::Wait if !zoned => shipped(Binding::Immediate),
+        Binding::Wait => None,
     });
     if let Some((name, class)) = found {
         if class.binding != binding {
-            let what = format!("class {name} makes volumes with the first pod, not with the claim");
+            let what = match class.binding {
+                Binding::Wait => {
+                    format!("class {name} makes volumes with the first pod, not with the claim")
+                }
+                Binding::Immediate => {
+                    format!("class {name} makes volumes with the claim, not with the first pod")
+                }
+            };
             ctx.note("binding-changed", object, &KeyPath::root(), &what);
+        }
+        for (name, attribute) in &bag.0 {
+            let by_class = class.open.contains(name) || class.values.contains_key(name);
+            if !by_class && !is_said(target, bag, name, attribute) {
+                ctx.lost(name, attribute, object);
+            }
         }
         return (name.clone(), class.open.clone());
     }
@@ -324,6 +379,45 @@ pub(super) fn choose(
         generate(ctx, object, kind_name, target, made, bag),
         Vec::new(),
     )
+}
+
+/// Whether a class that each cluster has need not say an attribute: it is the same anyway, or others say it.
+fn is_said(target: &StorageKind, bag: &Bag, name: &str, attribute: &Attribute) -> bool {
+    let usual = meaning(name).default.as_ref() == Some(&attribute.value);
+    if usual || attribute.from.is_empty() || matches!(name, "zone" | "region") {
+        return true;
+    }
+    let rows = target
+        .rows
+        .get(name)
+        .into_iter()
+        .flat_map(|rows| rows.iter());
+    rows.filter(|row| !row.read_only && bag.fits(&row.when))
+        .any(|row| {
+            let placed = row.parameter.is_some() || row.annotation.is_some() || row.label.is_some();
+            placed || row.words.is_empty() || row.words.contains_key(&attribute.value)
+        })
+}
+
+/// The attributes of a class that the target keeps on each claim.
+fn on_claims(target: &StorageKind, bag: &Bag) -> Bag {
+    let mut found = Bag::default();
+    for (name, attribute) in &bag.0 {
+        let rows = target
+            .rows
+            .get(name)
+            .into_iter()
+            .flat_map(|rows| rows.iter());
+        let rows: Vec<_> = rows.filter(|row| !row.read_only).collect();
+        let here = rows.iter().any(|row| row.parameter.is_some());
+        let there = rows
+            .iter()
+            .any(|row| row.annotation.is_some() || row.label.is_some());
+        if there && !here {
+            found.set(name, attribute.clone());
+        }
+    }
+    found
 }
 
 /// Makes a class.

@@ -236,14 +236,26 @@ fn change_tier(
             choice = here;
         }
     }
+    let Some(choice) = choice else {
+        // The target has one kind of disk, and nobody tells what it does.
+        if let Some((name, _)) = &named
+            && !cause.from.is_empty()
+        {
+            cause.value.clone_from(name);
+            ctx.lost("tier", &cause, object);
+        }
+        for name in ["iops", "throughput"] {
+            if let Some(attribute) = bag.take(name) {
+                ctx.lost(name, &attribute, object);
+            }
+        }
+        return tier::fit(size, target.size);
+    };
     for name in ["iops", "throughput"] {
         if let Some(attribute) = bag.take(name) {
             cause.from.extend(attribute.from);
         }
     }
-    let Some(choice) = choice else {
-        return tier::fit(size, target.size);
-    };
     // What the claim or class says of the disk is where a reader looks first.
     let told = cause.from.iter().find(|key| key.object == object);
     let path = &told.map_or_else(|| path.clone(), |key| key.path.clone());
