@@ -406,8 +406,9 @@ fn foreign(from: &str, to: &str) -> Vec<&'static str> {
         _ => &["metallb", "nginx.ingress"],
     };
     let both = |word: &&&str| {
-        !(to == "tencent" && from == "tencent")
-            && !(to == "ali" && word.starts_with("nginx.ingress"))
+        let is_own = to == "tencent" && from == "tencent";
+        let is_of_nginx = to == "ali" && word.starts_with("nginx.ingress");
+        !is_own && !is_of_nginx
     };
     words.iter().filter(both).copied().collect()
 }
