@@ -4,6 +4,8 @@ mod objects;
 
 pub use objects::{of_objects, pull_secrets};
 
+use std::collections::HashMap;
+
 use oci_distribution::Reference;
 
 use super::rewrite::{ImageName, InvalidName, Rules, collision};
@@ -28,14 +30,14 @@ pub struct Needed {
 /// said.
 #[must_use]
 pub fn of_application(application: &Application, findings: &mut Findings) -> Vec<Needed> {
-    let mut needed: Vec<Needed> = Vec::new();
+    let mut needed = Gathered::default();
     for unit in &application.units {
         for container in &unit.containers {
             match &container.image {
                 Some(image) => {
-                    collect(&mut needed, &image.value, &image.origin, findings);
+                    needed.collect(&image.value, &image.origin, findings);
                     if container.build.is_some()
-                        && let Some(last) = find(&mut needed, &image.value)
+                        && let Some(last) = needed.find(&image.value)
                     {
                         last.built = true;
                     }
@@ -51,12 +53,12 @@ pub fn of_application(application: &Application, findings: &mut Findings) -> Vec
             }
             for mount in &container.mounts {
                 each_volume(&mount.source, &mut |reference| {
-                    collect(&mut needed, reference, &mount.origin, findings);
+                    needed.collect(reference, &mount.origin, findings);
                 });
             }
         }
     }
-    needed
+    needed.images
 }
 
 /// The images that are mounted as volumes.
@@ -74,23 +76,46 @@ fn each_volume(source: &MountSource, see: &mut dyn FnMut(&str)) {
 
 fn parse(text: &str) -> Result<Reference, InvalidName> {
     let name: ImageName = text.trim().parse()?;
-    name.to_string().parse().map_err(|_| InvalidName {
-        text: text.to_owned(),
-        reason: "it cannot be understood".into(),
-    })
+    Ok(name.reference())
 }
 
-/// Adds an image that is asked for somewhere, or says why it is none.
-fn collect(needed: &mut Vec<Needed>, text: &str, origin: &Origin, findings: &mut Findings) {
-    match parse(text) {
-        Ok(image) => add(needed, image, text, Some(origin)),
-        Err(error) => findings.add(Code("image-invalid"), origin, error.to_string()),
+/// Images, each once.
+#[derive(Debug, Default)]
+struct Gathered {
+    images: Vec<Needed>,
+    /// Where each stands in the list, by its whole name.
+    places: HashMap<String, usize>,
+}
+
+impl Gathered {
+    /// Adds an image that is asked for somewhere, or says why it is none.
+    fn collect(&mut self, text: &str, origin: &Origin, findings: &mut Findings) {
+        match parse(text) {
+            Ok(image) => self.add(image, text, Some(origin)),
+            Err(error) => findings.add(Code("image-invalid"), origin, error.to_string()),
+        }
     }
-}
 
-fn find<'n>(needed: &'n mut [Needed], text: &str) -> Option<&'n mut Needed> {
-    let whole = parse(text).ok()?.whole();
-    needed.iter_mut().find(|other| other.image.whole() == whole)
+    fn find(&mut self, text: &str) -> Option<&mut Needed> {
+        let place = self.places.get(&parse(text).ok()?.whole())?;
+        self.images.get_mut(*place)
+    }
+
+    fn add(&mut self, image: Reference, written: &str, origin: Option<&Origin>) {
+        let place = *self
+            .places
+            .entry(image.whole())
+            .or_insert(self.images.len());
+        match self.images.get_mut(place) {
+            Some(known) => known.origins.extend(origin.cloned()),
+            None => self.images.push(Needed {
+                image,
+                written: written.to_owned(),
+                origins: origin.cloned().into_iter().collect(),
+                built: false,
+            }),
+        }
+    }
 }
 
 /// Images from a list: one a line, `#` begins a remark.
@@ -98,31 +123,16 @@ fn find<'n>(needed: &'n mut [Needed], text: &str) -> Option<&'n mut Needed> {
 /// # Errors
 /// A line is no image; the text names it.
 pub fn of_list(text: &str, name: &str) -> Result<Vec<Needed>, String> {
-    let mut needed = Vec::new();
+    let mut needed = Gathered::default();
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
         }
         let reference = parse(line).map_err(|error| format!("{name}:{}: {error}", index + 1))?;
-        add(&mut needed, reference, line, None);
+        needed.add(reference, line, None);
     }
-    Ok(needed)
-}
-
-fn add(needed: &mut Vec<Needed>, image: Reference, written: &str, origin: Option<&Origin>) {
-    let known = needed
-        .iter_mut()
-        .find(|other| other.image.whole() == image.whole());
-    match known {
-        Some(known) => known.origins.extend(origin.cloned()),
-        None => needed.push(Needed {
-            image,
-            written: written.to_owned(),
-            origins: origin.cloned().into_iter().collect(),
-            built: false,
-        }),
-    }
+    Ok(needed.images)
 }
 
 /// Where each image goes.
