@@ -41,8 +41,20 @@ impl Assembler<'_> {
         base: &str,
         variables: &BTreeMap<String, String>,
     ) -> Vec<Node> {
+        let nodes = self.read(file, None);
+        self.assemble(nodes, file, base, variables)
+    }
+
+    /// As [`Self::documents`], of what was parsed already.
+    pub(super) fn assemble(
+        &mut self,
+        nodes: Vec<Node>,
+        file: &Path,
+        base: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> Vec<Node> {
         let mut documents = Vec::new();
-        for node in self.read(file, None) {
+        for node in nodes {
             let Some((mut node, v1)) = self.prepare(node, variables) else {
                 continue;
             };
@@ -201,7 +213,7 @@ impl Assembler<'_> {
         let Value::Mapping(root) = &mut node.value else {
             return;
         };
-        let Some(Value::Mapping(services)) = root.get("services").map(|n| n.value.clone()) else {
+        let Some(services) = root.get("services").and_then(Node::as_mapping) else {
             return;
         };
         if !services.iter().any(|(_, e)| {
@@ -211,6 +223,7 @@ impl Assembler<'_> {
         }) {
             return;
         }
+        let services = services.clone();
         let mut resolved = services.clone();
         for (name, entry) in &mut resolved.0 {
             let mut chain = vec![(file.to_owned(), name.clone())];
@@ -533,7 +546,7 @@ impl Assembler<'_> {
             };
             for (name, entry) in b.iter() {
                 if let Some(other) = a.get(name)
-                    && !merge::same_value(other, &entry.node)
+                    && !other.says_the_same(&entry.node)
                 {
                     let message =
                         format!("`{section}.{name}` is defined differently in an included file");
