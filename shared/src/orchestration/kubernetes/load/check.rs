@@ -120,15 +120,15 @@ fn one_choice_each(map: &Mapping, path: &Trail<'_>, findings: &mut Findings) {
         }
         let hooks = map.get("lifecycle").and_then(Node::as_mapping);
         for (key, hook) in hooks.into_iter().flat_map(Mapping::iter) {
-            let path = path.key("lifecycle").key(key);
-            check(&hook.node, path, &|key| WAYS.contains(&key), "a hook");
+            let parent = path.key("lifecycle");
+            check(&hook.node, &parent.key(key), &|key| WAYS.contains(&key), "a hook");
         }
     }
     if map.get("containers").is_some() {
         let volumes = map.get("volumes").and_then(Node::as_sequence);
         for (index, volume) in volumes.unwrap_or_default().iter().enumerate() {
-            let path = path.key("volumes").index(index);
-            check(volume, path, &|key| key != "name", "a volume");
+            let parent = path.key("volumes");
+            check(volume, &parent.index(index), &|key| key != "name", "a volume");
         }
     }
 }
