@@ -157,7 +157,7 @@ fn is_plain_part(part: &str) -> bool {
 fn is_word(bytes: &[u8], letter: fn(u8) -> bool, separator: fn(u8) -> bool) -> bool {
     let mut before = false;
     for &b in bytes {
-        if !letter(b) && !(before && separator(b)) {
+        if !(letter(b) || before && separator(b)) {
             return false;
         }
         before = letter(b);
