@@ -11,15 +11,20 @@ use super::Kind;
 #[must_use]
 pub fn emit(value: &Value) -> String {
     let mut out = String::new();
+    emit_into(value, &mut out);
+    out
+}
+
+/// As [`emit`], behind text that is empty or ends with a line feed.
+pub fn emit_into(value: &Value, out: &mut String) {
     match value {
-        Value::Object(map) if !map.is_empty() => mapping(map, 0, &mut out),
-        Value::Array(items) if !items.is_empty() => sequence(items, 0, &mut out),
+        Value::Object(map) if !map.is_empty() => mapping(map, 0, out),
+        Value::Array(items) if !items.is_empty() => sequence(items, 0, out),
         other => {
-            scalar(other, 0, &mut out);
+            scalar(other, 0, out);
             out.push('\n');
         }
     }
-    out
 }
 
 fn mapping(map: &serde_json::Map<String, Value>, indent: usize, out: &mut String) {
@@ -77,7 +82,13 @@ fn scalar(value: &Value, indent: usize, out: &mut String) {
         Value::String(text) => string(text, Some(indent), out),
         Value::Object(_) => out.push_str("{}"),
         Value::Array(_) => out.push_str("[]"),
-        other => out.push_str(&other.to_string()),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Null => out.push_str("null"),
+        Value::Number(number) => {
+            use std::fmt::Write as _;
+            let _ = write!(out, "{number}");
+        }
     }
 }
 
@@ -164,88 +175,94 @@ fn is_block(text: &str) -> bool {
         && !text.trim_end_matches('\n').is_empty()
 }
 
+/// Characters of plain text; `#` and `:` depend on their neighbours, and what is not ASCII on more.
+const PLAIN: [bool; 128] = {
+    let mut table = [false; 128];
+    let mut code = 0_u8;
+    while code < 128 {
+        table[code as usize] = code.is_ascii_graphic() && code != b'`' || code == b' ';
+        code += 1;
+    }
+    table
+};
+
 fn is_plain(text: &str) -> bool {
-    let safe = |c: char| {
-        c.is_ascii_alphanumeric()
-            || matches!(
-                c,
-                '-' | '_'
-                    | '.'
-                    | '/'
-                    | '+'
-                    | ','
-                    | '='
-                    | '('
-                    | ')'
-                    | '@'
-                    | '$'
-                    | ' '
-                    | ':'
-                    | '~'
-                    | ';'
-                    | '^'
-                    | '<'
-                    | '>'
-                    | '{'
-                    | '}'
-                    | '['
-                    | ']'
-                    | '*'
-                    | '&'
-                    | '!'
-                    | '|'
-                    | '%'
-                    | '?'
-                    | '"'
-                    | '\''
-                    | '#'
-                    | '\\'
-            )
-            || (!c.is_ascii() && !needs_escape(c))
-    };
-    let Some(first) = text.chars().next() else {
+    let bytes = text.as_bytes();
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
         return false;
     };
-    let first_ok = first.is_ascii_alphanumeric()
-        || matches!(first, '/' | '.' | '_' | '$' | '(' | '+' | '^' | '\\')
-        || (!first.is_ascii() && !needs_escape(first));
-    // A dash begins a list only before a space, but a lone one or several are something else.
-    let dash_ok = first == '-' && text.len() > 1 && !text[1..].starts_with([' ', '-']);
-    (first_ok || dash_ok)
-        && text.chars().all(safe)
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !text.contains(" #")
+    let first_ok = match first {
+        b'/' | b'.' | b'_' | b'$' | b'(' | b'+' | b'^' | b'\\' => true,
+        // A dash begins a list only before a space, but a lone one or several are something else.
+        b'-' => bytes
+            .get(1)
+            .is_some_and(|next| !matches!(next, b' ' | b'-')),
+        // What does not print is looked for below.
+        other => other.is_ascii_alphanumeric() || !other.is_ascii(),
+    };
+    if !first_ok || matches!(last, b' ' | b':') {
+        return false;
+    }
+    let mut before = first;
+    let mut ascii = true;
+    for &byte in bytes {
+        match PLAIN.get(usize::from(byte)) {
+            Some(true) => {}
+            Some(false) => return false,
+            None => ascii = false,
+        }
+        if (byte == b' ' && before == b':') || (byte == b'#' && before == b' ') {
+            return false;
+        }
+        before = byte;
+    }
+    (ascii || !text.chars().any(|c| !c.is_ascii() && needs_escape(c)))
         && Kind::of_plain(text) == Kind::String
         && !is_other_in_yaml_1_1(text)
 }
 
 /// What YAML 1.1 takes for a boolean, a number or a date (yaml.org, type repository for 1.1).
 fn is_other_in_yaml_1_1(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    if matches!(
-        lower.as_str(),
-        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null" | "~" | "<<" | "="
-    ) {
+    const WORDS: [&str; 12] = [
+        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "<<", "=",
+    ];
+    if text.len() <= 5 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return true;
     }
-    let body = lower.trim_start_matches(['+', '-']);
-    let starts_like_number = body.starts_with(|c: char| c.is_ascii_digit())
-        || (body.starts_with('.')
-            && body[1..].starts_with(|c: char| c.is_ascii_digit() || matches!(c, 'i' | 'n')));
+    let body = text.trim_start_matches(['+', '-']).as_bytes();
+    let starts_like_number = match body {
+        [b'0'..=b'9', ..] => true,
+        [b'.', next, ..] => next.is_ascii_digit() || matches!(next, b'i' | b'n' | b'I' | b'N'),
+        _ => false,
+    };
     // Octal, binary and hexadecimal numbers, base 60, underscores, exponents, dates: all of these characters at most.
     starts_like_number
-        && body.chars().all(|c| {
-            c.is_ascii_hexdigit()
+        && body.iter().all(|b| {
+            b.is_ascii_hexdigit()
                 || matches!(
-                    c,
-                    '_' | ':' | '.' | 'x' | 'o' | '+' | '-' | 't' | 'z' | ' ' | 'i' | 'n'
+                    b.to_ascii_lowercase(),
+                    b'_' | b':'
+                        | b'.'
+                        | b'x'
+                        | b'o'
+                        | b'+'
+                        | b'-'
+                        | b't'
+                        | b'z'
+                        | b' '
+                        | b'i'
+                        | b'n'
                 )
         })
 }
 
-fn spaces(count: usize, out: &mut String) {
-    out.extend(std::iter::repeat_n(' ', count));
+fn spaces(mut count: usize, out: &mut String) {
+    const SPACES: &str = "                                ";
+    while count > SPACES.len() {
+        out.push_str(SPACES);
+        count -= SPACES.len();
+    }
+    out.push_str(&SPACES[..count]);
 }
 
 #[cfg(test)]

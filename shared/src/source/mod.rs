@@ -14,14 +14,16 @@ mod node;
 mod number;
 mod parse;
 mod path;
+mod reread;
 mod text;
 
-pub use emit::emit;
+pub use emit::{emit, emit_into};
 pub use fields::{Fields, Item};
 pub use file::{FileId, Position, SourceFile, Sources};
 pub use files::{Disk, Files, Memory, PathKind, normalize};
 pub use ledger::{Ledger, Leftover, Origin, Sourced};
 pub use node::{Entry, Kind, Mapping, Node, Scalar, Tag, Value};
 pub use parse::{Limits, parse};
-pub use path::{KeyPath, PathStep};
+pub use path::{KeyPath, PathStep, Trail};
+pub use reread::{reread, reread_owned};
 pub use text::{decode, read_all};

@@ -1,9 +1,9 @@
 //! YAML nodes that know where they stand.
 
-use super::number;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use super::Position;
+use super::{Position, number};
 
 /// One node of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +64,7 @@ pub enum Kind {
 
 /// Keys with values, in source order. A key that stands twice is refused by the parser.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Mapping(pub IndexMap<String, Entry>);
+pub struct Mapping(pub IndexMap<String, Entry, RandomState>);
 
 /// A key's place and its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,6 +174,25 @@ impl Node {
                 Kind::Integer | Kind::Float => "a number",
                 Kind::String => "a string",
             },
+        }
+    }
+
+    /// Whether two nodes say the same, wherever they stand. The order of keys does not matter.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Scalar(a), Value::Scalar(b)) => a == b,
+            (Value::Sequence(a), Value::Sequence(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says_the_same(b))
+            }
+            (Value::Mapping(a), Value::Mapping(b)) => {
+                a.len() == b.len()
+                    && a.iter().all(|(key, entry)| {
+                        b.get(key)
+                            .is_some_and(|other| entry.node.says_the_same(other))
+                    })
+            }
+            _ => false,
         }
     }
 
@@ -297,6 +316,7 @@ impl Kind {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => Self::Null,
             "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Self::Bool,
+            _ if !number::is_possible(text) => Self::String,
             _ if number::integer(text).is_some() => Self::Integer,
             _ if number::float(text).is_some() => Self::Float,
             _ => Self::String,

@@ -3,6 +3,39 @@
 //! All three take Go's spelling of integers over the core schema's: a leading zero means octal, `_` separates digits,
 //! and `0b` begins a binary number. Where a number stands for text, they write its value, not its spelling.
 
+use std::borrow::Cow;
+
+/// Whether unquoted text can be a number at all. Most text is none, and this is quick to see.
+pub(super) fn is_possible(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    matches!(bytes.first(), Some(b'0'..=b'9' | b'-' | b'+' | b'.'))
+        && bytes.iter().all(|b| {
+            b.is_ascii_hexdigit()
+                || matches!(
+                    b,
+                    b'_' | b'.'
+                        | b'+'
+                        | b'-'
+                        | b'x'
+                        | b'X'
+                        | b'o'
+                        | b'O'
+                        | b'i'
+                        | b'I'
+                        | b'n'
+                        | b'N'
+                )
+        })
+}
+
+fn without_separators(text: &str) -> Cow<'_, str> {
+    if text.contains('_') {
+        Cow::Owned(text.replace('_', ""))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// The value of an unquoted integer.
 pub(super) fn integer(text: &str) -> Option<i128> {
     let (negative, digits) = match text.as_bytes().first()? {
@@ -13,14 +46,13 @@ pub(super) fn integer(text: &str) -> Option<i128> {
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let plain = digits.replace('_', "");
-    let prefix = plain.get(..2).unwrap_or_default().to_ascii_lowercase();
-    let (digits, radix) = match prefix.as_str() {
-        "0x" => (&plain[2..], 16),
-        "0o" => (&plain[2..], 8),
-        "0b" => (&plain[2..], 2),
-        _ if plain.len() > 1 && plain.starts_with('0') => (&plain[1..], 8),
-        _ => (plain.as_str(), 10),
+    let plain = without_separators(digits);
+    let (digits, radix) = match plain.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (&plain[2..], 16),
+        [b'0', b'o' | b'O', ..] => (&plain[2..], 8),
+        [b'0', b'b' | b'B', ..] => (&plain[2..], 2),
+        [b'0', _, ..] => (&plain[1..], 8),
+        _ => (&*plain, 10),
     };
     if digits.starts_with(['-', '+']) {
         return None;
@@ -53,7 +85,7 @@ pub(super) fn float(text: &str) -> Option<f64> {
         ".nan" | ".NaN" | ".NAN" => return Some(f64::NAN),
         _ => {}
     }
-    let plain = text.replace('_', "");
+    let plain = without_separators(text);
     let body = plain.strip_prefix(['-', '+']).unwrap_or(&plain);
     let starts_like_number = !text.starts_with('_')
         && (body.starts_with(|c: char| c.is_ascii_digit())

@@ -24,8 +24,89 @@ struct Step {
 
 #[derive(PartialEq, Eq)]
 enum Segment {
-    Key(String),
+    Key(Key),
     Index(usize),
+}
+
+/// Bytes of a key that is kept within its step.
+const SHORT: usize = 22;
+
+/// The text of a key. Most keys are short, and paths are made for every node.
+#[derive(PartialEq, Eq)]
+enum Key {
+    Short(u8, [u8; SHORT]),
+    Long(Box<str>),
+}
+
+impl Key {
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(text.as_bytes());
+                Self::Short(length, bytes)
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            // These are the bytes of a text.
+            Self::Short(length, bytes) => bytes
+                .get(..usize::from(*length))
+                .and_then(|bytes| std::str::from_utf8(bytes).ok())
+                .unwrap_or_default(),
+            Self::Long(text) => text,
+        }
+    }
+}
+
+/// A path on the way through a tree: it costs nothing until somebody asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Trail<'t> {
+    above: Option<&'t Trail<'t>>,
+    step: Option<PathStep<'t>>,
+}
+
+impl<'t> Trail<'t> {
+    /// The root of a document.
+    #[must_use]
+    pub fn root() -> Self {
+        Self {
+            above: None,
+            step: None,
+        }
+    }
+
+    /// Into the value of a key.
+    #[must_use]
+    pub fn key(&'t self, key: &'t str) -> Self {
+        Self {
+            above: Some(self),
+            step: Some(PathStep::Key(key)),
+        }
+    }
+
+    /// Into an item of a list.
+    #[must_use]
+    pub fn index(&'t self, index: usize) -> Self {
+        Self {
+            above: Some(self),
+            step: Some(PathStep::Index(index)),
+        }
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> KeyPath {
+        let above = self.above.map_or_else(KeyPath::root, Self::path);
+        match self.step {
+            None => above,
+            Some(PathStep::Key(key)) => above.key(key),
+            Some(PathStep::Index(index)) => above.index(index),
+        }
+    }
 }
 
 impl KeyPath {
@@ -38,7 +119,7 @@ impl KeyPath {
     /// The path of a mapping's value.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        self.step(Segment::Key(key.to_owned()))
+        self.step(Segment::Key(Key::new(key)))
     }
 
     /// The path of a sequence's item.
@@ -67,7 +148,7 @@ impl KeyPath {
     #[must_use]
     pub fn last_key(&self) -> Option<&str> {
         match &self.0.as_ref()?.segment {
-            Segment::Key(key) => Some(key),
+            Segment::Key(key) => Some(key.as_str()),
             Segment::Index(_) => None,
         }
     }
@@ -79,7 +160,7 @@ impl KeyPath {
         let mut at = self;
         while let Some(step) = &at.0 {
             steps.push(match &step.segment {
-                Segment::Key(key) => PathStep::Key(key),
+                Segment::Key(key) => PathStep::Key(key.as_str()),
                 Segment::Index(index) => PathStep::Index(*index),
             });
             at = &step.parent;
@@ -112,6 +193,7 @@ impl fmt::Display for KeyPath {
                 if !step.parent.is_root() {
                     f.write_str(".")?;
                 }
+                let key = key.as_str();
                 if key.is_empty() || key.contains(['.', '[', ']', ' ', '"']) {
                     write!(f, "{key:?}")
                 } else {
@@ -142,5 +224,15 @@ mod tests {
         assert_eq!(path.to_string(), "services.\"my.web\".ports[2]");
         assert_eq!(KeyPath::root().to_string(), "");
         assert_eq!(KeyPath::root().join("a.b").to_string(), "a.b");
+        let long = "k".repeat(300);
+        assert_eq!(KeyPath::root().key(&long).last_key(), Some(long.as_str()));
+    }
+
+    #[test]
+    fn a_trail_leads_to_the_same_path() {
+        let (root, path) = (Trail::root(), KeyPath::root());
+        let (services, path) = (root.key("services"), path.key("services"));
+        let (item, path) = (services.index(3), path.index(3));
+        assert_eq!(item.path(), path);
     }
 }

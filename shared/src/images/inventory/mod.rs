@@ -4,7 +4,7 @@ mod objects;
 
 pub use objects::{of_objects, pull_secrets};
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use oci_distribution::Reference;
 
@@ -32,14 +32,14 @@ pub struct Needed {
 /// said.
 #[must_use]
 pub fn of_application(application: &Application, findings: &mut Findings) -> Vec<Needed> {
-    let mut needed: Vec<Needed> = Vec::new();
+    let mut needed = Gathered::default();
     for unit in &application.units {
         for container in &unit.containers {
             match &container.image {
                 Some(image) => {
-                    collect(&mut needed, &image.value, &image.origin, findings);
+                    needed.collect(&image.value, &image.origin, findings);
                     if container.build.is_some()
-                        && let Some(last) = find(&mut needed, &image.value)
+                        && let Some(last) = needed.find(&image.value)
                     {
                         last.built = true;
                     }
@@ -55,12 +55,12 @@ pub fn of_application(application: &Application, findings: &mut Findings) -> Vec
             }
             for mount in &container.mounts {
                 each_volume(&mount.source, &mut |reference| {
-                    collect(&mut needed, reference, &mount.origin, findings);
+                    needed.collect(reference, &mount.origin, findings);
                 });
             }
         }
     }
-    needed
+    needed.images
 }
 
 /// Adds the image of the containers that wait for others (`--start-order wait`), if there are any, and gives it the name
@@ -74,16 +74,18 @@ pub fn of_waiting(
     if options.start_order != StartOrder::Wait {
         return;
     }
+    let mut gathered = Gathered::of(std::mem::take(needed));
     let mut first = None;
     for origin in waited_for(application) {
         // What is wrong is said once.
         if first.is_none() {
-            collect(needed, &options.wait_image, origin, findings);
-        } else if let Some(known) = find(needed, &options.wait_image) {
+            gathered.collect(&options.wait_image, origin, findings);
+        } else if let Some(known) = gathered.find(&options.wait_image) {
             known.origins.push(origin.clone());
         }
         first = first.or(Some(origin));
     }
+    *needed = gathered.images;
     let Some(origin) = first else { return };
     match options.images.rewrite(&options.wait_image) {
         Ok(Some(target)) => options.wait_image = target,
@@ -123,23 +125,56 @@ fn each_volume(source: &MountSource, see: &mut dyn FnMut(&str)) {
 
 fn parse(text: &str) -> Result<Reference, InvalidName> {
     let name: ImageName = text.trim().parse()?;
-    name.to_string().parse().map_err(|_| InvalidName {
-        text: text.to_owned(),
-        reason: "it cannot be understood".into(),
-    })
+    Ok(name.reference())
 }
 
-/// Adds an image that is asked for somewhere, or says why it is none.
-fn collect(needed: &mut Vec<Needed>, text: &str, origin: &Origin, findings: &mut Findings) {
-    match parse(text) {
-        Ok(image) => add(needed, image, text, origin),
-        Err(error) => findings.add(Code("image-invalid"), origin, error.to_string()),
+/// Images, each once.
+#[derive(Debug, Default)]
+struct Gathered {
+    images: Vec<Needed>,
+    /// Where each stands in the list, by its whole name.
+    places: HashMap<String, usize>,
+}
+
+impl Gathered {
+    /// Those of a list, which has each once.
+    fn of(images: Vec<Needed>) -> Self {
+        let names = images.iter().map(|needed| needed.image.whole());
+        let places = names.enumerate().map(|(place, name)| (name, place));
+        Self {
+            places: places.collect(),
+            images,
+        }
     }
-}
 
-fn find<'n>(needed: &'n mut [Needed], text: &str) -> Option<&'n mut Needed> {
-    let whole = parse(text).ok()?.whole();
-    needed.iter_mut().find(|other| other.image.whole() == whole)
+    /// Adds an image that is asked for somewhere, or says why it is none.
+    fn collect(&mut self, text: &str, origin: &Origin, findings: &mut Findings) {
+        match parse(text) {
+            Ok(image) => self.add(image, text, Some(origin)),
+            Err(error) => findings.add(Code("image-invalid"), origin, error.to_string()),
+        }
+    }
+
+    fn find(&mut self, text: &str) -> Option<&mut Needed> {
+        let place = self.places.get(&parse(text).ok()?.whole())?;
+        self.images.get_mut(*place)
+    }
+
+    fn add(&mut self, image: Reference, written: &str, origin: Option<&Origin>) {
+        let place = *self
+            .places
+            .entry(image.whole())
+            .or_insert(self.images.len());
+        match self.images.get_mut(place) {
+            Some(known) => known.origins.extend(origin.cloned()),
+            None => self.images.push(Needed {
+                image,
+                written: written.to_owned(),
+                origins: origin.cloned().into_iter().collect(),
+                built: false,
+            }),
+        }
+    }
 }
 
 /// Images from a list: one a line, `#` begins a remark.
@@ -147,40 +182,16 @@ fn find<'n>(needed: &'n mut [Needed], text: &str) -> Option<&'n mut Needed> {
 /// # Errors
 /// A line is no image; the text names it.
 pub fn of_list(text: &str, name: &str) -> Result<Vec<Needed>, String> {
-    let mut needed = Vec::new();
-    // Repositories have thousands of tags.
-    let mut seen = HashSet::new();
+    let mut needed = Gathered::default();
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
         }
-        let image = parse(line).map_err(|error| format!("{name}:{}: {error}", index + 1))?;
-        if seen.insert(image.whole()) {
-            needed.push(Needed {
-                image,
-                written: line.to_owned(),
-                origins: Vec::new(),
-                built: false,
-            });
-        }
+        let reference = parse(line).map_err(|error| format!("{name}:{}: {error}", index + 1))?;
+        needed.add(reference, line, None);
     }
-    Ok(needed)
-}
-
-fn add(needed: &mut Vec<Needed>, image: Reference, written: &str, origin: &Origin) {
-    let known = needed
-        .iter_mut()
-        .find(|other| other.image.whole() == image.whole());
-    match known {
-        Some(known) => known.origins.push(origin.clone()),
-        None => needed.push(Needed {
-            image,
-            written: written.to_owned(),
-            origins: vec![origin.clone()],
-            built: false,
-        }),
-    }
+    Ok(needed.images)
 }
 
 /// Where each image goes.

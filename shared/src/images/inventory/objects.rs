@@ -1,6 +1,6 @@
 //! The images in Kubernetes objects: every Pod template, at any depth, and what custom resources call an image.
 
-use super::{Needed, collect, parse};
+use super::{Gathered, Needed, parse};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::load::Object;
 use crate::source::{KeyPath, Mapping, Node, Origin, Value};
@@ -16,7 +16,7 @@ const RELATED: &str = "RELATED_IMAGE_";
 #[must_use]
 pub fn of_objects(objects: &[Object], findings: &mut Findings) -> Vec<Needed> {
     let mut walk = Walk {
-        needed: Vec::new(),
+        needed: Gathered::default(),
         findings,
         custom: false,
         found: 0,
@@ -49,7 +49,7 @@ pub fn of_objects(objects: &[Object], findings: &mut Findings) -> Vec<Needed> {
             walk.findings.add(Code(code), &object.origin, message);
         }
     }
-    walk.needed
+    walk.needed.images
 }
 
 /// The Secrets by which these objects pull their images.
@@ -77,7 +77,7 @@ fn is_custom(api_version: &str) -> bool {
 }
 
 struct Walk<'f> {
-    needed: Vec<Needed>,
+    needed: Gathered,
     findings: &'f mut Findings,
     /// The object is of a kind that Kubernetes itself does not have.
     custom: bool,
@@ -115,7 +115,7 @@ impl Walk<'_> {
     fn add(&mut self, text: &str, node: &Node, path: &KeyPath) {
         self.found += 1;
         let origin = Origin::new(node.at, path.clone());
-        collect(&mut self.needed, text, &origin, self.findings);
+        self.needed.collect(text, &origin, self.findings);
     }
 
     fn containers(&mut self, list: &Node, path: &KeyPath) {

@@ -6,6 +6,10 @@ use std::str::FromStr;
 use crate::images::store::Name;
 use crate::images::{Digest, Reference};
 
+/// The registry of names without one, and where its images without a folder lie.
+const HUB: &str = "docker.io";
+const LIBRARY: &str = "library";
+
 /// `[REGISTRY/]REPOSITORY[:TAG][@DIGEST]`, completed as docker does it: `nginx` is `docker.io/library/nginx`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageName {
@@ -51,6 +55,63 @@ impl ImageName {
         }
     }
 
+    /// As a reference, with the tag `latest` where neither tag nor digest is written.
+    #[must_use]
+    pub fn reference(&self) -> Reference {
+        let registry = self.registry.clone();
+        let repository = if registry == HUB && !self.repository.contains('/') {
+            format!("{LIBRARY}/{}", self.repository)
+        } else {
+            self.repository.clone()
+        };
+        match (&self.tag, &self.digest) {
+            (Some(tag), None) => Reference::with_tag(registry, repository, tag.clone()),
+            (None, None) => Reference::with_tag(registry, repository, "latest".to_owned()),
+            (None, Some(digest)) => {
+                Reference::with_digest(registry, repository, digest.to_string())
+            }
+            (Some(tag), Some(digest)) => Reference::with_tag_and_digest(
+                registry,
+                repository,
+                tag.clone(),
+                digest.to_string(),
+            ),
+        }
+    }
+
+    /// The name, where each part of it has the plainest form. `None` says nothing; whoever gets it asks the grammar.
+    fn plain(text: &str) -> Option<Self> {
+        let (name, tag) = match text.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (text, None),
+        };
+        let is_tag = |tag: &str| {
+            tag.len() <= 128
+                && tag.bytes().enumerate().all(|(index, b)| {
+                    b.is_ascii_alphanumeric() || b == b'_' || index > 0 && matches!(b, b'.' | b'-')
+                })
+        };
+        if text.len() > 200 || tag.is_some_and(|tag| tag.is_empty() || !is_tag(tag)) {
+            return None;
+        }
+        let (registry, repository) = match name.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => {
+                if host.ends_with(HUB) || !is_plain_host(host) {
+                    return None;
+                }
+                (host, path.to_owned())
+            }
+            Some(_) => (HUB, name.to_owned()),
+            None => (HUB, format!("{LIBRARY}/{name}")),
+        };
+        repository.split('/').all(is_plain_part).then(|| Self {
+            registry: registry.to_owned(),
+            repository,
+            tag: tag.map(str::to_owned),
+            digest: None,
+        })
+    }
+
     /// Registry and repository.
     #[must_use]
     pub fn place(&self) -> String {
@@ -69,6 +130,41 @@ impl ImageName {
     }
 }
 
+/// Labels of letters, digits and single dashes within, and perhaps a port.
+fn is_plain_host(host: &str) -> bool {
+    let (name, port) = host.split_once(':').unwrap_or((host, "0"));
+    !port.is_empty()
+        && port.bytes().all(|b| b.is_ascii_digit())
+        && name.split('.').all(|label| {
+            is_word(
+                label.as_bytes(),
+                |b| b.is_ascii_alphanumeric(),
+                |b| b == b'-',
+            )
+        })
+}
+
+/// A part of a repository: lower-case letters and digits, single `.`, `_` and `-` within.
+fn is_plain_part(part: &str) -> bool {
+    is_word(
+        part.as_bytes(),
+        |b| b.is_ascii_lowercase() || b.is_ascii_digit(),
+        |b| matches!(b, b'.' | b'_' | b'-'),
+    )
+}
+
+/// Begins and ends with a letter; between them stand letters and single separators.
+fn is_word(bytes: &[u8], letter: fn(u8) -> bool, separator: fn(u8) -> bool) -> bool {
+    let mut before = false;
+    for &b in bytes {
+        if !(letter(b) || before && separator(b)) {
+            return false;
+        }
+        before = letter(b);
+    }
+    before
+}
+
 impl FromStr for ImageName {
     type Err = InvalidName;
 
@@ -77,6 +173,9 @@ impl FromStr for ImageName {
             text: text.to_owned(),
             reason,
         };
+        if let Some(name) = Self::plain(text) {
+            return Ok(name);
+        }
         if text.contains("://") {
             return Err(invalid("it has a scheme; write HOST/REPOSITORY:TAG".into()));
         }
@@ -134,5 +233,58 @@ impl fmt::Display for ImageName {
             write!(f, "@{digest}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The short way gives what the grammar gives, or nothing.
+        #[test]
+        fn plain_names_are_as_the_grammar_has_them(
+            text in "([a-zA-Z0-9.:_-]{1,8}/){0,3}[a-z0-9A-Z._-]{1,8}(:[a-zA-Z0-9._/-]{0,8})?"
+        ) {
+            if let Some(name) = ImageName::plain(&text) {
+                let reference = Reference::try_from(text.as_str());
+                prop_assert!(reference.is_ok(), "{text}");
+                let reference = reference.unwrap();
+                prop_assert_eq!(&name.registry, reference.registry());
+                prop_assert_eq!(&name.repository, reference.repository());
+                prop_assert_eq!(name.tag.as_deref().unwrap_or("latest"), reference.tag().unwrap());
+                prop_assert_eq!(&name.reference(), &reference);
+                let again: Reference = name.to_string().parse().unwrap();
+                prop_assert_eq!(again, reference);
+            }
+        }
+    }
+
+    #[test]
+    fn most_names_are_plain() {
+        for text in [
+            "nginx",
+            "nginx:1.27.2",
+            "bitnami/redis:7",
+            "registry.example/shop/web0:1.0",
+            "localhost:5000/a/b-c_d.e:Tag_1",
+        ] {
+            assert!(ImageName::plain(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "Nginx",
+            "a//b",
+            "a:",
+            "docker.io/nginx",
+            "a__b",
+            "a@sha256:0",
+            "-a",
+            "a.",
+        ] {
+            assert!(ImageName::plain(text).is_none(), "{text}");
+        }
     }
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Change, apply, diff, fingerprint, read_changes, report_refused};
+use super::diff::walk_keys;
+use super::{Change, apply, diff_nodes, fingerprint, read_changes, report_refused};
 use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::model::Dialect;
 use crate::orchestration::names;
 use crate::orchestration::output::{Document, Output};
-use crate::source::{Mapping, Node, Value as NodeValue};
+use crate::source::{Mapping, Node, Trail, Value as NodeValue};
 
 /// Sections of a Compose file whose items are carried one by one.
 const SECTIONS: [&str; 5] = ["services", "networks", "volumes", "configs", "secrets"];
@@ -32,7 +33,7 @@ pub struct Packets {
 
 /// Packs the difference between the canonical source (`want`) and what comes back from the output (`have`) into
 /// annotations of the output's objects. What belongs to no object goes into one ConfigMap, named after the project.
-pub fn pack(want: &Value, have: &Value, dialect: Dialect, project: &str, output: &mut Output) {
+pub fn pack(want: &Node, have: &Node, dialect: Dialect, project: &str, output: &mut Output) {
     let mut homeless = BTreeMap::new();
     let mut by_document: BTreeMap<usize, Map<String, Value>> = BTreeMap::new();
     let mut homes: BTreeMap<String, usize> = BTreeMap::new();
@@ -71,28 +72,23 @@ pub fn pack(want: &Value, have: &Value, dialect: Dialect, project: &str, output:
 }
 
 /// The changes by subject, sections first.
-fn differences(want: &Value, have: &Value) -> BTreeMap<String, Vec<Change>> {
-    let empty = Map::new();
-    let want = want.as_object().unwrap_or(&empty);
-    let have = have.as_object().unwrap_or(&empty);
+fn differences(want: &Node, have: &Node) -> BTreeMap<String, Vec<Change>> {
+    let empty = Mapping::default();
+    let want = want.as_mapping().unwrap_or(&empty);
+    let have = have.as_mapping().unwrap_or(&empty);
     let mut all = BTreeMap::new();
     for section in SECTIONS {
-        let want = want
-            .get(section)
-            .and_then(Value::as_object)
-            .unwrap_or(&empty);
-        let have = have
-            .get(section)
-            .and_then(Value::as_object)
-            .unwrap_or(&empty);
-        let names: BTreeSet<_> = want.keys().chain(have.keys()).collect();
-        for name in names {
+        let want = want.get(section).and_then(Node::as_mapping);
+        let have = have.get(section).and_then(Node::as_mapping);
+        let (want, have) = (want.unwrap_or(&empty), have.unwrap_or(&empty));
+        let names = want.iter().chain(have.iter()).map(|(name, _)| name);
+        for name in names.collect::<BTreeSet<_>>() {
             let changes = match (want.get(name), have.get(name)) {
-                (Some(want), Some(have)) => diff(want, have),
+                (Some(want), Some(have)) => diff_nodes(want, have),
                 (value, live) => vec![Change {
                     path: Vec::new(),
-                    value: value.cloned(),
-                    was: live.map(fingerprint),
+                    value: value.map(Node::to_json),
+                    was: live.map(|live| fingerprint(&live.to_json())),
                 }],
             };
             if !changes.is_empty() {
@@ -100,15 +96,11 @@ fn differences(want: &Value, have: &Value) -> BTreeMap<String, Vec<Change>> {
             }
         }
     }
-    let rest = |map: &Map<String, Value>| {
-        let kept = map
-            .iter()
-            .filter(|(key, _)| !SECTIONS.contains(&key.as_str()));
-        Value::Object(kept.map(|(k, v)| (k.clone(), v.clone())).collect())
-    };
-    let changes = diff(&rest(want), &rest(have));
-    if !changes.is_empty() {
-        all.insert(String::new(), changes);
+    let mut rest = Vec::new();
+    let is_rest = |key: &str| !SECTIONS.contains(&key);
+    walk_keys(want, have, is_rest, &Trail::root(), &mut rest);
+    if !rest.is_empty() {
+        all.insert(String::new(), rest);
     }
     all
 }

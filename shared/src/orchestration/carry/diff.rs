@@ -3,6 +3,10 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::source::{
+    Mapping, Node, PathStep, Position, Sources, Trail, Value as NodeValue, reread,
+};
+
 /// One place where a document differs from another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -73,64 +77,110 @@ impl Change {
 /// The changes that turn `have` into `want`.
 #[must_use]
 pub fn diff(want: &Value, have: &Value) -> Vec<Change> {
+    let at = Position::start_of(Sources::default().add("", ""));
+    diff_nodes(&reread(want, at), &reread(have, at))
+}
+
+/// As [`diff`], of documents as they were read.
+#[must_use]
+pub fn diff_nodes(want: &Node, have: &Node) -> Vec<Change> {
     let mut changes = Vec::new();
-    walk(want, have, &mut Vec::new(), &mut changes);
+    walk(want, have, &Trail::root(), &mut changes);
     changes
 }
 
-fn walk(want: &Value, have: &Value, path: &mut Vec<Value>, changes: &mut Vec<Change>) {
-    match (want, have) {
-        (Value::Object(want), Value::Object(have)) => {
-            for (key, value) in want {
-                path.push(json!(key));
-                match have.get(key) {
-                    Some(other) => walk(value, other, path, changes),
-                    None => changes.push(Change {
-                        path: path.clone(),
-                        value: Some(value.clone()),
-                        was: None,
-                    }),
-                }
-                path.pop();
-            }
-            for (key, value) in have {
-                if !want.contains_key(key) {
-                    path.push(json!(key));
-                    changes.push(Change {
-                        path: path.clone(),
-                        value: None,
-                        was: Some(fingerprint(value)),
-                    });
-                    path.pop();
-                }
-            }
+fn walk(want: &Node, have: &Node, path: &Trail<'_>, changes: &mut Vec<Change>) {
+    match (&want.value, &have.value) {
+        (NodeValue::Mapping(want), NodeValue::Mapping(have)) => {
+            walk_keys(want, have, |_| true, path, changes);
         }
-        (Value::Array(want_items), Value::Array(have_items))
+        (NodeValue::Sequence(want_items), NodeValue::Sequence(have_items))
             if same_shape(want_items, have_items) =>
         {
             for (index, (value, other)) in want_items.iter().zip(have_items).enumerate() {
-                path.push(json!(index));
-                walk(value, other, path, changes);
-                path.pop();
+                walk(value, other, &path.index(index), changes);
             }
         }
-        _ if want == have => {}
+        _ if equal(want, have) => {}
         _ => changes.push(Change {
-            path: path.clone(),
-            value: Some(want.clone()),
-            was: Some(fingerprint(have)),
+            path: steps(path),
+            value: Some(want.to_json()),
+            was: Some(fingerprint(&have.to_json())),
         }),
     }
 }
 
+/// The changes between two mappings, as far as their own keys are `wanted`.
+pub(super) fn walk_keys(
+    want: &Mapping,
+    have: &Mapping,
+    wanted: impl Fn(&str) -> bool,
+    path: &Trail<'_>,
+    changes: &mut Vec<Change>,
+) {
+    for (key, entry) in want.iter().filter(|(key, _)| wanted(key)) {
+        match have.get(key) {
+            Some(other) => walk(&entry.node, other, &path.key(key), changes),
+            None => changes.push(Change {
+                path: steps(&path.key(key)),
+                value: Some(entry.node.to_json()),
+                was: None,
+            }),
+        }
+    }
+    for (key, entry) in have.iter().filter(|(key, _)| wanted(key)) {
+        if want.get(key).is_none() {
+            changes.push(Change {
+                path: steps(&path.key(key)),
+                value: None,
+                was: Some(fingerprint(&entry.node.to_json())),
+            });
+        }
+    }
+}
+
+/// The steps of a path as they stand in a change.
+fn steps(path: &Trail<'_>) -> Vec<Value> {
+    let path = path.path();
+    let steps = path.steps().into_iter();
+    steps
+        .map(|step| match step {
+            PathStep::Key(key) => json!(key),
+            PathStep::Index(index) => json!(index),
+        })
+        .collect()
+}
+
 /// Whether two lists can be compared item by item: equally long, and named items in the same order. Other lists are
 /// replaced as a whole, so that an item that a person inserts cannot shift the carried values.
-fn same_shape(want: &[Value], have: &[Value]) -> bool {
+fn same_shape(want: &[Node], have: &[Node]) -> bool {
     want.len() == have.len()
-        && want.iter().zip(have).all(|(a, b)| match (a, b) {
-            (Value::Object(a), Value::Object(b)) => a.get("name") == b.get("name"),
-            _ => a == b,
-        })
+        && want
+            .iter()
+            .zip(have)
+            .all(|(a, b)| match (a.as_mapping(), b.as_mapping()) {
+                (Some(a), Some(b)) => match (a.get("name"), b.get("name")) {
+                    (Some(a), Some(b)) => equal(a, b),
+                    (a, b) => a.is_none() && b.is_none(),
+                },
+                _ => equal(a, b),
+            })
+}
+
+/// Whether two nodes are the same value: `010` and `8` are.
+fn equal(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        (NodeValue::Scalar(a), NodeValue::Scalar(b)) => a == b || a.to_json() == b.to_json(),
+        (NodeValue::Sequence(a), NodeValue::Sequence(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
+        }
+        (NodeValue::Mapping(a), NodeValue::Mapping(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, entry)| b.get(key).is_some_and(|b| equal(&entry.node, b)))
+        }
+        _ => false,
+    }
 }
 
 /// Why a change was not applied.

@@ -6,12 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
-use super::{Change, apply, diff, fingerprint, read_changes, report_refused};
+use super::diff::walk_keys;
+use super::{Change, apply, fingerprint, read_changes, report_refused};
 use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::names;
 use crate::orchestration::output::{Document, Output, SideFile};
-use crate::source::{Node, Value as NodeValue, emit};
+use crate::source::{Node, Trail, Value as NodeValue, emit};
 
 /// Name of an object among all: `apps/v1/Deployment/NAMESPACE/NAME`.
 type ObjectKey = String;
@@ -26,8 +27,7 @@ pub fn pack(
     document: &mut Value,
     output: &mut Vec<SideFile>,
 ) {
-    let mut live: BTreeMap<ObjectKey, Value> =
-        have.iter().map(|o| (key(o), without_secrets(o))).collect();
+    let mut live: BTreeMap<ObjectKey, &Object> = have.iter().map(|o| (key(o), o)).collect();
     let contents: BTreeMap<ObjectKey, BTreeMap<String, Vec<u8>>> = have
         .iter()
         .filter(|o| o.kind == "Secret")
@@ -36,7 +36,6 @@ pub fn pack(
     let mut objects = Map::new();
     for object in want {
         let name = key(object);
-        let value = without_secrets(object);
         // Content that does not come back by itself goes into files for their owner only.
         let mut secret_files = Map::new();
         let content = if object.kind == "Secret" {
@@ -63,13 +62,13 @@ pub fn pack(
         }
         let mut entry = match live.remove(&name) {
             Some(back) => {
-                let changes = diff(&value, &back);
+                let changes = changes(object, back);
                 if changes.is_empty() && secret_files.is_empty() {
                     continue;
                 }
                 json!({"changes": changes.iter().map(Change::to_json).collect::<Vec<_>>()})
             }
-            None if is_known(object) => json!({"whole": value}),
+            None if is_known(object) => json!({"whole": without_secrets(object)}),
             None => {
                 let path = format!(
                     "unconverted/{}-{}.yaml",
@@ -92,8 +91,9 @@ pub fn pack(
         }
         objects.insert(name, entry);
     }
-    for (name, value) in live {
-        objects.insert(name, json!({"remove": fingerprint(&value)}));
+    for (name, object) in live {
+        let was = fingerprint(&without_secrets(object));
+        objects.insert(name, json!({"remove": was}));
     }
     if objects.is_empty() {
         return;
@@ -145,6 +145,17 @@ fn content(object: &Object) -> BTreeMap<String, Vec<u8>> {
         }
     }
     content
+}
+
+/// The changes that turn `have` into `want`, without the content of Secrets.
+fn changes(want: &Object, have: &Object) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if let (Some(wanted), Some(live)) = (want.node.as_mapping(), have.node.as_mapping()) {
+        let secret = want.kind == "Secret";
+        let shown = |key: &str| !(secret && matches!(key, "data" | "stringData"));
+        walk_keys(wanted, live, shown, &Trail::root(), &mut changes);
+    }
+    changes
 }
 
 fn without_secrets(object: &Object) -> Value {

@@ -10,7 +10,7 @@ pub mod compose;
 mod diff;
 pub mod kubernetes;
 
-pub use diff::{Change, Refused, apply, diff, fingerprint};
+pub use diff::{Change, Refused, apply, diff, diff_nodes, fingerprint};
 
 use serde_json::Value;
 

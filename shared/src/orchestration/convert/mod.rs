@@ -12,7 +12,7 @@ pub use to_kubernetes::to_kubernetes;
 use crate::finding::Findings;
 use crate::images::inventory::Needed;
 use crate::orchestration::output::Output;
-use crate::source::{Sources, emit};
+use crate::source::{Sources, emit_into};
 
 /// A finished conversion.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub fn to_yaml<'v>(documents: impl IntoIterator<Item = &'v serde_json::Value>) -
         if !out.is_empty() {
             out.push_str("---\n");
         }
-        out.push_str(&emit(document));
+        emit_into(document, &mut out);
     }
     out
 }

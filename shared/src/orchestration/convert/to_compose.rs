@@ -5,23 +5,21 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::to_kubernetes::canonical;
-use super::{Conversion, Failure, to_yaml};
+use super::{Conversion, Failure};
 use crate::finding::{Code, Finding, Findings};
 use crate::images::inventory;
 use crate::orchestration::carry;
 use crate::orchestration::compose::form;
-use crate::orchestration::compose::load::{
-    LoadOptions as ComposeLoad, Project, load as compose_load,
-};
+use crate::orchestration::compose::load::{LoadOptions as ComposeLoad, Project, load_node};
 use crate::orchestration::compose::{
     ComposeOptions, ComposeTarget, read as compose_read, write as compose_write,
 };
-use crate::orchestration::kubernetes::load::{LoadOptions, Object, load};
+use crate::orchestration::kubernetes::load::{LoadOptions, Object, load, load_nodes};
 use crate::orchestration::kubernetes::{self, KubernetesOptions};
 use crate::orchestration::model::{Application, Dialect};
 use crate::orchestration::output::Output;
 use crate::orchestration::table::{self, Target, report_leftovers};
-use crate::source::{Files, Ledger, Memory, Node, Position, Sources};
+use crate::source::{Files, Ledger, Memory, Node, Position, Sources, reread, reread_owned};
 
 /// Converts Kubernetes objects to a Compose document and its files. With `carry_along`, what Compose cannot say is
 /// packed into the document.
@@ -144,9 +142,10 @@ fn restore(
     output: &mut Output,
     findings: &mut Findings,
 ) {
-    let Some(mut document) = canonical(output, surroundings) else {
+    let Some(document) = canonical(output.clone(), surroundings) else {
         return;
     };
+    let mut document = document.to_json();
     let before = file_paths(&document);
     carried.apply(&mut document, findings);
     let after = file_paths(&document);
@@ -187,10 +186,6 @@ fn file_paths(document: &Value) -> Vec<(String, String)> {
 fn read_back(surroundings: &Project, written: &Output) -> Option<Vec<Object>> {
     let folder = Path::new(MEMORY_FOLDER);
     let mut files = Memory::default();
-    files.add(
-        folder.join("compose.yaml"),
-        to_yaml(written.documents.iter().map(|d| &d.value)),
-    );
     for file in &written.files {
         files.add(folder.join(&file.path), file.bytes.clone());
     }
@@ -207,7 +202,9 @@ fn read_back(surroundings: &Project, written: &Output) -> Option<Vec<Object>> {
     };
     let mut sources = Sources::default();
     let mut ignored = Findings::default();
-    let project = compose_load(&options, &files, &mut sources, &mut ignored).ok()?;
+    let at = Position::start_of(sources.add("", ""));
+    let document = reread(&written.documents.first()?.value, at);
+    let project = load_node(document, &options, &files, &mut sources, &mut ignored).ok()?;
     let mut ledger = Ledger::new();
     let application = compose_read::read(&project, &files, &mut ledger);
     let target = KubernetesOptions::default();
@@ -221,10 +218,8 @@ fn read_back(surroundings: &Project, written: &Output) -> Option<Vec<Object>> {
     if output.documents.is_empty() {
         return Some(Vec::new());
     }
-    let options = LoadOptions {
-        files: vec!["-".into()],
-        stdin: Some(to_yaml(output.documents.iter().map(|d| &d.value))),
-        ..Default::default()
-    };
-    load(&options, &files, &mut sources, &mut ignored).ok()
+    drop(application);
+    let documents = output.documents.into_iter();
+    let documents = documents.map(|document| reread_owned(document.value, at));
+    load_nodes(documents, &mut sources, &mut ignored).ok()
 }

@@ -1,18 +1,16 @@
 //! Compose or Swarm to Kubernetes.
 
-use serde_json::Value;
-
-use super::{Conversion, Failure, to_yaml};
+use super::{Conversion, Failure};
 use crate::finding::Findings;
 use crate::images::inventory;
 use crate::orchestration::carry;
-use crate::orchestration::compose::load::{LoadOptions, Project, load};
+use crate::orchestration::compose::load::{LoadOptions, Project, load, load_node};
 use crate::orchestration::compose::{ComposeOptions, ComposeTarget, read, write as compose_write};
 use crate::orchestration::kubernetes::{self, KubernetesOptions};
 use crate::orchestration::model::Dialect;
 use crate::orchestration::output::Output;
 use crate::orchestration::table::{Target, report_leftovers};
-use crate::source::{Files, Ledger, Limits, Memory, Sources};
+use crate::source::{Files, Ledger, Limits, Memory, Node, Position, Sources, reread, reread_owned};
 
 /// Converts a Compose project to Kubernetes objects. With `carry`, what Kubernetes cannot say is packed into
 /// annotations.
@@ -61,7 +59,6 @@ pub fn to_kubernetes(
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }
-    let want = project.node.to_json();
     if !carried.is_empty() {
         let limit = Limits::default().bytes as u64;
         let read_file = |path: &str| {
@@ -75,7 +72,13 @@ pub fn to_kubernetes(
         carried.apply(&mut output, read_file, &mut findings);
     }
     if carry_along && let Some(have) = read_back(&project, &output) {
-        carry::compose::pack(&want, &have, project.dialect, &project.name, &mut output);
+        carry::compose::pack(
+            &project.node,
+            &have,
+            project.dialect,
+            &project.name,
+            &mut output,
+        );
     }
     findings.sort();
     Ok(Conversion {
@@ -89,19 +92,15 @@ pub fn to_kubernetes(
 }
 
 /// The canonical Compose document that a reader of these objects would write.
-pub(super) fn read_back(project: &Project, output: &Output) -> Option<Value> {
-    let text = to_yaml(output.documents.iter().map(|d| &d.value));
+fn read_back(project: &Project, output: &Output) -> Option<Node> {
     let mut sources = Sources::default();
+    let at = Position::start_of(sources.add("", ""));
     let mut ignored = Findings::default();
-    let options = kubernetes::load::LoadOptions {
-        files: vec!["-".into()],
-        stdin: Some(text),
-        ..Default::default()
-    };
-    let objects =
-        kubernetes::load::load(&options, &Memory::default(), &mut sources, &mut ignored).ok()?;
+    let documents = output.documents.iter().map(|d| reread(&d.value, at));
+    let objects = kubernetes::load::load_nodes(documents, &mut sources, &mut ignored).ok()?;
     let mut ledger = Ledger::new();
     let application = kubernetes::read::read(&objects, &mut ledger);
+    drop(objects);
     let target = match project.dialect {
         Dialect::Swarm => ComposeTarget::Swarm,
         Dialect::Compose | Dialect::Kubernetes => ComposeTarget::Compose,
@@ -111,20 +110,18 @@ pub(super) fn read_back(project: &Project, output: &Output) -> Option<Value> {
         ..Default::default()
     };
     let written = compose_write::write(&application, &options, &mut ignored);
-    canonical(&written, project)
+    drop(application);
+    canonical(written, project)
 }
 
 /// The canonical form of a Compose document that was just written, in the surroundings of `project`.
-pub(super) fn canonical(written: &Output, project: &Project) -> Option<Value> {
+pub(super) fn canonical(written: Output, project: &Project) -> Option<Node> {
     let directory = &project.directory;
     let mut files = Memory::default();
-    files.add(
-        directory.join("compose.yaml"),
-        to_yaml(written.documents.iter().map(|d| &d.value)),
-    );
-    for file in &written.files {
-        files.add(directory.join(&file.path), file.bytes.clone());
+    for file in written.files {
+        files.add(directory.join(&file.path), file.bytes);
     }
+    let document = written.documents.into_iter().next()?.value;
     let options = LoadOptions {
         files: vec![directory.join("compose.yaml")],
         working_dir: directory.clone(),
@@ -137,7 +134,8 @@ pub(super) fn canonical(written: &Output, project: &Project) -> Option<Value> {
         ..Default::default()
     };
     let mut sources = Sources::default();
+    let node = reread_owned(document, Position::start_of(sources.add("", "")));
     let mut ignored = Findings::default();
-    let project = load(&options, &files, &mut sources, &mut ignored).ok()?;
-    Some(project.node.to_json())
+    let project = load_node(node, &options, &files, &mut sources, &mut ignored).ok()?;
+    Some(project.node)
 }

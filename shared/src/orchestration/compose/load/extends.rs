@@ -20,7 +20,7 @@ impl Assembler<'_> {
         let Value::Mapping(root) = &mut node.value else {
             return;
         };
-        let Some(Value::Mapping(services)) = root.get("services").map(|n| n.value.clone()) else {
+        let Some(services) = root.get("services").and_then(Node::as_mapping) else {
             return;
         };
         if !services.iter().any(|(_, e)| {
@@ -30,6 +30,7 @@ impl Assembler<'_> {
         }) {
             return;
         }
+        let services = services.clone();
         let mut resolved = services.clone();
         for (name, entry) in &mut resolved.0 {
             let mut chain = vec![(file.to_owned(), name.clone())];

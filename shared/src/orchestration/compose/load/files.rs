@@ -42,8 +42,20 @@ impl Assembler<'_> {
         base: &str,
         variables: &BTreeMap<String, String>,
     ) -> Vec<Node> {
+        let nodes = self.read(file, None);
+        self.assemble(nodes, file, base, variables)
+    }
+
+    /// As [`Self::documents`], of what was parsed already.
+    pub(super) fn assemble(
+        &mut self,
+        nodes: Vec<Node>,
+        file: &Path,
+        base: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> Vec<Node> {
         let mut documents = Vec::new();
-        for node in self.read(file, None) {
+        for node in nodes {
             let Some((mut node, v1)) = self.prepare(node, variables) else {
                 continue;
             };

@@ -191,7 +191,7 @@ impl Assembler<'_> {
             };
             for (name, entry) in b.iter() {
                 if let Some(other) = a.get(name)
-                    && !merge::same_value(other, &entry.node)
+                    && !other.says_the_same(&entry.node)
                 {
                     let message =
                         format!("`{section}.{name}` is defined differently in an included file");

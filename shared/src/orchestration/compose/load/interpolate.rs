@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Code, Finding, Findings};
-use crate::source::{KeyPath, Node, Origin, Value};
+use crate::source::{Node, Origin, Trail, Value};
 
 /// Nesting of one `${...}` within another.
 const MAX_NESTING: usize = 32;
@@ -27,7 +27,7 @@ pub fn interpolate(
         findings,
         room: MAX_GROWTH,
     };
-    pass.walk(node, &KeyPath::root());
+    pass.walk(node, &Trail::root());
 }
 
 struct Pass<'a> {
@@ -38,7 +38,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn walk(&mut self, node: &mut Node, path: &KeyPath) {
+    fn walk(&mut self, node: &mut Node, path: &Trail<'_>) {
         let at = node.at;
         match &mut node.value {
             Value::Mapping(mapping) => {
@@ -66,7 +66,7 @@ impl Pass<'_> {
                         scalar.text = text;
                     }
                     Err(message) => {
-                        let origin = Origin::new(at, path.clone());
+                        let origin = Origin::new(at, path.path());
                         self.findings
                             .add(Code("bad-interpolation"), &origin, message);
                     }
@@ -75,7 +75,7 @@ impl Pass<'_> {
                     if self.warned.insert(name.clone()) {
                         let message =
                             format!("the variable `{name}` is not set; it is replaced by nothing");
-                        let origin = Origin::new(at, path.clone());
+                        let origin = Origin::new(at, path.path());
                         self.findings.add(Code("variable-unset"), &origin, message);
                     }
                 }

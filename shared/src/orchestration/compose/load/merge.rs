@@ -57,7 +57,7 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
             }
             ListRule::Append => {
                 for item in above {
-                    match below.iter().position(|old| same_value(old, &item)) {
+                    match below.iter().position(|old| old.says_the_same(&item)) {
                         Some(index) => lost(&item, &path.index(index), findings),
                         None => below.push(item),
                     }
@@ -150,22 +150,4 @@ fn identity(node: &Node, keys: &[&str]) -> Vec<Option<String>> {
         id[protocol].get_or_insert_with(|| "tcp".to_owned());
     }
     id
-}
-
-/// Equality of what two nodes say, wherever they stand.
-pub(super) fn same_value(a: &Node, b: &Node) -> bool {
-    match (&a.value, &b.value) {
-        (Value::Scalar(a), Value::Scalar(b)) => a == b,
-        (Value::Sequence(a), Value::Sequence(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
-        }
-        (Value::Mapping(a), Value::Mapping(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|(key, entry)| {
-                    b.get(key)
-                        .is_some_and(|other| same_value(&entry.node, other))
-                })
-        }
-        _ => false,
-    }
 }

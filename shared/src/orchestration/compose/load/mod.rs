@@ -85,8 +85,32 @@ pub fn load(
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Result<Project, Findings> {
+    whole(None, options, files, sources, findings)
+}
+
+/// As [`load`], of a document that was read already; it stands for the one file that the options name.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_node(
+    document: Node,
+    options: &LoadOptions,
+    files: &dyn Files,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Result<Project, Findings> {
+    whole(Some(document), options, files, sources, findings)
+}
+
+fn whole(
+    document: Option<Node>,
+    options: &LoadOptions,
+    files: &dyn Files,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Result<Project, Findings> {
     let mut own = options.found.clone();
-    let project = load_into(options, files, sources, &mut own);
+    let project = load_into(document, options, files, sources, &mut own);
     match project {
         Some(project) if !own.has_errors() => {
             findings.extend(own);
@@ -101,6 +125,7 @@ pub fn load(
 }
 
 fn load_into(
+    mut given: Option<Node>,
     options: &LoadOptions,
     files: &dyn Files,
     sources: &mut Sources,
@@ -123,7 +148,11 @@ fn load_into(
     };
     let mut root: Option<Node> = None;
     for file in &found.files {
-        for document in assembler.documents(file, "", &environment) {
+        let documents = match given.take() {
+            Some(node) => assembler.assemble(vec![node], file, "", &environment),
+            None => assembler.documents(file, "", &environment),
+        };
+        for document in documents {
             match &mut root {
                 None => root = Some(merge::settle(document)),
                 Some(root) => merge::merge(root, document, &KeyPath::root(), assembler.findings),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::finding::{Code, Findings};
-use crate::source::{KeyPath, Mapping, Node, Origin, Value};
+use crate::source::{KeyPath, Mapping, Node, Origin, Trail, Value};
 
 /// Checks one object.
 pub(super) fn check(node: &Node, kind: &str, name: &str, findings: &mut Findings) {
@@ -35,7 +35,7 @@ pub(super) fn check(node: &Node, kind: &str, name: &str, findings: &mut Findings
         }
         return;
     }
-    walk(node, &KeyPath::root(), findings);
+    walk(node, &Trail::root(), findings);
 }
 
 /// Letters, digits, `-`, `_` and `.`; not the names of folders.
@@ -48,20 +48,19 @@ fn is_key(key: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-fn walk(node: &Node, path: &KeyPath, findings: &mut Findings) {
+fn walk(node: &Node, path: &Trail<'_>, findings: &mut Findings) {
     match &node.value {
         Value::Mapping(map) => {
             one_name_each(map, path, findings);
             one_choice_each(map, path, findings);
-            let item = map.get("key").is_some();
             for (key, entry) in map.iter() {
                 let below = path.key(key);
-                if (key == "subPath" || key == "path" && item)
+                if (key == "subPath" || key == "path" && map.get("key").is_some())
                     && let Some(text) = entry.node.as_text()
                     && text.split('/').any(|part| part == "..")
                 {
                     let message = format!("`{text}` leaves its volume");
-                    let origin = Origin::new(entry.node.at, below.clone());
+                    let origin = Origin::new(entry.node.at, below.path());
                     findings.add(Code("path-leaves-volume"), &origin, message);
                 }
                 walk(&entry.node, &below, findings);
@@ -76,7 +75,7 @@ fn walk(node: &Node, path: &KeyPath, findings: &mut Findings) {
     }
 }
 
-fn one_name_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
+fn one_name_each(map: &Mapping, path: &Trail<'_>, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
     for key in ["containers", "initContainers"] {
         let items = map.get(key).and_then(Node::as_sequence);
@@ -85,7 +84,7 @@ fn one_name_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
             if let Some(text) = name.and_then(Node::as_text)
                 && !seen.insert(text)
             {
-                let origin = Origin::new(item.at, path.key(key).index(index));
+                let origin = Origin::new(item.at, path.key(key).index(index).path());
                 let message = format!("two containers of this Pod are called `{text}`");
                 findings.add(Code("duplicate-container"), &origin, message);
             }
@@ -94,9 +93,9 @@ fn one_name_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
 }
 
 /// A probe or hook asks in one way, and a volume comes from one place.
-fn one_choice_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
+fn one_choice_each(map: &Mapping, path: &Trail<'_>, findings: &mut Findings) {
     const WAYS: [&str; 5] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
-    let mut check = |node: &Node, path: KeyPath, counts: &dyn Fn(&str) -> bool, what: &str| {
+    let mut check = |node: &Node, path: &Trail<'_>, counts: &dyn Fn(&str) -> bool, what: &str| {
         let Some(map) = node.as_mapping() else { return };
         let set: Vec<_> = map
             .iter()
@@ -107,7 +106,7 @@ fn one_choice_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
             let message = format!("{what} has {}; only one of them can be", set.join(" and "));
             findings.add(
                 Code("several-choices"),
-                &Origin::new(node.at, path),
+                &Origin::new(node.at, path.path()),
                 message,
             );
         }
@@ -116,20 +115,20 @@ fn one_choice_each(map: &Mapping, path: &KeyPath, findings: &mut Findings) {
     if map.get("name").is_some() && map.get("image").is_some() {
         for key in ["livenessProbe", "readinessProbe", "startupProbe"] {
             if let Some(probe) = map.get(key) {
-                check(probe, path.key(key), &|key| WAYS.contains(&key), "a probe");
+                check(probe, &path.key(key), &|key| WAYS.contains(&key), "a probe");
             }
         }
         let hooks = map.get("lifecycle").and_then(Node::as_mapping);
         for (key, hook) in hooks.into_iter().flat_map(Mapping::iter) {
-            let path = path.key("lifecycle").key(key);
-            check(&hook.node, path, &|key| WAYS.contains(&key), "a hook");
+            let parent = path.key("lifecycle");
+            check(&hook.node, &parent.key(key), &|key| WAYS.contains(&key), "a hook");
         }
     }
     if map.get("containers").is_some() {
         let volumes = map.get("volumes").and_then(Node::as_sequence);
         for (index, volume) in volumes.unwrap_or_default().iter().enumerate() {
-            let path = path.key("volumes").index(index);
-            check(volume, path, &|key| key != "name", "a volume");
+            let parent = path.key("volumes");
+            check(volume, &parent.index(index), &|key| key != "name", "a volume");
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{
-    Files, KeyPath, Limits, Mapping, Node, Origin, PathKind, Position, Sources, Value, decode,
+    Files, KeyPath, Limits, Mapping, Memory, Node, Origin, PathKind, Position, Sources, Value, decode,
     parse,
 };
 
@@ -79,28 +79,32 @@ pub fn load(
     for (name, text) in &options.texts {
         loader.text(name, text.clone());
     }
-    let Loader {
-        findings: own,
-        objects,
-        begin,
-        ..
-    } = loader;
-    findings.extend(own);
-    if !findings.has_errors() && objects.is_empty() {
-        let finding = Finding::new(
-            Code("no-objects"),
-            "there is no Kubernetes object in the input",
-        );
-        findings.push(match begin {
-            Some(at) => finding.at_position(at),
-            None => finding,
-        });
+    loader.finish(findings)
+}
+
+/// Loads the objects of documents that were read already.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_nodes(
+    documents: impl IntoIterator<Item = Node>,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Result<Vec<Object>, Findings> {
+    let options = LoadOptions::default();
+    let mut loader = Loader {
+        options: &options,
+        files: &Memory::default(),
+        sources,
+        findings: Findings::default(),
+        objects: Vec::new(),
+        seen: BTreeSet::new(),
+        begin: None,
+    };
+    for document in documents {
+        loader.document(document, 0);
     }
-    if findings.has_errors() {
-        Err(std::mem::take(findings))
-    } else {
-        Ok(objects)
-    }
+    loader.finish(findings)
 }
 
 struct Loader<'a> {
@@ -116,6 +120,31 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
+    fn finish(self, findings: &mut Findings) -> Result<Vec<Object>, Findings> {
+        let Loader {
+            findings: own,
+            objects,
+            begin,
+            ..
+        } = self;
+        findings.extend(own);
+        if !findings.has_errors() && objects.is_empty() {
+            let finding = Finding::new(
+                Code("no-objects"),
+                "there is no Kubernetes object in the input",
+            );
+            findings.push(match begin {
+                Some(at) => finding.at_position(at),
+                None => finding,
+            });
+        }
+        if findings.has_errors() {
+            Err(std::mem::take(findings))
+        } else {
+            Ok(objects)
+        }
+    }
+
     fn path(&mut self, path: &Path) {
         if path.as_os_str() == "-" {
             let name = match self.options.stdin_name.as_str() {

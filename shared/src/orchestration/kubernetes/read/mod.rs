@@ -83,6 +83,7 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
         }
     }
     let claimed = storage::claimed_volumes(objects);
+    let volumes = storage::PersistentVolumes::of(objects);
     let mut unit_names: BTreeSet<(String, String)> = BTreeSet::new();
     for object in objects {
         let item = Item::root(&object.node);
@@ -152,7 +153,7 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
                 reader.ingress(object, &item)
             }
             "ConfigMap" | "Secret" => reader.file_object(object, &item),
-            "PersistentVolumeClaim" => reader.claim(object, &item, objects),
+            "PersistentVolumeClaim" => reader.claim(object, &item, &volumes),
             "PersistentVolume" if claimed.contains(&object.name) => {}
             "NetworkPolicy"
                 if metadata::annotation(&object.node, names::ROLE) == Some(names::ROLE_NETWORK) =>

@@ -127,6 +127,13 @@ impl Reader<'_> {
     /// Finds the units of each Service, and turns it into a name and publications.
     pub(super) fn connect_services(&mut self, objects: &[Object]) {
         let labels = template_labels(objects);
+        let mut index: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+        for (place, unit) in self.application.units.iter().enumerate() {
+            let namespace = unit.namespace.as_ref().map(|n| n.value.clone());
+            index
+                .entry((unit.name.value.clone(), namespace))
+                .or_insert(place);
+        }
         for service in std::mem::take(&mut self.services) {
             let units: Vec<usize> = if service.selector.is_empty() {
                 Vec::new()
@@ -137,17 +144,12 @@ impl Reader<'_> {
                 labels
                     .candidates(&service.selector)
                     .filter(|(_, l)| l.namespace == service.namespace && matches(&l.labels))
-                    .filter_map(|(_, l)| self.unit_index(&l.name, service.namespace.as_deref()))
+                    .filter_map(|(_, l)| index.get(&(l.name.clone(), service.namespace.clone())))
+                    .copied()
                     .collect()
             };
             self.connect(service, &units, objects);
         }
-    }
-
-    fn unit_index(&self, name: &str, namespace: Option<&str>) -> Option<usize> {
-        self.application.units.iter().position(|u| {
-            u.name.value == name && u.namespace.as_ref().map(|n| n.value.as_str()) == namespace
-        })
     }
 
     fn connect(&mut self, service: Pending, units: &[usize], objects: &[Object]) {

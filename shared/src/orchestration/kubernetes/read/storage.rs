@@ -47,6 +47,39 @@ pub(super) fn claimed_volumes(objects: &[Object]) -> BTreeSet<String> {
         .collect()
 }
 
+/// The PersistentVolumes of the input.
+pub(super) struct PersistentVolumes<'o> {
+    all: Vec<&'o Object>,
+    by_name: BTreeMap<&'o str, usize>,
+    by_claim: BTreeMap<&'o str, usize>,
+}
+
+impl<'o> PersistentVolumes<'o> {
+    pub(super) fn of(objects: &'o [Object]) -> Self {
+        let mut volumes = Self {
+            all: Vec::new(),
+            by_name: BTreeMap::new(),
+            by_claim: BTreeMap::new(),
+        };
+        for object in objects.iter().filter(|o| o.kind == "PersistentVolume") {
+            let place = volumes.all.len();
+            volumes.by_name.entry(&object.name).or_insert(place);
+            if let Some(claim) = claim_of(object) {
+                volumes.by_claim.entry(claim).or_insert(place);
+            }
+            volumes.all.push(object);
+        }
+        volumes
+    }
+
+    /// The first one that a claim names, or that names the claim.
+    fn bound(&self, claim: &str, wanted: Option<&str>) -> Option<&'o Object> {
+        let named = wanted.and_then(|name| self.by_name.get(name));
+        let place = named.into_iter().chain(self.by_claim.get(claim)).min()?;
+        self.all.get(*place).copied()
+    }
+}
+
 fn claim_of(volume: &Object) -> Option<&str> {
     mapping(&volume.node, "spec")?
         .get("claimRef")?
@@ -88,7 +121,12 @@ fn backing(volume: &Object) -> Option<VolumeBacking> {
 }
 
 impl Reader<'_> {
-    pub(super) fn claim(&mut self, object: &Object, item: &Item<'_>, objects: &[Object]) {
+    pub(super) fn claim(
+        &mut self,
+        object: &Object,
+        item: &Item<'_>,
+        volumes: &PersistentVolumes<'_>,
+    ) {
         let Some(mut fields) = item.fields("PersistentVolumeClaim", self.ledger) else {
             return;
         };
@@ -100,13 +138,10 @@ impl Reader<'_> {
             .map(|spec| self.claim_spec(&spec))
             .unwrap_or_default();
         fields.finish(self.ledger);
-        let bound = objects
-            .iter()
-            .filter(|o| o.kind == "PersistentVolume")
-            .find(|o| {
-                claim.volume.as_ref().is_some_and(|v| v.value == o.name)
-                    || claim_of(o) == Some(object.name.as_str())
-            });
+        let bound = volumes.bound(
+            &object.name,
+            claim.volume.as_ref().map(|v| v.value.as_str()),
+        );
         self.application.volumes.push(Volume {
             name: Sourced::new(
                 self.model_name("volume", &object.name),
