@@ -121,14 +121,24 @@ fn one_choice_each(map: &Mapping, path: &Trail<'_>, findings: &mut Findings) {
         let hooks = map.get("lifecycle").and_then(Node::as_mapping);
         for (key, hook) in hooks.into_iter().flat_map(Mapping::iter) {
             let parent = path.key("lifecycle");
-            check(&hook.node, &parent.key(key), &|key| WAYS.contains(&key), "a hook");
+            check(
+                &hook.node,
+                &parent.key(key),
+                &|key| WAYS.contains(&key),
+                "a hook",
+            );
         }
     }
     if map.get("containers").is_some() {
         let volumes = map.get("volumes").and_then(Node::as_sequence);
         for (index, volume) in volumes.unwrap_or_default().iter().enumerate() {
             let parent = path.key("volumes");
-            check(volume, &parent.index(index), &|key| key != "name", "a volume");
+            check(
+                volume,
+                &parent.index(index),
+                &|key| key != "name",
+                "a volume",
+            );
         }
     }
 }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{
-    Files, KeyPath, Limits, Mapping, Memory, Node, Origin, PathKind, Position, Sources, Value, decode,
-    parse,
+    Files, KeyPath, Limits, Mapping, Memory, Node, Origin, PathKind, Position, Sources, Value,
+    decode, parse,
 };
 
 /// What to load.
