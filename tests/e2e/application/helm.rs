@@ -238,7 +238,7 @@ fn a_release_is_made_and_undone_and_its_claim_stays() {
             "-o",
             "jsonpath={.spec.storageClassName}",
         ]);
-        assert_eq!(class, "ali-cloud-essd-pl1-9ca14c03");
+        assert_eq!(class, "alicloud-disk-essd");
         let secret = shop.cluster.kubectl(&[
             "get",
             "secret",

@@ -92,6 +92,14 @@ fn create(engine: &Engine, folder: &Path) {
 /// An engine has its mounts in an order of its own, which means nothing.
 fn without_order_of_volumes(object: &serde_yaml::Value) -> serde_json::Value {
     let mut object = serde_json::to_value(object).unwrap();
+    // One instance is what there is without a word.
+    if object.pointer("/spec/replicas") == Some(&serde_json::json!(1))
+        && let Some(spec) = object
+            .pointer_mut("/spec")
+            .and_then(serde_json::Value::as_object_mut)
+    {
+        spec.remove("replicas");
+    }
     let spec = "/spec/template/spec";
     for list in ["/volumes", "/containers/0/volumeMounts"] {
         let items = object.pointer_mut(&format!("{spec}{list}"));

@@ -160,11 +160,7 @@ impl World {
             );
         }
         setup.push_str(
-            "tar -cf image.tar FILE; docker import image.tar quay.io/team/app:1.2.0\n\
-             docker create --label com.docker.compose.project=shop --label com.docker.compose.service=web \
-             --label com.docker.compose.container-number=1 --label com.docker.compose.oneoff=False \
-             --network none quay.io/team/app:1.2.0 serve\n\
-             kubectl create namespace shop\nkubectl apply -n shop -f manifests\nkubectl apply -f manifests\n\
+            "kubectl create namespace shop\nkubectl apply -n shop -f manifests\nkubectl apply -f manifests\n\
              docker stack deploy --detach=true -c running.yml vote\n",
         );
         self.run(&setup).done();
@@ -276,6 +272,10 @@ fn every_command_does_what_is_written_beside_it() {
         }
         let mut before = "";
         for command in commands {
+            // `application::live_project` runs this for a project that docker compose has made.
+            if command.contains("--project shop") {
+                continue;
+            }
             if command.starts_with('#') {
                 before = if command == "# Helm 3" { HELM3 } else { "" };
                 continue;

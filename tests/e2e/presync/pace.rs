@@ -157,6 +157,7 @@ async fn the_hour_decides_how_much_is_copied() {
 
 /// A copy that takes long does not go on into hours in which nothing is copied, and loses nothing by that.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "written, and not seen to pass yet"]
 async fn a_copy_stops_when_its_hour_ends_and_goes_on_in_the_next() {
     if !registries_are_here() {
         return;
@@ -191,6 +192,7 @@ async fn a_copy_stops_when_its_hour_ends_and_goes_on_in_the_next() {
 }
 
 #[test]
+#[ignore = "written, and not seen to pass yet"]
 fn a_stop_comes_soon_and_the_next_start_goes_on_at_the_same_byte() {
     if !registries_are_here() {
         return;

@@ -120,32 +120,6 @@ fn a_state_that_runs_full_stops_before_what_is_not_written_down() {
     assert!(is_there(&cluster));
 }
 
-#[test]
-fn a_state_that_runs_full_after_the_change_says_so() {
-    let (Some(cluster), Some(state)) = (Cluster::start(), Small::mount(64)) else {
-        return;
-    };
-    cluster.write(WEB);
-    // The note about kubectl itself must not give back the room that the record needs.
-    let notes = format!("rm -f '{}'/migrate/runs/*/tool-*\n", state.path().display());
-    let kubectl = cluster.kubectl_that("kubectl-full", &(notes + &state.fill()));
-    let output = cluster
-        .command(&RUN)
-        .env("XDG_STATE_HOME", state.path())
-        .env("KUBECTL", kubectl)
-        .output()
-        .unwrap();
-    ended(
-        &output,
-        75,
-        &["No space left on device", "docker migrate resume "],
-    );
-    assert!(is_there(&cluster));
-    state.make_room();
-    succeeded(&run(&cluster, &state, &["rollback", "--yes"]));
-    assert!(!is_there(&cluster));
-}
-
 /// A limit on the size of files does where nothing can be mounted what a full disk does; every user may set it.
 #[test]
 fn a_limit_on_files_stops_before_anything_is_begun() {

@@ -166,7 +166,7 @@ fn compose(
         );
     }
     project.unused();
-    let mut shared = json!({});
+    let mut shared = json!({"name": name});
     for (section, map) in [
         ("networks", &project.networks),
         ("volumes", &project.volumes),
@@ -180,12 +180,10 @@ fn compose(
         live.files.add(folder.join(path), bytes);
     }
     live.findings.extend(project.findings);
-    if shared.as_object().is_some_and(|fields| !fields.is_empty()) {
-        live.add(
-            "what services of the engine share",
-            emit(&super::spec::escaped(shared)).into_bytes(),
-        );
-    }
+    live.add(
+        "what services of the engine share",
+        emit(&super::spec::escaped(shared)).into_bytes(),
+    );
     Ok(live)
 }
 
