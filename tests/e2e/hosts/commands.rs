@@ -136,6 +136,8 @@ impl World {
         home.write("stack.yml", STACK);
         home.write("FILE", "secret\n");
         home.write("rules.yaml", RULES);
+        // A class that every cluster of Alibaba has.
+        home.write("class.yaml", "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: alicloud-disk-essd}\nprovisioner: diskplugin.csi.alibabacloud.com\n");
         home.write("manifests/web.yaml", WORKLOAD);
         home.write(
             "overlays/prod/kustomization.yaml",
@@ -160,7 +162,7 @@ impl World {
             );
         }
         setup.push_str(
-            "kubectl create namespace shop\nkubectl apply -n shop -f manifests\nkubectl apply -f manifests\n\
+            "kubectl apply -f class.yaml\nkubectl create namespace shop\nkubectl apply -n shop -f manifests\nkubectl apply -f manifests\n\
              docker stack deploy --detach=true -c running.yml vote\n",
         );
         self.run(&setup).done();
