@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::docker::{Engine, document, external, published, write_files};
+use super::docker::{Engine, document, external, published, taken_ports, write_files};
 use super::wait::{Waiting, until_ready};
 use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, run};
 use crate::cli::state_folder;
@@ -314,8 +314,7 @@ fn not_ready(row: &Value) -> Option<(String, String)> {
 
 impl Compose {
     fn check_ports(&self, document: &Value, checks: &mut Vec<Check>) {
-        let wanted = published(document);
-        if wanted.is_empty() {
+        if published(document).is_empty() {
             return;
         }
         let rows = self
@@ -323,26 +322,11 @@ impl Compose {
             .rows(&["ps", "--format", "{{json .}}"])
             .unwrap_or_default();
         let own = format!("{PROJECT_LABEL}={}", self.project);
-        for (port, protocol) in wanted {
-            let pattern = format!(":{port}->");
-            let taken = rows.iter().find(|row| {
-                let ports = row["Ports"].as_str().unwrap_or_default();
-                let labels = row["Labels"].as_str().unwrap_or_default();
-                !labels.split(',').any(|label| label == own)
-                    && ports
-                        .split(", ")
-                        .any(|entry| entry.contains(&pattern) && entry.ends_with(&protocol))
-            });
-            if let Some(row) = taken {
-                checks.push(Check::blocked(
-                    format!("port {port}/{protocol}"),
-                    format!(
-                        "container {} has it",
-                        row["Names"].as_str().unwrap_or_default()
-                    ),
-                    "Publish another port.",
-                ));
-            }
-        }
+        checks.extend(taken_ports(document, &rows, |row| {
+            let labels = row["Labels"].as_str().unwrap_or_default();
+            let name = row["Names"].as_str().unwrap_or_default();
+            let is_own = labels.split(',').any(|label| label == own);
+            (!is_own).then(|| format!("container {name}"))
+        }));
     }
 }

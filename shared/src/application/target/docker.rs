@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Failure, run};
+use super::private_folder::write_side_files;
+use super::{Check, Failure, run};
 use crate::host::docker;
 use crate::orchestration::convert::to_yaml;
 use crate::orchestration::output::Output;
@@ -71,23 +72,14 @@ impl Engine {
 
 /// Writes the files that docker has to read, for their owner only. Returns the path of the Compose file.
 pub(super) fn write_files(output: &Output, folder: &Path) -> Result<OsString, Failure> {
-    let failed = |error: std::io::Error| Failure {
-        message: error.to_string(),
-        exit: crate::cli::Exit::Failed,
-    };
+    let failed = |error: std::io::Error| Failure::disk(&error);
     fs_err::create_dir_all(folder).map_err(failed)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
     }
-    for file in &output.files {
-        let path = folder.join(&file.path);
-        if let Some(parent) = path.parent() {
-            fs_err::create_dir_all(parent).map_err(failed)?;
-        }
-        fs_err::write(path, &file.bytes).map_err(failed)?;
-    }
+    write_side_files(output, folder).map_err(failed)?;
     let path = folder.join("compose.yaml");
     fs_err::write(
         &path,
@@ -161,4 +153,33 @@ pub(super) fn published(document: &Value) -> Vec<(String, String)> {
         }
     }
     ports
+}
+
+/// The published ports that somebody else has. `rows` are those of `docker ps` or `docker service ls`; `holder` names whom
+/// a row stands for, unless it is the application itself.
+pub(super) fn taken_ports(
+    document: &Value,
+    rows: &[Value],
+    holder: impl Fn(&Value) -> Option<String>,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (port, protocol) in published(document) {
+        let pattern = format!(":{port}->");
+        let taken = rows.iter().find_map(|row| {
+            let holder = holder(row)?;
+            let ports = row["Ports"].as_str().unwrap_or_default();
+            let has_it = ports
+                .split(", ")
+                .any(|entry| entry.contains(&pattern) && entry.ends_with(&protocol));
+            has_it.then_some(holder)
+        });
+        if let Some(holder) = taken {
+            checks.push(Check::blocked(
+                format!("port {port}/{protocol}"),
+                format!("{holder} has it"),
+                "Publish another port.",
+            ));
+        }
+    }
+    checks
 }

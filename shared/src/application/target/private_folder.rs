@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::tools::began;
+use crate::orchestration::output::Output;
 
 /// Where files lie in memory.
 const MEMORY: &str = "/dev/shm";
@@ -62,6 +63,21 @@ impl Drop for PrivateFolder {
     fn drop(&mut self) {
         let _ = fs_err::remove_dir_all(&self.0);
     }
+}
+
+/// Writes the files of an output that are no documents below a folder.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn write_side_files(output: &Output, folder: &Path) -> io::Result<()> {
+    for file in &output.files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            fs_err::create_dir_all(parent)?;
+        }
+        fs_err::write(path, &file.bytes)?;
+    }
+    Ok(())
 }
 
 /// Removes what killed processes of this user have left in memory, and what one has left in the folder of its run.

@@ -169,8 +169,10 @@ impl Profile {
     /// not remembered.
     pub(super) fn learn_chunks(&self, minimum: u64, for_good: bool) {
         let size = Some(FALLBACK_CHUNK.max(minimum));
-        self.learn(|experience| for_good && std::mem::replace(&mut experience.chunk, size) != size);
-        self.lock().chunk = size;
+        self.learn(|experience| {
+            let is_new = std::mem::replace(&mut experience.chunk, size) != size;
+            is_new && for_good
+        });
     }
 
     pub(super) fn mounts(&self) -> bool {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_yaml::Value;
 
 use super::known::CATALOGS;
+use super::pattern::glob;
 
 /// Where a row says that something stands, with the word for it.
 const PLACES: [(&str, &str); 6] = [
@@ -35,20 +36,24 @@ pub fn explain(key: &str) -> Option<String> {
         .filter_map(|(_, text)| serde_yaml::from_str(text).ok())
         .collect();
     let attributes: Value = serde_yaml::from_str(include_str!("attributes.yaml")).ok()?;
+    let all: Vec<(&Value, Vec<Found<'_>>)> = catalogs
+        .iter()
+        .map(|catalog| (catalog, rows(catalog)))
+        .collect();
     let mut text = String::new();
-    for catalog in &catalogs {
-        for found in rows(catalog) {
-            let Some((row, place)) = places(&found).into_iter().find(|(_, p)| p.key == key) else {
+    for (catalog, found) in &all {
+        for found in found {
+            let Some((row, place)) = places(found).into_iter().find(|(_, p)| p.key == key) else {
                 continue;
             };
-            say_row(&mut text, catalog, &found, &place, row, &attributes);
-            for other in catalogs.iter().filter(|other| name(other) != name(catalog)) {
-                say_counterpart(&mut text, other, &found, &attributes);
+            say_row(&mut text, catalog, found, &place, row, &attributes);
+            for (other, rows) in all.iter().filter(|(other, _)| name(other) != name(catalog)) {
+                say_counterpart(&mut text, name(other), rows, found, &attributes);
             }
             text.push('\n');
         }
         for (section, pattern, drop) in drops(catalog) {
-            if fits(&pattern, key) {
+            if pattern == key || glob(&pattern, key) {
                 let _ = writeln!(
                     text,
                     "{pattern}\n  of {}, {section}: {}\n  elsewhere: no counterpart [{}]\n",
@@ -137,34 +142,32 @@ fn say_row(
 }
 
 /// Where another provider keeps the attribute.
-fn say_counterpart(text: &mut String, other: &Value, found: &Found<'_>, attributes: &Value) {
-    let there = rows(other)
-        .into_iter()
+fn say_counterpart(
+    text: &mut String,
+    name: &str,
+    rows: &[Found<'_>],
+    found: &Found<'_>,
+    attributes: &Value,
+) {
+    let there = rows
+        .iter()
         .find(|row| row.section == found.section && row.attribute == found.attribute);
-    let written = there.as_ref().and_then(|there| {
+    let written = there.and_then(|there| {
         places(there)
             .into_iter()
             .find(|(row, _)| row["read-only"].as_bool() != Some(true))
     });
-    let name = name(other);
     if let Some((row, place)) = written {
         let _ = writeln!(text, "  in {name}: {}", place.shown(row));
         return;
     }
     let attribute = &attributes[found.attribute];
-    match attribute["default"].as_str() {
-        Some(default) => {
-            let lost = attribute["lost"].as_str().unwrap_or("warning");
-            let _ = writeln!(
-                text,
-                "  in {name}: no counterpart; {default} there, another value is said [{lost}]"
-            );
-        }
-        None => {
-            let lost = attribute["lost"].as_str().unwrap_or("warning");
-            let _ = writeln!(text, "  in {name}: no counterpart, which is said [{lost}]");
-        }
-    }
+    let lost = attribute["lost"].as_str().unwrap_or("warning");
+    let what = match attribute["default"].as_str() {
+        Some(default) => format!("; {default} there, another value is said"),
+        None => ", which is said".to_owned(),
+    };
+    let _ = writeln!(text, "  in {name}: no counterpart{what} [{lost}]");
 }
 
 fn name(catalog: &Value) -> &str {
@@ -210,12 +213,6 @@ fn drops(catalog: &Value) -> Vec<(String, String, &Value)> {
         }
     });
     all
-}
-
-fn fits(pattern: &str, key: &str) -> bool {
-    pattern
-        .strip_suffix('*')
-        .map_or(pattern == key, |beginning| key.starts_with(beginning))
 }
 
 fn sections<'c>(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::kubernetes::{Kubernetes, kept};
-use super::private_folder::PrivateFolder;
+use super::private_folder::{PrivateFolder, write_side_files};
 use super::wait::{Waiting, until_ready};
 use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target};
 use crate::host::helm;
@@ -109,13 +109,7 @@ impl Helm {
     fn files(deployment: &Deployment<'_>) -> Result<PrivateFolder, Failure> {
         let failed = |error: std::io::Error| Failure::disk(&error);
         let folder = PrivateFolder::make(deployment.folder).map_err(failed)?;
-        for file in &deployment.output.files {
-            let path = folder.path().join(&file.path);
-            if let Some(parent) = path.parent() {
-                fs_err::create_dir_all(parent).map_err(failed)?;
-            }
-            fs_err::write(path, &file.bytes).map_err(failed)?;
-        }
+        write_side_files(deployment.output, folder.path()).map_err(failed)?;
         Ok(folder)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::docker::{document, external, published};
+use super::super::docker::{document, external, published, taken_ports};
 use super::{Check, OnConflict, Output, Swarm, secrets};
 
 /// Looks at an engine.
@@ -182,8 +182,7 @@ impl Swarm {
     }
 
     fn check_ports(&self, document: &Value, checks: &mut Vec<Check>) {
-        let wanted = published(document);
-        if wanted.is_empty() {
+        if published(document).is_empty() {
             return;
         }
         let rows = self
@@ -191,26 +190,9 @@ impl Swarm {
             .rows(&["service", "ls", "--format", "{{json .}}"])
             .unwrap_or_default();
         let prefix = format!("{}_", self.stack);
-        for (port, protocol) in wanted {
-            let pattern = format!(":{port}->");
-            let taken = rows.iter().find(|row| {
-                let ports = row["Ports"].as_str().unwrap_or_default();
-                let name = row["Name"].as_str().unwrap_or_default();
-                !name.starts_with(&prefix)
-                    && ports
-                        .split(", ")
-                        .any(|entry| entry.contains(&pattern) && entry.ends_with(&protocol))
-            });
-            if let Some(row) = taken {
-                checks.push(Check::blocked(
-                    format!("port {port}/{protocol}"),
-                    format!(
-                        "service {} has it",
-                        row["Name"].as_str().unwrap_or_default()
-                    ),
-                    "Publish another port.",
-                ));
-            }
-        }
+        checks.extend(taken_ports(document, &rows, |row| {
+            let name = row["Name"].as_str().unwrap_or_default();
+            (!name.starts_with(&prefix)).then(|| format!("service {name}"))
+        }));
     }
 }

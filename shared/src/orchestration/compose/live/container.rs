@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::service::list;
 use super::shared::Shared;
-use super::spec::{Spec, labels, put, sorted, text, time};
+use super::spec::{Spec, health, labels, put, sorted, text, time};
 
 /// Writes what a stack file says about the container itself.
 pub(super) fn write(container: Value, shared: &mut Shared<'_>, lost: &mut Vec<String>) -> Value {
@@ -41,7 +41,11 @@ pub(super) fn write(container: Value, shared: &mut Shared<'_>, lost: &mut Vec<St
     put(
         &mut document,
         "healthcheck",
-        health(spec.take("Healthcheck"), lost),
+        health(
+            "Spec.TaskTemplate.ContainerSpec.Healthcheck",
+            spec.take("Healthcheck"),
+            lost,
+        ),
     );
     // `IP name [other names]`
     let hosts: Vec<Value> = list(&spec.take("Hosts"))
@@ -103,28 +107,6 @@ fn file(key: &str, file: &Value) -> Value {
     if let Some(mode) = file["Mode"].as_u64().filter(|mode| *mode != 0o444) {
         document["mode"] = format!("0{mode:o}").into();
     }
-    document
-}
-
-fn health(check: Value, lost: &mut Vec<String>) -> Value {
-    let mut spec = Spec::new("Spec.TaskTemplate.ContainerSpec.Healthcheck", check);
-    let mut document = json!({});
-    let test = spec.take("Test");
-    if test[0] == "NONE" {
-        document["disable"] = json!(true);
-    } else {
-        put(&mut document, "test", test);
-    }
-    for (from, to) in [
-        ("Interval", "interval"),
-        ("Timeout", "timeout"),
-        ("StartPeriod", "start_period"),
-        ("StartInterval", "start_interval"),
-    ] {
-        put(&mut document, to, time(&spec.take(from)));
-    }
-    put(&mut document, "retries", spec.take("Retries"));
-    spec.end(lost);
     document
 }
 

@@ -1,6 +1,6 @@
 //! A specification of the engine: fields are taken out, and what is left at the end has no word in a stack file.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Fields of an object of the API.
 pub(super) struct Spec {
@@ -124,6 +124,29 @@ pub(super) fn time(value: &Value) -> Value {
         Some(nanos) if nanos % 1_000_000 == 0 => format!("{}ms", nanos / 1_000_000).into(),
         Some(nanos) => format!("{nanos}ns").into(),
     }
+}
+
+/// A health check as Compose has it; `path` is where the engine has it.
+pub(super) fn health(path: &'static str, check: Value, lost: &mut Vec<String>) -> Value {
+    let mut spec = Spec::new(path, check);
+    let mut document = json!({});
+    let test = spec.take("Test");
+    if test[0] == "NONE" {
+        document["disable"] = json!(true);
+    } else {
+        put(&mut document, "test", test);
+    }
+    for (from, to) in [
+        ("Interval", "interval"),
+        ("Timeout", "timeout"),
+        ("StartPeriod", "start_period"),
+        ("StartInterval", "start_interval"),
+    ] {
+        put(&mut document, to, time(&spec.take(from)));
+    }
+    put(&mut document, "retries", spec.take("Retries"));
+    spec.end(lost);
+    document
 }
 
 /// Labels without those that the engine or `docker stack deploy` gave.

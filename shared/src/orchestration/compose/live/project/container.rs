@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::service::list;
-use super::super::spec::{Spec, put, sorted, text, time};
+use super::super::spec::{Spec, health, put, sorted, text};
 use super::labels;
 
 const PATH: &str = "Config";
@@ -67,7 +67,11 @@ pub(super) fn write(container: &Value, image: &Value, lost: &mut Vec<String>) ->
     put(&mut document, "expose", expose.into());
     let check = spec.take("Healthcheck");
     if check != default["Healthcheck"] {
-        put(&mut document, "healthcheck", health(check, lost));
+        put(
+            &mut document,
+            "healthcheck",
+            sorted(health("Config.Healthcheck", check, lost)),
+        );
     }
     if let Some(seconds) = spec.take("StopTimeout").as_u64().filter(|time| *time != 10) {
         document["stop_grace_period"] = format!("{seconds}s").into();
@@ -96,26 +100,4 @@ fn name_of_image(given: &Value, image: &Value) -> String {
     let tag = image["RepoTags"][0].as_str();
     let digest = image["RepoDigests"][0].as_str();
     tag.or(digest).map_or(given, str::to_owned)
-}
-
-fn health(check: Value, lost: &mut Vec<String>) -> Value {
-    let mut spec = Spec::new("Config.Healthcheck", check);
-    let mut document = json!({});
-    let test = spec.take("Test");
-    if test[0] == "NONE" {
-        document["disable"] = json!(true);
-    } else {
-        put(&mut document, "test", test);
-    }
-    for (from, to) in [
-        ("Interval", "interval"),
-        ("Timeout", "timeout"),
-        ("StartPeriod", "start_period"),
-        ("StartInterval", "start_interval"),
-    ] {
-        put(&mut document, to, time(&spec.take(from)));
-    }
-    put(&mut document, "retries", spec.take("Retries"));
-    spec.end(lost);
-    sorted(document)
 }
