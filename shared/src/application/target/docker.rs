@@ -183,3 +183,36 @@ pub(super) fn taken_ports(
     }
     checks
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_taken_by_others_alone_and_for_its_protocol() {
+        let document =
+            json!({"services": {"web": {"ports": ["8080:80", "53:53/udp", {"published": "443"}]}}});
+        let row = |name: &str, ports: &str| json!({"Name": name, "Ports": ports});
+        let holder = |row: &Value| {
+            let name = row["Name"].as_str()?;
+            (name != "own").then(|| format!("service {name}"))
+        };
+        let subjects = |rows: &[Value]| -> Vec<String> {
+            let checks = taken_ports(&document, rows, holder);
+            checks.iter().map(|check| check.subject.clone()).collect()
+        };
+        let taken = [
+            row("own", "*:8080->80/tcp"),
+            row("dns", "*:53->53/tcp, *:53->53/udp"),
+        ];
+        assert_eq!(subjects(&taken), ["port 53/udp"]);
+        let free = [
+            row("own", "*:443->443/tcp"),
+            row("dns", "*:53->53/tcp"),
+            row("web", "*:18080->80/tcp"),
+        ];
+        assert!(subjects(&free).is_empty());
+    }
+}
