@@ -21,13 +21,22 @@ pub(super) const SECRET: &str = "a secret of the tests";
 
 /// Says plainly that real components are missing. Where `MIGRATE_LAB_REQUIRED` is set, that is a failure.
 pub(super) fn registries_are_here() -> bool {
-    let here = COMPONENTS.docker_registry.is_some() && COMPONENTS.crane.is_some();
-    if !here {
+    is_here("docker-registry", COMPONENTS.docker_registry.as_deref())
+        && is_here("crane", COMPONENTS.crane.as_deref())
+}
+
+/// The same of the registry that may be killed.
+pub(super) fn durable_registry_is_here() -> bool {
+    is_here("registry3", COMPONENTS.registry3.as_deref())
+}
+
+fn is_here(name: &str, program: Option<&Path>) -> bool {
+    if program.is_none() {
         let required = std::env::var_os("MIGRATE_LAB_REQUIRED").is_some();
-        assert!(!required, "docker-registry and crane are required here");
-        println!("NOT TESTED: docker-registry or crane is missing (tests/lab/components says why)");
+        assert!(!required, "{name} is required here");
+        println!("NOT TESTED: {name} is missing (tests/lab/components says why)");
     }
-    here
+    program.is_some()
 }
 
 /// Where a daemon will listen.
@@ -47,9 +56,21 @@ impl Ports {
 
     /// A registry whose events go to the daemon as those of `source`.
     pub(super) fn registry(self, source: &str) -> Registry {
-        let url = format!("http://127.0.0.1:{}/events/{source}", self.receiver);
-        Registry::start(&COMPONENTS, Some((&url, &format!("Bearer {SECRET}")))).unwrap()
+        Registry::start(&COMPONENTS, Some((&self.url(source), &authorization()))).unwrap()
     }
+
+    /// The same for a registry that will be killed.
+    pub(super) fn durable_registry(self, source: &str) -> Registry {
+        Registry::durable(&COMPONENTS, Some((&self.url(source), &authorization()))).unwrap()
+    }
+
+    fn url(self, source: &str) -> String {
+        format!("http://127.0.0.1:{}/events/{source}", self.receiver)
+    }
+}
+
+fn authorization() -> String {
+    format!("Bearer {SECRET}")
 }
 
 /// A registry that tells nobody.

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tests::lab::Registry;
+
 use super::harness::{
-    Daemon, PATIENCE, Ports, committed, digest, layer, registries_are_here, silent_registry,
-    try_push,
+    COMPONENTS, Daemon, PATIENCE, Ports, committed, digest, durable_registry_is_here, layer,
+    registries_are_here, try_push,
 };
 
 const PUSHES: usize = 500;
@@ -14,11 +16,12 @@ const PUSHERS: usize = 3;
 
 #[test]
 fn nothing_is_lost_when_everything_is_killed() {
-    if !registries_are_here() {
+    if !registries_are_here() || !durable_registry_is_here() {
         return;
     }
     let ports = Ports::new();
-    let (mut source, mut target) = (ports.registry("dc1"), silent_registry());
+    let mut source = ports.durable_registry("dc1");
+    let mut target = Registry::durable(&COMPONENTS, None).unwrap();
     let mut daemon = Daemon::start(
         ports,
         &format!(

@@ -31,6 +31,13 @@ impl Registry {
         Self::configured(program, &Self::telling(events))
     }
 
+    /// As [`Self::start`], the distribution project's newest: it survives being killed. An older one writes files in
+    /// place, and answers `500` forever about what it was writing.
+    pub fn durable(components: &Components, events: Option<(&str, &str)>) -> Result<Self, String> {
+        let program = need("registry3", components.registry3.as_deref())?;
+        Self::configured(program, &Self::telling(events))
+    }
+
     /// As [`Self::start`], with a certificate authority (PEM) that it trusts as a sender of events.
     pub fn trusting(
         components: &Components,
@@ -109,6 +116,12 @@ impl Registry {
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Where it keeps everything.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// What it logged so far, requests included.

@@ -132,3 +132,39 @@ async fn one_bad_image_does_not_hold_up_the_others() {
         assert_eq!(held(&to, &format!("app{number}"), "1").await, expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_registry_left_half_written_is_written_again() {
+    let Some((source, _)) = two_registries() else {
+        return;
+    };
+    // This one writes links in place: a kill between opening and writing leaves an empty file, and the answer 500.
+    let target = plain(COMPONENTS.docker_registry.as_deref().unwrap());
+    let app = image(&[noise(1, 50_000), noise(2, 50_000)], "amd64");
+    push(&place(&source), "app", "1", &app).await;
+    let items = [item(
+        &client(&source.address(), false),
+        &client(&target.address(), true),
+        "app",
+        "1",
+    )];
+    all_well(&sync(&items, None).await);
+    let layer = sha256(&app.blobs[0]).replace("sha256:", "sha256/");
+    let repository = target.data().join("docker/registry/v2/repositories/app");
+    for link in [
+        "_manifests/tags/1/current/link".to_owned(),
+        format!("_layers/{layer}/link"),
+    ] {
+        let link = repository.join(link);
+        assert!(link.is_file(), "{}", link.display());
+        std::fs::write(link, "").unwrap();
+    }
+    let broken = items[0].target.resolve("app", &items[0].target_name).await;
+    assert!(
+        matches!(broken, Err(ImageError::ServerFailed { .. })),
+        "{broken:?}"
+    );
+    all_well(&sync(&items, None).await);
+    let there = held(&place(&target), "app", "1").await;
+    assert_eq!(there, Held::Whole(app.digest()));
+}

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::{Engine, Looked, Shared, Tally};
+use super::{Engine, Looked, Shared, Tally, or_absent};
 use crate::images::store::BeginBlob;
 use crate::images::sync::item::{BlobOutcome, Event, Item};
 use crate::images::sync::known::{Claim, Guard, Known};
@@ -122,7 +122,7 @@ impl Engine {
                         from: None,
                         done: false,
                     };
-                    if target.has_blob(repository, blob).await? {
+                    if or_absent(target.has_blob(repository, blob).await)? {
                         guard.done = true;
                         return Ok((BlobOutcome::Skipped, blob.size));
                     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, Looked, Shared, Tally};
+use super::{Engine, Looked, Shared, Tally, or_absent};
 use crate::images::store::Name;
 use crate::images::sync::item::{Event, ImageOutcome};
 use crate::images::sync::tree::{self, Parts, Tree};
@@ -246,8 +246,8 @@ impl Engine {
                     Some(tag) => Name::Tag(tag.clone()),
                     None => Name::Digest(digest.clone()),
                 };
-                let there = item.target.resolve(&item.target_repository, &name).await?;
-                if there.is_none_or(|there| there.digest != *digest) {
+                let there = item.target.resolve(&item.target_repository, &name).await;
+                if or_absent(there)?.is_none_or(|there| there.digest != *digest) {
                     let source = item.source.as_ref();
                     let all = Parts {
                         platforms: &[],

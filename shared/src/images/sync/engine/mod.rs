@@ -209,7 +209,7 @@ impl Engine {
             },
             place: item.source.location().to_owned(),
         })?;
-        let is_equal = target?.is_some_and(|there| there.digest == descriptor.digest);
+        let is_equal = or_absent(target)?.is_some_and(|there| there.digest == descriptor.digest);
         // Equal digests do not say whether foreign layers are there.
         let up_to_date = is_equal
             && !self.settings.foreign
@@ -222,5 +222,15 @@ impl Engine {
             descriptor,
             up_to_date,
         })
+    }
+}
+
+/// What a target answers about something that is to be written there next. A registry that was killed while it wrote a
+/// tag or the link of a layer answers `500` for it from then on, and is mended by writing it again. If the whole server
+/// fails, the writing says so.
+fn or_absent<T: Default>(answer: Result<T, ImageError>) -> Result<T, ImageError> {
+    match answer {
+        Err(ImageError::ServerFailed { .. }) => Ok(T::default()),
+        answer => answer,
     }
 }
