@@ -23,7 +23,6 @@ fn started(engine: Result<Engine, String>) -> Option<Engine> {
 }
 
 #[test]
-#[ignore = "written, and not seen to end yet"]
 fn what_is_tagged_loaded_or_pushed_on_an_engine_is_copied_from_its_registry() {
     if !registries_are_here() {
         return;

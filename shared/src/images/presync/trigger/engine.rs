@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::EventActor;
 use bollard::query_parameters::{EventsOptions, ListImagesOptions};
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
@@ -136,26 +137,54 @@ async fn follow(
         };
         *pause = PAUSE;
         *since = event.time.or(*since);
-        let actor = event.actor.unwrap_or_default();
-        let name = actor
-            .attributes
-            .and_then(|mut attributes| attributes.remove("name"))
-            .or(actor.id);
-        let Some((repository, name)) = name.as_deref().and_then(parse_image) else {
-            continue;
+        let names = match names(&docker, event.actor.unwrap_or_default()).await {
+            Ok(names) => names,
+            Err(reason) => return reason,
         };
-        let hint = Hint {
-            source: source.to_owned(),
-            repository,
-            name,
-            digest: None,
-            deleted: false,
-            via: Via::Engine,
-        };
-        if let Err(error) = live.record(vec![hint]).await {
+        let hints = names
+            .iter()
+            .filter_map(|name| parse_image(name))
+            .map(|(repository, name)| Hint {
+                source: source.to_owned(),
+                repository,
+                name,
+                digest: None,
+                deleted: false,
+                via: Via::Engine,
+            })
+            .collect();
+        if let Err(error) = live.record(hints).await {
             // The comparison after the next connection finds it.
             return error.to_string();
         }
     }
     "the connection was closed".to_owned()
+}
+
+/// The references that an event is about. A push has its reference as the actor's id and the bare repository as its name;
+/// a tag has the image's id and the reference as its name; a load has the image's id in both places, after its names
+/// were given to it.
+async fn names(docker: &Docker, actor: EventActor) -> Result<Vec<String>, String> {
+    let name = actor
+        .attributes
+        .and_then(|mut attributes| attributes.remove("name"));
+    let is_id = |text: &String| {
+        text.strip_prefix("sha256:")
+            .is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let said: Vec<String> = actor.id.into_iter().chain(name).collect();
+    if let Some(reference) = said.iter().find(|text| !is_id(text)) {
+        return Ok(vec![reference.clone()]);
+    }
+    let Some(id) = said.first() else {
+        return Ok(Vec::new());
+    };
+    match docker.inspect_image(id).await {
+        Ok(image) => Ok(image.repo_tags.unwrap_or_default()),
+        // It is gone again.
+        Err(bollard::errors::Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    }
 }
