@@ -14,3 +14,7 @@ pub mod images;
 pub mod orchestration;
 pub mod report;
 pub mod source;
+
+/// Documents are trees of small pieces, and the allocator of a static program (musl's) is slow with them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

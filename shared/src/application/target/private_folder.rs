@@ -4,7 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::tools::began;
+use crate::host::process::{began, is_own_folder};
+use crate::orchestration::chart;
 use crate::orchestration::output::Output;
 
 /// Where files lie in memory.
@@ -85,21 +86,7 @@ pub fn remove_left(run: Option<&Path>) {
     if let Some(run) = run {
         let _ = fs_err::remove_dir_all(run.join("private"));
     }
-    // Folders in which charts were rendered hold values.
-    for entry in std::fs::read_dir(std::env::temp_dir())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let name = entry.file_name();
-        let process = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("helm-convert-")?.split_once('-'))
-            .and_then(|(process, _)| process.parse().ok());
-        if process.is_some_and(|process| began(process).is_none()) && is_ours(&entry) {
-            let _ = fs_err::remove_dir_all(entry.path());
-        }
-    }
+    chart::remove_left();
     for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
@@ -113,24 +100,10 @@ pub fn remove_left(run: Option<&Path>) {
         ) else {
             continue;
         };
-        if began(process).as_deref() != Some(noted) && is_ours(&entry) {
+        if began(process).as_deref() != Some(noted) && is_own_folder(&entry) {
             let _ = fs_err::remove_dir_all(entry.path());
         }
     }
-}
-
-#[cfg(unix)]
-fn is_ours(entry: &std::fs::DirEntry) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    // Not through a link.
-    entry.metadata().is_ok_and(|metadata| {
-        metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw()
-    })
-}
-
-#[cfg(not(unix))]
-fn is_ours(_: &std::fs::DirEntry) -> bool {
-    false
 }
 
 #[cfg(all(test, target_os = "linux"))]

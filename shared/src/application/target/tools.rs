@@ -1,6 +1,7 @@
 //! Native tools outlive a run that is killed: each is noted in the folder of its run while it works, so that whoever goes
 //! on with the run or undoes it can end it first.
 
+use crate::host::process::began;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -106,20 +107,6 @@ pub(super) fn send(process: u32, signal: Signal) {
 /// There are no signals here.
 #[cfg(not(unix))]
 pub(super) fn send(_: u32, _: Signal) {}
-
-/// When a process began, as its system counts it: with its number, this names it for ever. `None` if there is none, or
-/// if it has ended and only waits for its parent to notice.
-pub(super) fn began(process: u32) -> Option<String> {
-    let text = fs_err::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before can hold anything, blanks and brackets too (proc_pid_stat(5)).
-    let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let state = fields.next()?;
-    if state == "Z" {
-        return None;
-    }
-    fields.nth(18).map(str::to_owned)
-}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

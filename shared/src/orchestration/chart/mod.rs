@@ -31,6 +31,7 @@ mod yaml;
 pub use error::ChartError;
 pub use helm::{Helm, Release};
 pub use input::ChartSource;
+pub(crate) use input::remove_left;
 pub use manifests::{ManifestConversion, convert_manifests};
 pub use options::{ChartConversion, ChartOptions, ChartTimings, Choice, ValuesOption};
 pub use output::write::ChartOutput;

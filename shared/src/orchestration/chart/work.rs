@@ -1,5 +1,7 @@
 //! The chart while it is being converted: its files, the values files given, and the ways in which it is rendered.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -9,7 +11,7 @@ use super::helm::Render;
 use super::identify::TextRef;
 use super::input::ChartFiles;
 use super::render::{Document, split};
-use super::yaml::{Step, parse_tree};
+use super::yaml::{Step, Tree, parse_tree};
 use super::{ChartError, Helm};
 
 /// A values file of the user's.
@@ -262,14 +264,8 @@ impl Work {
         variant: &Variant,
         leaf: &[Step],
     ) -> Option<(ValuesRef, Vec<Step>)> {
-        let has = |text: &str, path: &[Step]| {
-            parse_tree(text)
-                .ok()
-                .flatten()
-                .is_some_and(|tree| tree.get(path).is_some())
-        };
         for index in variant.files.iter().rev() {
-            if has(&self.user.get(*index)?.text, leaf) {
+            if defines(&self.user.get(*index)?.text, leaf) {
                 return Some((ValuesRef::User(*index), leaf.to_vec()));
             }
         }
@@ -281,7 +277,11 @@ impl Work {
             } else {
                 format!("{folder}/values.yaml")
             };
-            if self.chart.text(&file).is_some_and(|text| has(text, path)) {
+            if self
+                .chart
+                .text(&file)
+                .is_some_and(|text| defines(text, path))
+            {
                 if self.chart.archive_of(&file).is_some() {
                     return Some((ValuesRef::Chart("values.yaml".into()), leaf.to_vec()));
                 }
@@ -294,6 +294,30 @@ impl Work {
             path = below;
         }
     }
+}
+
+/// Whether a file with values has something at a path. The same few files are asked about each value of a chart.
+fn defines(text: &str, path: &[Step]) -> bool {
+    /// As many as are asked in turn; more would only take memory.
+    const KEPT: usize = 8;
+    type Parsed = (String, Option<Tree>);
+    thread_local! {
+        static PARSED: RefCell<VecDeque<Parsed>> = const { RefCell::new(VecDeque::new()) };
+    }
+    PARSED.with_borrow_mut(|parsed| {
+        let index = parsed
+            .iter()
+            .position(|(known, _)| known == text)
+            .unwrap_or_else(|| {
+                if parsed.len() == KEPT {
+                    parsed.pop_front();
+                }
+                parsed.push_back((text.to_owned(), parse_tree(text).ok().flatten()));
+                parsed.len() - 1
+            });
+        let (_, tree) = &parsed[index];
+        tree.as_ref().is_some_and(|tree| tree.get(path).is_some())
+    })
 }
 
 /// Values with null for each key of `all` that is not there, so that they replace the chart's own values whole.

@@ -56,6 +56,8 @@ pub fn to_kubernetes(
         Target::Kubernetes,
         &mut findings,
     );
+    // Reading back needs the memory.
+    drop(application);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::super::yaml::{Item, parse_tree};
 use super::super::{ChartError, Helm};
-use super::fetch::Scratch;
 use super::files::{ChartFiles, Dependency};
+use super::scratch::Scratch;
 use crate::source::emit;
 
 /// Gets the dependencies that are missing: folders (`file://`) are copied, the rest is downloaded by the real helm at

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::{ChartError, Helm};
 use super::archive;
 use super::files::ChartFiles;
+use super::scratch::Scratch;
 
 /// What the user names as the chart, as `helm template` takes it.
 #[derive(Debug, Clone, Default)]
@@ -103,54 +104,4 @@ fn check(chart: &ChartFiles, name: &str) -> Result<(), ChartError> {
         }
     }
     Ok(())
-}
-
-/// A folder of our own that goes when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes one.
-    pub(crate) fn new() -> Result<Self, ChartError> {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let parent = std::env::temp_dir();
-        for _ in 0..1000 {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = parent.join(format!("helm-convert-{}-{number}", std::process::id()));
-            match private_folder(&path) {
-                Ok(()) => return Ok(Self(path)),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(ChartError::Input(format!(
-            "no temporary folder can be made in `{}`",
-            parent.display()
-        )))
-    }
-
-    /// Its path.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system's own cleaning.
-        let _ = fs_err::remove_dir_all(&self.0);
-    }
-}
-
-#[cfg(unix)]
-fn private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    // Values may hold secrets.
-    std::fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> std::io::Result<()> {
-    fs_err::create_dir(path)
 }

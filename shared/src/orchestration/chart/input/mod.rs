@@ -4,8 +4,10 @@ mod archive;
 mod dependencies;
 mod fetch;
 mod files;
+mod scratch;
 
 pub(crate) use dependencies::complete;
 pub use fetch::ChartSource;
-pub(crate) use fetch::{Scratch, load};
+pub(crate) use fetch::load;
 pub(crate) use files::{ChartFile, ChartFiles, join, write_file};
+pub(crate) use scratch::{Scratch, remove_left};

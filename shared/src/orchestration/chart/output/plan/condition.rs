@@ -2,6 +2,7 @@
 
 use crate::orchestration::chart::identify::Leaf;
 use crate::orchestration::chart::identify::mark::is_template;
+use crate::orchestration::chart::input::ChartFiles;
 use crate::orchestration::chart::yaml::Step;
 
 use super::{Op, Planner};
@@ -35,6 +36,36 @@ pub(crate) struct Literal {
     pub new: String,
 }
 
+/// A line of a template that may compare values with texts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking<'w> {
+    file: &'w str,
+    line: usize,
+    content: &'w str,
+}
+
+/// All lines of a chart that may compare values with texts; few do, and they are asked about for each value.
+pub(super) fn asking(chart: &ChartFiles) -> Vec<Asking<'_>> {
+    let templates = chart.files.keys().filter(|path| is_template(path));
+    templates
+        .flat_map(|file| {
+            let text = chart.text(file).unwrap_or_default();
+            let lines = text.lines().enumerate();
+            lines
+                .filter(|(_, content)| {
+                    actions(content).any(|action| {
+                        words(action).any(|w| EQUALITY.contains(&w) || PATTERNS.contains(&w))
+                    })
+                })
+                .map(|(line, content)| Asking {
+                    file,
+                    line,
+                    content,
+                })
+        })
+        .collect()
+}
+
 impl Planner<'_> {
     /// Plans the change of all conditions that compare a value with its text; `false` if one cannot be changed, so that
     /// the value has to stay.
@@ -62,26 +93,17 @@ impl Planner<'_> {
             return Some(Vec::new());
         };
         let mut found = Vec::new();
-        for path in self
-            .work
-            .chart
-            .files
-            .keys()
-            .filter(|path| is_template(path))
-        {
-            let text = self.work.chart.text(path).unwrap_or_default();
-            for (line, content) in text.lines().enumerate() {
-                match compares(content, key, old) {
-                    None => {}
-                    Some(false) => return None,
-                    Some(true) if self.work.chart.archives.contains_key(path) => return None,
-                    Some(true) => found.push(Literal {
-                        file: path.clone(),
-                        line,
-                        old: old.to_owned(),
-                        new: new.to_owned(),
-                    }),
-                }
+        for asking in &self.asking {
+            match compares(asking.content, key, old) {
+                None => {}
+                Some(false) => return None,
+                Some(true) if self.work.chart.archives.contains_key(asking.file) => return None,
+                Some(true) => found.push(Literal {
+                    file: asking.file.to_owned(),
+                    line: asking.line,
+                    old: old.to_owned(),
+                    new: new.to_owned(),
+                }),
             }
         }
         if !found.is_empty() && new.contains(['"', '\\', '`', '{', '\n']) {

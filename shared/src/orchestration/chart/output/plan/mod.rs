@@ -76,6 +76,7 @@ pub(crate) struct Planner<'p> {
     pub attempts: &'p mut Attempts,
     /// Name of the target, for new files.
     pub target: &'p str,
+    asking: Vec<condition::Asking<'p>>,
     users: BTreeMap<&'p Place, Vec<User<'p>>>,
     leaves: BTreeMap<&'p Leaf, Vec<User<'p>>>,
     /// What was asked of [`Planner::attempt`] in this round: the same for all variants.
@@ -123,6 +124,7 @@ impl<'p> Planner<'p> {
             states,
             attempts,
             target,
+            asking: condition::asking(&work.chart),
             users,
             leaves,
             levels: Attempts::new(),
