@@ -11,7 +11,8 @@ declare -A pid=()
 cleanup() {
   local name
   for name in "${!pid[@]}"; do kill "${pid[$name]}" 2>/dev/null || :; done
-  wait || :
+  # Only these: what keeps the results ends after us.
+  [ ${#pid[@]} = 0 ] || wait "${pid[@]}" 2>/dev/null || :
   rm -rf "$work"
 }
 
@@ -55,7 +56,7 @@ YAML
 }
 
 start_registry() { # NAME PORT
-  OTEL_TRACES_EXPORTER=none "$bin/docker-registry" serve "$work/$1.yml" >>"$work/$1.log" 2>&1 &
+  OTEL_TRACES_EXPORTER=none "$bin/${registry:-docker-registry}" serve "$work/$1.yml" >>"$work/$1.log" 2>&1 &
   pid[$1]=$!
   until curl -s -o /dev/null "127.0.0.1:$2/v2/"; do sleep 0.02; done
 }
