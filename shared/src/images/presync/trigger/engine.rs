@@ -14,9 +14,9 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::super::live::Live;
-use super::super::queue::{Hint, Via};
+use super::super::queue::Via;
 use super::super::rules::Engine;
-use super::{PAUSE, parse_image, rest};
+use super::{PAUSE, hint, is_id, parse_image, rest};
 use crate::host::docker::Endpoint;
 use crate::images::store::Name;
 
@@ -143,15 +143,7 @@ async fn follow(
         };
         let hints = names
             .iter()
-            .filter_map(|name| parse_image(name))
-            .map(|(repository, name)| Hint {
-                source: source.to_owned(),
-                repository,
-                name,
-                digest: None,
-                deleted: false,
-                via: Via::Engine,
-            })
+            .filter_map(|name| hint(name, source, Via::Engine))
             .collect();
         if let Err(error) = live.record(hints).await {
             // The comparison after the next connection finds it.
@@ -168,10 +160,6 @@ async fn names(docker: &Docker, actor: EventActor) -> Result<Vec<String>, String
     let name = actor
         .attributes
         .and_then(|mut attributes| attributes.remove("name"));
-    let is_id = |text: &String| {
-        text.strip_prefix("sha256:")
-            .is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
     let said: Vec<String> = actor.id.into_iter().chain(name).collect();
     if let Some(reference) = said.iter().find(|text| !is_id(text)) {
         return Ok(vec![reference.clone()]);

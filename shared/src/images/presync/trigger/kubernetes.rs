@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::live::Live;
 use super::super::queue::{Hint, Via};
 use super::super::rules::Cluster;
-use super::{PAUSE, parse_image, rest};
+use super::{PAUSE, hint, parse_image, rest};
 use crate::host::cluster;
 use crate::images::store::Name;
 
@@ -194,15 +194,7 @@ async fn watch(
         let hints: Vec<Hint> = used(&object, pod)
             .into_iter()
             .filter(|image| reported.insert(image.clone()))
-            .filter_map(|image| parse_image(&image))
-            .map(|(repository, name)| Hint {
-                source: source.to_owned(),
-                repository,
-                name,
-                digest: None,
-                deleted: false,
-                via: Via::Kubernetes,
-            })
+            .filter_map(|image| hint(&image, source, Via::Kubernetes))
             .collect();
         live.record(hints)
             .await

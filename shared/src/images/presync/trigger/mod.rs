@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::live::{Comparison, Live};
-use super::queue::Via;
+use super::queue::{Hint, Via};
 use super::rules::{OriginKind, Rules};
 use super::worker::jittered;
 
@@ -133,11 +133,29 @@ fn via(rules: &Rules, source: &str) -> Via {
     }
 }
 
+/// Whether this is the bare id of an image, which no registry knows.
+fn is_id(image: &str) -> bool {
+    image.starts_with("sha256:")
+}
+
+/// What an image name that an engine or cluster uses hints at; `None` for what is no reference.
+fn hint(image: &str, source: &str, via: Via) -> Option<Hint> {
+    let (repository, name) = parse_image(image)?;
+    Some(Hint {
+        source: source.to_owned(),
+        repository,
+        name,
+        digest: None,
+        deleted: false,
+        via,
+    })
+}
+
 /// An image name of an engine or cluster: `host/repository`, and tag or digest. `None` for what is no reference, such
 /// as the bare id of an image.
 fn parse_image(image: &str) -> Option<(String, crate::images::store::Name)> {
     use crate::images::store::Name;
-    if image.starts_with("sha256:") || image.is_empty() {
+    if is_id(image) || image.is_empty() {
         return None;
     }
     let reference: crate::images::Reference = image.parse().ok()?;
