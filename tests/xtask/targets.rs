@@ -72,6 +72,16 @@ impl Target {
         }
     }
 
+    /// What the compiler is told beside the release profile. A panic ends these programs, so nothing ever unwinds: the
+    /// tables for it are a twentieth of a program. Windows needs them for its own exceptions, and darwin's are small.
+    pub(crate) fn flags(self) -> &'static str {
+        if self.os == "linux" {
+            "-C force-unwind-tables=no"
+        } else {
+            ""
+        }
+    }
+
     /// Whether the toolchain has this platform's standard library.
     pub(crate) fn is_installed(self) -> bool {
         let output = Command::new("rustc")

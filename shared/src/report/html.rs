@@ -26,6 +26,7 @@ pub fn to_html(
     let mut context = Context::new();
     context.insert("version", env!("CARGO_PKG_VERSION"));
     context.insert("application", &migration.map_or("", |m| &m.application));
+    context.insert("is_conversion", &migration.is_none());
     context.insert("target", &migration.map_or("", |m| &m.target));
     context.insert("run", &migration.and_then(|m| m.run.clone()));
     context.insert("groups", &groups(findings, sources));
@@ -124,6 +125,27 @@ fn images(migration: Option<&Migration>, context: &mut Context) {
     context.insert("images_line", &line);
 }
 
+/// A sentence as HTML, with what stands between backticks as code.
+fn with_code(sentence: &str) -> String {
+    let escaped = tera::escape_html(sentence);
+    let parts: Vec<&str> = escaped.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        // A backtick of its own is just a character.
+        return escaped;
+    }
+    let mut html = String::with_capacity(escaped.len());
+    for (index, part) in parts.into_iter().enumerate() {
+        if index % 2 == 0 {
+            html.push_str(part);
+        } else {
+            html.push_str("<code>");
+            html.push_str(part);
+            html.push_str("</code>");
+        }
+    }
+    html
+}
+
 /// Findings by what they mean, the gravest first.
 fn groups(findings: &Findings, sources: &Sources) -> Vec<serde_json::Value> {
     let kinds = [
@@ -179,15 +201,15 @@ fn groups(findings: &Findings, sources: &Sources) -> Vec<serde_json::Value> {
                             json!({
                                 "place": finding.place(sources),
                                 "path": finding.path,
-                                "message": finding.message,
+                                "message": with_code(&finding.message),
                             })
                         })
                         .collect();
                     json!({
                         "code": code,
                         "title": explanation.map(|e| e.title),
-                        "consequence": explanation.map(|e| e.consequence),
-                        "remedy": explanation.map(|e| e.remedy),
+                        "consequence": explanation.map(|e| with_code(e.consequence)),
+                        "remedy": explanation.map(|e| with_code(e.remedy)),
                         "places": places,
                     })
                 })
@@ -196,4 +218,18 @@ fn groups(findings: &Findings, sources: &Sources) -> Vec<serde_json::Value> {
             Some(json!({"class": class, "title": title, "meaning": meaning, "count": count, "codes": codes}))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_code;
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(
+            with_code("use `a<b>` or `c`."),
+            "use <code>a&lt;b&gt;</code> or <code>c</code>."
+        );
+        assert_eq!(with_code("one ` alone"), "one ` alone");
+    }
 }

@@ -270,7 +270,7 @@ impl<'n> Fields<'n> {
                 let path = self.path.key(key);
                 let origin = Origin::new(entry.key_at, path.clone());
                 rest.push((
-                    Sourced::new(key.clone(), origin),
+                    Sourced::new(key.to_owned(), origin),
                     Item {
                         node: &entry.node,
                         path,

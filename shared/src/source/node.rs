@@ -1,9 +1,6 @@
 //! YAML nodes that know where they stand.
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
-use super::{Position, number};
+use super::{Keyed, Position, number};
 
 /// One node of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,8 +9,8 @@ pub struct Node {
     pub value: Value,
     /// Where it begins. A node that came through an alias keeps the place of its anchor.
     pub at: Position,
-    /// A tag that is not of the core schema, such as `!reset`.
-    pub tag: Option<Tag>,
+    /// A tag that is not of the core schema, such as `!reset`. Almost no node has one.
+    pub tag: Option<Box<Tag>>,
 }
 
 /// The tags with a meaning of their own in Compose files (Compose specification, 13-merge).
@@ -64,7 +61,7 @@ pub enum Kind {
 
 /// Keys with values, in source order. A key that stands twice is refused by the parser.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Mapping(pub IndexMap<String, Entry, RandomState>);
+pub struct Mapping(pub Keyed<Entry>);
 
 /// A key's place and its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +116,12 @@ impl Node {
             at,
             tag: None,
         }
+    }
+
+    /// Whether it has this tag.
+    #[must_use]
+    pub fn is_tagged(&self, tag: &Tag) -> bool {
+        self.tag.as_deref() == Some(tag)
     }
 
     /// The mapping, if it is one.
@@ -205,7 +208,7 @@ impl Node {
                 mapping
                     .0
                     .iter()
-                    .map(|(key, entry)| (key.clone(), entry.node.to_json()))
+                    .map(|(key, entry)| (key.to_owned(), entry.node.to_json()))
                     .collect(),
             ),
             Value::Sequence(items) => Json::Array(items.iter().map(Self::to_json).collect()),
@@ -343,7 +346,7 @@ impl Mapping {
 
     /// The keys with their values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.0.iter().map(|(key, entry)| (key.as_str(), entry))
+        self.0.iter()
     }
 
     /// How many keys there are.

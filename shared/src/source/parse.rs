@@ -131,7 +131,7 @@ fn pass(file: FileId, text: &str, limits: &Limits, indents: &Indents) -> Result<
             Event::Scalar(text, style, anchor, tag) => {
                 let (mut tag, core) = split_tag(tag.as_deref());
                 if style == ScalarStyle::Plain && text == MERGE_KEY {
-                    tag = Some(Tag::Other(MERGE_KEY.to_owned()));
+                    tag = Some(Box::new(Tag::Other(MERGE_KEY.to_owned())));
                 }
                 let kind = scalar_kind(&text, style, core.as_deref());
                 let mut text = text.into_owned();
@@ -193,7 +193,7 @@ fn pass(file: FileId, text: &str, limits: &Limits, indents: &Indents) -> Result<
 struct Open {
     at: Position,
     anchor: usize,
-    tag: Option<Tag>,
+    tag: Option<Box<Tag>>,
     content: Content,
 }
 
@@ -271,7 +271,8 @@ impl Builder<'_> {
                             "a key must be a single value, not a list or a mapping".into();
                         return Err(error("bad-key", node.at, message));
                     };
-                    let is_merge = matches!(&node.tag, Some(Tag::Other(tag)) if tag == MERGE_KEY);
+                    let is_merge =
+                        matches!(node.tag.as_deref(), Some(Tag::Other(tag)) if tag == MERGE_KEY);
                     *key = Some((scalar.text.clone(), node.at, is_merge));
                 }
                 Some((_, _, true)) => merges.push(node),
@@ -359,7 +360,7 @@ fn count(node: &Node, limit: usize) -> usize {
 }
 
 /// Splits a tag into one with a meaning for us and the name of a core-schema type.
-fn split_tag(tag: Option<&saphyr_parser::Tag>) -> (Option<Tag>, Option<String>) {
+fn split_tag(tag: Option<&saphyr_parser::Tag>) -> (Option<Box<Tag>>, Option<String>) {
     match tag {
         None => (None, None),
         Some(tag) if tag.is_yaml_core_schema() => (None, Some(tag.suffix.clone())),
@@ -369,7 +370,7 @@ fn split_tag(tag: Option<&saphyr_parser::Tag>) -> (Option<Tag>, Option<String>) 
                 ("!", "override") => Tag::Override,
                 (handle, suffix) => Tag::Other(format!("{handle}{suffix}")),
             };
-            (Some(tag), None)
+            (Some(Box::new(tag)), None)
         }
     }
 }

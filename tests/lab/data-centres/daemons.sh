@@ -221,6 +221,8 @@ run_kube_apiserver() {
         --service-account-issuer=https://kubernetes.default.svc \
         --service-account-key-file="$KEYS/apiserver.key" \
         --service-account-signing-key-file="$KEYS/apiserver.key" \
+        --feature-gates=MutatingAdmissionPolicy=true \
+        --runtime-config=admissionregistration.k8s.io/v1beta1=true \
         --profiling=false
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod application;
+mod charts;
 mod kubernetes_to_swarm;
 mod runs;
 mod site;

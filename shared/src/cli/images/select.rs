@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use super::{ApplicationImages, ImageSource, Place, Stores};
 use crate::cli::{Exit, Printer, read_stdin};
 use crate::images::inventory::{self, Needed};
-use crate::images::rewrite::{Map, Rules, check_place};
+use crate::images::rewrite::{ImageName, InvalidName, Map, Rules, check_place};
 use crate::images::store::Name;
 use crate::images::sync::Item;
 use crate::images::tags::TagPattern;
@@ -169,12 +169,13 @@ impl<Source: ImageSource> Selection<Source> {
         stores: &Stores,
         repository: &str,
     ) -> Result<Vec<String>, (String, Exit)> {
-        let reference: Reference = repository.parse().map_err(|error| {
+        let named: ImageName = repository.parse().map_err(|error: InvalidName| {
             (
-                format!("`{repository}` is no repository: {error}"),
+                format!("`{repository}` is no repository: {}", error.reason),
                 Exit::Usage,
             )
         })?;
+        let reference = named.reference();
         let failed = |error: ImageError| {
             let mut text = error.to_string();
             if let Some(remedy) = error.remedy() {

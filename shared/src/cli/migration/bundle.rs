@@ -11,10 +11,10 @@ use crate::application::bundle::{Bundle, BundledImage, ORCHESTRATION};
 use crate::application::terms::seconds;
 use crate::cli::images::Place;
 use crate::cli::{DocumentFormat, Exit, OutputOptions, Printer};
-use crate::images::rewrite::Rules;
+use crate::images::ImageError;
+use crate::images::rewrite::{ImageName, InvalidName, Rules};
 use crate::images::store::Name;
 use crate::images::sync::{Item, Summary};
-use crate::images::{ImageError, Reference};
 use crate::orchestration::output::{Document, Output};
 use crate::source::{Limits, Sources, parse};
 
@@ -93,10 +93,11 @@ pub(super) fn prepare<Source: Migration>(
                     place: folder.display().to_string(),
                     reason,
                 };
-                let reference: Reference = image
+                let named: ImageName = image
                     .name
                     .parse()
-                    .map_err(|error| invalid(format!("`{}`: {error}", image.name)))?;
+                    .map_err(|error: InvalidName| invalid(error.to_string()))?;
+                let reference = named.reference();
                 let to = rules.target(&reference).map_err(invalid)?;
                 let (source, source_repository) = stores.source(Some(&layout), &reference)?;
                 let (target, target_repository) = stores.target(None, &to)?;

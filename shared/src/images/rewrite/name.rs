@@ -79,8 +79,13 @@ impl ImageName {
         }
     }
 
-    /// The name, where each part of it has the plainest form. `None` says nothing; whoever gets it asks the grammar.
+    /// The name, where each part of it has the plainest form. `None` says nothing; whoever gets it asks the grammar,
+    /// which takes a tenth of a second to be ready.
     fn plain(text: &str) -> Option<Self> {
+        let (text, digest) = match text.split_once('@') {
+            Some((text, digest)) => (text, Some(digest.parse().ok()?)),
+            None => (text, None),
+        };
         let (name, tag) = match text.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (text, None),
@@ -96,10 +101,13 @@ impl ImageName {
         }
         let (registry, repository) = match name.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => {
-                if host.ends_with(HUB) || !is_plain_host(host) {
+                if host == HUB && !path.contains('/') {
+                    (HUB, format!("{LIBRARY}/{path}"))
+                } else if host == HUB || !host.ends_with(HUB) && is_plain_host(host) {
+                    (host, path.to_owned())
+                } else {
                     return None;
                 }
-                (host, path.to_owned())
             }
             Some(_) => (HUB, name.to_owned()),
             None => (HUB, format!("{LIBRARY}/{name}")),
@@ -108,7 +116,7 @@ impl ImageName {
             registry: registry.to_owned(),
             repository,
             tag: tag.map(str::to_owned),
-            digest: None,
+            digest,
         })
     }
 
@@ -246,7 +254,7 @@ mod tests {
         /// The short way gives what the grammar gives, or nothing.
         #[test]
         fn plain_names_are_as_the_grammar_has_them(
-            text in "([a-zA-Z0-9.:_-]{1,8}/){0,3}[a-z0-9A-Z._-]{1,8}(:[a-zA-Z0-9._/-]{0,8})?"
+            text in "((docker|index.docker|a).io/)?([a-zA-Z0-9.:_-]{1,8}/){0,3}[a-z0-9A-Z._-]{1,8}(:[a-zA-Z0-9._/-]{0,8})?(@sha256:[0-9a-fA]{64})?"
         ) {
             if let Some(name) = ImageName::plain(&text) {
                 let reference = Reference::try_from(text.as_str());
@@ -254,7 +262,10 @@ mod tests {
                 let reference = reference.unwrap();
                 prop_assert_eq!(&name.registry, reference.registry());
                 prop_assert_eq!(&name.repository, reference.repository());
-                prop_assert_eq!(name.tag.as_deref().unwrap_or("latest"), reference.tag().unwrap());
+                let latest = name.digest.is_none().then_some("latest");
+                prop_assert_eq!(name.tag.as_deref().or(latest), reference.tag());
+                let digest = name.digest.as_ref().map(ToString::to_string);
+                prop_assert_eq!(digest.as_deref(), reference.digest());
                 prop_assert_eq!(&name.reference(), &reference);
                 let again: Reference = name.to_string().parse().unwrap();
                 prop_assert_eq!(again, reference);
@@ -270,6 +281,9 @@ mod tests {
             "bitnami/redis:7",
             "registry.example/shop/web0:1.0",
             "localhost:5000/a/b-c_d.e:Tag_1",
+            "docker.io/nginx",
+            "nginx@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "a.io/b:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         ] {
             assert!(ImageName::plain(text).is_some(), "{text}");
         }
@@ -278,7 +292,7 @@ mod tests {
             "Nginx",
             "a//b",
             "a:",
-            "docker.io/nginx",
+            "index.docker.io/nginx",
             "a__b",
             "a@sha256:0",
             "-a",

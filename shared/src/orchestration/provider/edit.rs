@@ -105,7 +105,7 @@ pub(super) fn set(root: &mut Node, path: &KeyPath, new: Node) {
                     key_at: place,
                     node: Node::plain("", place),
                 };
-                &mut map.0.entry(key.to_owned()).or_insert_with(made).node
+                &mut map.0.get_or_insert_with(key, made).node
             }
             (PathStep::Index(index), Value::Sequence(items)) => {
                 if index >= items.len() {

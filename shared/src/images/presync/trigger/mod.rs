@@ -18,6 +18,8 @@ use super::live::{Comparison, Live};
 use super::queue::{Hint, Via};
 use super::rules::{OriginKind, Rules};
 use super::worker::jittered;
+use crate::images::rewrite::ImageName;
+use crate::images::store::Name;
 
 pub use compare::{Candidate, Difference, candidates, compare, differences};
 pub use kubernetes::client;
@@ -153,21 +155,13 @@ fn hint(image: &str, source: &str, via: Via) -> Option<Hint> {
 
 /// An image name of an engine or cluster: `host/repository`, and tag or digest. `None` for what is no reference, such
 /// as the bare id of an image.
-fn parse_image(image: &str) -> Option<(String, crate::images::store::Name)> {
-    use crate::images::store::Name;
+fn parse_image(image: &str) -> Option<(String, Name)> {
     if is_id(image) || image.is_empty() {
         return None;
     }
-    let reference: crate::images::Reference = image.parse().ok()?;
-    let name = match (reference.tag(), reference.digest()) {
-        // With both, the tag is only a comment.
-        (_, Some(digest)) => Name::Digest(digest.parse().ok()?),
-        (tag, None) => Name::Tag(tag.unwrap_or("latest").to_owned()),
-    };
-    Some((
-        format!("{}/{}", reference.registry(), reference.repository()),
-        name,
-    ))
+    // With both tag and digest, the tag is only a comment.
+    let name: ImageName = image.parse().ok()?;
+    Some((name.place(), name.asked()))
 }
 
 /// Waits before the next try to connect; the pause doubles.

@@ -17,7 +17,7 @@ pub(super) struct Words {
 /// Splits `command` and `entrypoint` of all services.
 pub(super) fn resolve(services: &mut Mapping, dialect: Dialect, findings: &mut Findings) {
     let path = KeyPath::root().key("services");
-    for (name, entry) in &mut services.0 {
+    for (name, entry) in services.0.iter_mut() {
         let Value::Mapping(service) = &mut entry.node.value else {
             continue;
         };

@@ -49,7 +49,7 @@ pub(super) fn resolve(
         if merged.is_empty() && !service.0.contains_key(key) {
             continue;
         }
-        let own = service.0.entry(key.to_owned()).or_insert_with(|| Entry {
+        let own = service.0.get_or_insert_with(key, || Entry {
             key_at: entry.key_at,
             node: Node::mapping(Mapping::default(), entry.node.at),
         });
@@ -67,7 +67,7 @@ pub(super) fn resolve(
     if let Some(Value::Mapping(environment)) =
         service.0.get_mut("environment").map(|e| &mut e.node.value)
     {
-        for (name, entry) in &mut environment.0 {
+        for (name, entry) in environment.0.iter_mut() {
             let empty = entry.node.as_text() == Some("");
             if !(entry.node.is_null() || (around.swarm && empty)) {
                 continue;

@@ -32,8 +32,8 @@ impl Assembler<'_> {
         }
         let services = services.clone();
         let mut resolved = services.clone();
-        for (name, entry) in &mut resolved.0 {
-            let mut chain = vec![(file.to_owned(), name.clone())];
+        for (name, entry) in resolved.0.iter_mut() {
+            let mut chain = vec![(file.to_owned(), name.to_owned())];
             let path = KeyPath::root().key("services").key(name);
             let service = entry.node.clone();
             entry.node =

@@ -42,7 +42,7 @@ impl Pass<'_> {
         let at = node.at;
         match &mut node.value {
             Value::Mapping(mapping) => {
-                for (key, entry) in &mut mapping.0 {
+                for (key, entry) in mapping.0.iter_mut() {
                     self.walk(&mut entry.node, &path.key(key));
                 }
             }

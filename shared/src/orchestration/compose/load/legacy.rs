@@ -31,7 +31,7 @@ pub(super) fn volume_drivers(node: &mut Node) -> Vec<(Position, KeyPath)> {
         return consumed;
     };
     if let Some(Value::Mapping(services)) = root.0.get_mut("services").map(|e| &mut e.node.value) {
-        for (name, entry) in &mut services.0 {
+        for (name, entry) in services.0.iter_mut() {
             let Value::Mapping(service) = &mut entry.node.value else {
                 continue;
             };
@@ -86,7 +86,7 @@ pub(super) fn first_version(node: &mut Node) {
     let Some(Value::Mapping(mut services)) = root.get("services").map(|n| n.value.clone()) else {
         return;
     };
-    let names: BTreeSet<String> = services.0.keys().cloned().collect();
+    let names: BTreeSet<String> = services.0.keys().map(str::to_owned).collect();
     let mut volumes: Vec<(String, Position)> = Vec::new();
     for entry in services.0.values_mut() {
         let Value::Mapping(service) = &mut entry.node.value else {

@@ -5,7 +5,7 @@ use crate::source::{KeyPath, Node, Origin, Tag, Value};
 
 /// Lays `over` on `base`. Both are in canonical form. What loses is noted at its own place.
 pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut Findings) {
-    if over.tag == Some(Tag::Override) {
+    if over.is_tagged(&Tag::Override) {
         lost(base, path, findings);
         *base = untagged(over);
         return;
@@ -21,7 +21,7 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
         (Value::Mapping(below), Value::Mapping(above)) => {
             for (key, entry) in above.0 {
                 let path = path.key(&key);
-                if entry.node.tag == Some(Tag::Reset) {
+                if entry.node.is_tagged(&Tag::Reset) {
                     if let Some(old) = below.remove(&key) {
                         lost(&old.node, &path, findings);
                     }
@@ -90,7 +90,7 @@ pub(super) fn settle(node: Node) -> Node {
     let mut node = untagged(node);
     match &mut node.value {
         Value::Mapping(map) => {
-            map.0.retain(|_, entry| entry.node.tag != Some(Tag::Reset));
+            map.0.retain(|_, entry| !entry.node.is_tagged(&Tag::Reset));
             for entry in map.0.values_mut() {
                 let inner = std::mem::replace(&mut entry.node, Node::plain("", entry.key_at));
                 entry.node = settle(inner);
@@ -108,7 +108,7 @@ pub(super) fn settle(node: Node) -> Node {
 }
 
 fn untagged(mut node: Node) -> Node {
-    if matches!(node.tag, Some(Tag::Override | Tag::Reset)) {
+    if matches!(node.tag.as_deref(), Some(Tag::Override | Tag::Reset)) {
         node.tag = None;
     }
     node

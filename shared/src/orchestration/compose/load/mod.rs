@@ -203,7 +203,7 @@ fn load_into(
     let services = KeyPath::root().key("services");
     if let Some(Value::Mapping(all)) = map.0.get_mut("services").map(|e| &mut e.node.value) {
         command::resolve(all, dialect, findings);
-        for (name, entry) in &mut all.0 {
+        for (name, entry) in all.0.iter_mut() {
             if let Value::Mapping(service) = &mut entry.node.value {
                 environment::resolve(service, &services.key(name), &around, findings);
             }

@@ -56,14 +56,14 @@ pub(super) fn select(
                 "`{name}` is left out; it belongs to the profile `{list}` (--profile {flag})"
             );
             findings.add(Code("profile-not-selected"), &origin, message);
-            left_out.insert(name.clone());
+            left_out.insert(name.to_owned());
         }
         selected
     });
     if left_out.is_empty() {
         return;
     }
-    for (name, entry) in &mut services.0 {
+    for (name, entry) in services.0.iter_mut() {
         let Value::Mapping(service) = &mut entry.node.value else {
             continue;
         };

@@ -393,6 +393,10 @@ fn existing(
     }
     if had_class {
         move_class(ctx, object, &field, &old, target.static_class.clone(), key);
+    } else if bound_volume(ctx, object, base).is_some() {
+        // Else the target's default class would be filled in, which is not the volume's.
+        let class = Json::from(target.static_class.as_str());
+        ctx.put(object, &field, &class, &[]);
     }
 }
 

@@ -92,7 +92,7 @@ impl Canon<'_> {
     fn pairs_split(&mut self, node: &mut Node, path: &KeyPath, separators: &[char]) {
         match &mut node.value {
             Value::Mapping(map) => {
-                for (key, entry) in &mut map.0 {
+                for (key, entry) in map.0.iter_mut() {
                     if let Value::Scalar(scalar) = &mut entry.node.value {
                         scalar.become_text();
                     } else {

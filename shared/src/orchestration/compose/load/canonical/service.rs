@@ -106,7 +106,7 @@ pub(in super::super) fn service(canon: &mut Canon<'_>, node: &mut Node, path: &K
 fn legacy(canon: &mut Canon<'_>, map: &mut Mapping, path: &KeyPath) {
     if let Some(entry) = map.remove("dockerfile") {
         let at = entry.node.at;
-        let build = map.0.entry("build".to_owned()).or_insert_with(|| Entry {
+        let build = map.0.get_or_insert_with("build", || Entry {
             key_at: entry.key_at,
             node: Node::mapping(Mapping::default(), at),
         });
@@ -125,12 +125,12 @@ fn legacy(canon: &mut Canon<'_>, map: &mut Mapping, path: &KeyPath) {
     }
     for (old, new) in [("log_driver", "driver"), ("log_opt", "options")] {
         if let Some(entry) = map.remove(old) {
-            let logging = map.0.entry("logging".to_owned()).or_insert_with(|| Entry {
+            let logging = map.0.get_or_insert_with("logging", || Entry {
                 key_at: entry.key_at,
                 node: Node::mapping(Mapping::default(), entry.node.at),
             });
             if let Value::Mapping(logging) = &mut logging.node.value {
-                logging.0.entry(new.to_owned()).or_insert(entry);
+                logging.0.get_or_insert_with(new, || entry);
             }
         }
     }
@@ -265,7 +265,7 @@ fn depends_on(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
     let Some(map) = canon.mapping(node, path) else {
         return;
     };
-    for (name, entry) in &mut map.0 {
+    for (name, entry) in map.0.iter_mut() {
         let path = path.key(name);
         let at = entry.node.at;
         let Some(map) = canon.mapping(&mut entry.node, &path) else {
@@ -305,7 +305,7 @@ fn networks(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
     let Some(map) = canon.mapping(node, path) else {
         return;
     };
-    for (name, entry) in &mut map.0 {
+    for (name, entry) in map.0.iter_mut() {
         let path = path.key(name);
         if entry.node.is_null() {
             continue;

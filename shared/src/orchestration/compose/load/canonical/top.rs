@@ -14,7 +14,7 @@ pub(in super::super) fn document(canon: &mut Canon<'_>, node: &mut Node) {
             let Some(map) = canon.mapping(node, path) else {
                 return;
             };
-            for (name, entry) in &mut map.0 {
+            for (name, entry) in map.0.iter_mut() {
                 let path = path.key(name);
                 match section {
                     "services" => service(canon, &mut entry.node, &path),

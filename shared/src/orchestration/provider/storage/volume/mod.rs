@@ -103,29 +103,28 @@ pub(in super::super) fn volume(ctx: &mut Context<'_>, object: usize) {
     say_data(ctx, object, &base, kind, &bag);
     let name = ctx.refs[object].name.clone();
     write_source(ctx, object, &base, target, &bag, &name);
-    let class = base.key("storageClassName");
-    if ctx.get(object, &class).is_some() {
-        let key = SourceKey {
-            object,
-            path: class.clone(),
-        };
-        let was = ctx
-            .text(object, "spec.storageClassName")
-            .unwrap_or_default();
-        if was != target.static_class {
-            let what = format!(
-                "class `{was}` becomes `{}` at {}",
-                target.static_class, ctx.to.title
-            );
-            ctx.note("provider-setting-replaced", object, &class, &what);
+    static_class(ctx, object, &base.key("storageClassName"), target);
+}
+
+/// A volume and its claim find each other only if both name the same class, or none.
+fn static_class(ctx: &mut Context<'_>, object: usize, field: &KeyPath, target: &StorageKind) {
+    let class = target.static_class.as_str();
+    let Some(was) = ctx.get(object, field) else {
+        if !class.is_empty() {
+            ctx.put(object, field, &Json::from(class), &[]);
         }
-        ctx.put(
-            object,
-            &class,
-            &Json::from(target.static_class.as_str()),
-            &[key],
-        );
+        return;
+    };
+    let was = was.as_text().unwrap_or_default().to_owned();
+    if was != class {
+        let what = format!("class `{was}` becomes `{class}` at {}", ctx.to.title);
+        ctx.note("provider-setting-replaced", object, field, &what);
     }
+    let key = SourceKey {
+        object,
+        path: field.clone(),
+    };
+    ctx.put(object, field, &Json::from(class), &[key]);
 }
 
 /// `everest.io/reclaim-policy: retain-volume-only` keeps the disk; elsewhere the volume object stays with it.
