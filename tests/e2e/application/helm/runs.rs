@@ -135,6 +135,24 @@ fn what_belongs_to_others_and_what_cannot_be_found_again_is_refused() {
     }
 }
 
+/// A namespace that is new holds nothing; what is outside of it may belong to somebody.
+#[test]
+fn what_is_outside_of_a_new_namespace_is_looked_at_as_well() {
+    for (_, helm) in helms() {
+        let Some(shop) = Shop::start(&helm) else {
+            return;
+        };
+        let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: readers}\nrules: []\n";
+        shop.cluster.apply(&[], role);
+        std::fs::write(shop.home().join("shop/templates/role.yaml"), role).unwrap();
+        ended(
+            &shop.convert(&line(&["--yes", "--no-wait"])),
+            1,
+            &["clusterrole/readers", "--on-conflict", "Nothing was changed"],
+        );
+    }
+}
+
 #[test]
 fn images_go_along_and_the_chart_asks_for_them_there() {
     let registry = match tests::lab::Registry::start(&COMPONENTS, None) {

@@ -46,8 +46,9 @@ pub(in crate::application::target) fn checks(
         .collect();
     let namespace_is_new = namespace(cluster, &mut checks);
     permissions(cluster, &objects, &mut checks);
+    // A namespace that is new may need what is outside of it, such as a volume, under a name that another has.
+    existing::existing(cluster, output, conflict, is_own, &mut checks);
     if !namespace_is_new {
-        existing::existing(cluster, output, conflict, is_own, &mut checks);
         references::references(cluster, &objects, &mut checks);
         admission(cluster, &objects, &mut checks);
         quota(cluster, &objects, &mut checks);
