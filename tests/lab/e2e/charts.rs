@@ -82,8 +82,15 @@ fn clear(centres: &DataCentres, namespaces: &[&str]) {
         "ingressclasses",
         "albconfigs",
     ] {
-        let label = "app.kubernetes.io/managed-by=Helm";
-        let _ = run(kubectl(centres).args(["delete", kind, "-l", label, "--ignore-not-found"]));
+        // What a failed test left bound is not waited for.
+        let _ = run(kubectl(centres).args([
+            "delete",
+            kind,
+            "-l",
+            "app.kubernetes.io/managed-by=Helm",
+            "--ignore-not-found",
+            "--timeout=20s",
+        ]));
     }
 }
 
@@ -145,6 +152,7 @@ fn moves(case: &Case) {
     install
         .args([
             "install",
+            "--disable-openapi-validation",
             "web",
             "--create-namespace",
             "-n",

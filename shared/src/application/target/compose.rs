@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, document, external, published, taken_ports, write_files};
 use super::wait::{Waiting, until_ready};
-use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, run};
+use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo, run};
 use crate::cli::state_folder;
 use crate::orchestration::output::Output;
 
@@ -238,7 +238,8 @@ impl Target for Compose {
         })
     }
 
-    fn undo(&self, before: &Value, _: &Value, force: bool) -> Result<Vec<String>, Failure> {
+    fn undo(&self, undo: &Undo<'_>) -> Result<Vec<String>, Failure> {
+        let Undo { before, force, .. } = *undo;
         let mut done = Vec::new();
         let had_containers = before["containers"]
             .as_array()

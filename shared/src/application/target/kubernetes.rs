@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wait::{Waiting, until_ready};
 use super::{
-    Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, run, run_with_input,
+    Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo, run, run_with_input,
 };
 use crate::host::kubectl;
 use crate::orchestration::convert::to_yaml;
@@ -383,8 +383,8 @@ impl Target for Kubernetes {
         })
     }
 
-    fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure> {
-        undo::undo(self, before, changed, force)
+    fn undo(&self, undo: &Undo<'_>) -> Result<Vec<String>, Failure> {
+        undo::undo(self, undo)
     }
 
     fn scales(&self, workloads: &Output) -> Result<Value, Failure> {

@@ -157,6 +157,19 @@ pub struct Deployment<'d> {
     pub patience: Option<Duration>,
 }
 
+/// What is taken back, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Undo<'u> {
+    /// What [`Target::snapshot`] saw before the run.
+    pub before: &'u Value,
+    /// What [`Target::deploy`] said that it changed.
+    pub changed: &'u Value,
+    /// Take back what somebody else has changed since, as well.
+    pub force: bool,
+    /// The application may have run: what it has written stays.
+    pub keep_data: bool,
+}
+
 /// Something that an application can be started on. All calls block.
 pub trait Target: std::fmt::Debug + Send {
     /// For people: `Kubernetes context dc2, namespace shop`.
@@ -209,12 +222,12 @@ pub trait Target: std::fmt::Debug + Send {
         say: &mut dyn FnMut(&str),
     ) -> Result<Readiness, Failure>;
 
-    /// Brings back what was there before, and removes what was not. Returns what it did, a line each. Without `force`,
+    /// Brings back what was there before, and removes what was not. Returns what it did, a line each. Unless forced,
     /// what somebody else has changed since is left alone, with an error.
     ///
     /// # Errors
     /// The target refuses.
-    fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure>;
+    fn undo(&self, undo: &Undo<'_>) -> Result<Vec<String>, Failure>;
 
     /// How many of everything run there now, for [`Target::scale`]. `workloads` are those that are meant, where the place
     /// does not know itself what belongs to the application.

@@ -10,7 +10,7 @@ use super::docker::{Engine, write_files};
 use super::private_folder::PrivateFolder;
 use super::wait::{Waiting, until_ready};
 use super::{
-    Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, run, run_with_input,
+    Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo, run, run_with_input,
 };
 use crate::application::Journal;
 use crate::orchestration::output::Output;
@@ -226,7 +226,14 @@ impl Target for Swarm {
         })
     }
 
-    fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure> {
+    fn undo(&self, undo: &Undo<'_>) -> Result<Vec<String>, Failure> {
+        // Volumes of a stack stay in any case.
+        let Undo {
+            before,
+            changed,
+            force,
+            ..
+        } = *undo;
         let mut done = Vec::new();
         let names = |key: &str| -> BTreeSet<String> {
             let items = before[key].as_array().into_iter().flatten();

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::application::journal::JournalError;
-use crate::application::target::Scale;
+use crate::application::target::{Scale, Undo};
 use crate::application::{Journal, Status, target};
 use crate::cli::confirm::confirm;
 use crate::cli::{Exit, Printer};
@@ -248,11 +248,15 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
         }
     }
     // A run that was killed may not have written down what it changed.
-    let undone = target.undo(
-        &record.before,
-        &record.changed,
-        args.force || record.changed.is_null(),
-    );
+    let undone = target.undo(&Undo {
+        before: &record.before,
+        changed: &record.changed,
+        force: args.force || record.changed.is_null(),
+        keep_data: matches!(
+            record.status,
+            Status::Done | Status::Waiting | Status::Failed
+        ),
+    });
     target.unlock(&id);
     match undone {
         Ok(lines) => {

@@ -148,7 +148,11 @@ fn what_is_outside_of_a_new_namespace_is_looked_at_as_well() {
         ended(
             &shop.convert(&line(&["--yes", "--no-wait"])),
             1,
-            &["clusterrole/readers", "--on-conflict", "Nothing was changed"],
+            &[
+                "clusterrole/readers",
+                "--on-conflict",
+                "Nothing was changed",
+            ],
         );
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::kubernetes::{Kubernetes, kept};
 use super::private_folder::{PrivateFolder, write_side_files};
 use super::wait::{Waiting, until_ready};
-use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target};
+use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo};
 use crate::host::helm;
 use crate::orchestration::output::Output;
 
@@ -285,9 +285,9 @@ impl Target for Helm {
         ended
     }
 
-    fn undo(&self, before: &Value, changed: &Value, force: bool) -> Result<Vec<String>, Failure> {
+    fn undo(&self, undo: &Undo<'_>) -> Result<Vec<String>, Failure> {
         self.stop();
-        undo::undo(self, before, changed, force)
+        undo::undo(self, undo)
     }
 
     fn scales(&self, workloads: &Output) -> Result<Value, Failure> {

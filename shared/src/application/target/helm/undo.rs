@@ -3,17 +3,19 @@
 use serde_json::Value;
 
 use super::super::kubernetes::ObjectName;
-use super::super::run;
+use super::super::{Undo, run};
 use super::release::Revision;
 use super::{Failure, Helm};
 
 /// See [`super::Target::undo`].
-pub(super) fn undo(
-    helm: &Helm,
-    before: &Value,
-    changed: &Value,
-    force: bool,
-) -> Result<Vec<String>, Failure> {
+pub(super) fn undo(helm: &Helm, undo: &Undo<'_>) -> Result<Vec<String>, Failure> {
+    // Claims stay in any case.
+    let Undo {
+        before,
+        changed,
+        force,
+        ..
+    } = *undo;
     let history = helm.history()?;
     let newest = history.last();
     let seen = changed["revision"].as_u64();

@@ -2,15 +2,17 @@
 
 use serde_json::Value;
 
+use super::super::Undo;
 use super::{Failure, Kubernetes, ObjectName};
 
 /// See [`super::Target::undo`].
-pub(super) fn undo(
-    cluster: &Kubernetes,
-    before: &Value,
-    changed: &Value,
-    force: bool,
-) -> Result<Vec<String>, Failure> {
+pub(super) fn undo(cluster: &Kubernetes, undo: &Undo<'_>) -> Result<Vec<String>, Failure> {
+    let Undo {
+        before,
+        changed,
+        force,
+        keep_data,
+    } = *undo;
     let old = objects(before);
     let was_there = |name: &ObjectName| {
         old.iter().any(|object| {
@@ -23,11 +25,18 @@ pub(super) fn undo(
         refuse_if_edited(cluster, &touched)?;
     }
     let mut done = Vec::new();
+    let mut claims = Vec::new();
     for object in touched.iter().rev() {
         let Some(name) = ObjectName::of(object) else {
             continue;
         };
         if was_there(&name) {
+            continue;
+        }
+        if keep_data && object["kind"] == "PersistentVolumeClaim" {
+            if cluster.get(&name)?.is_some() {
+                claims.push(name);
+            }
             continue;
         }
         cluster.delete(&name)?;
@@ -36,7 +45,19 @@ pub(super) fn undo(
     for object in &old {
         done.extend(cluster.bring_back(object)?);
     }
-    done.extend(cluster.remove_new_namespace(before)?);
+    if keep_data && before["namespace_is_new"] == true {
+        // Those of StatefulSets are in no document of ours, and would go with the namespace.
+        claims = cluster.claims()?;
+    }
+    if claims.is_empty() {
+        done.extend(cluster.remove_new_namespace(before)?);
+    }
+    for claim in claims {
+        done.push(format!(
+            "left {}: what it holds is yours to keep or to delete",
+            claim.short()
+        ));
+    }
     Ok(done)
 }
 
@@ -71,6 +92,13 @@ fn refuse_if_edited(cluster: &Kubernetes, touched: &[Value]) -> Result<(), Failu
 }
 
 impl Kubernetes {
+    /// All claims of the namespace.
+    fn claims(&self) -> Result<Vec<ObjectName>, Failure> {
+        let list = self.json(&["get", "persistentvolumeclaims", "--output=json"])?;
+        let items = list["items"].as_array().into_iter().flatten();
+        Ok(items.filter_map(ObjectName::of).collect())
+    }
+
     /// Removes an object, if it is there.
     pub(in super::super) fn delete(&self, name: &ObjectName) -> Result<(), Failure> {
         let mut arguments = vec![

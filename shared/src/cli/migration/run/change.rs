@@ -9,7 +9,7 @@ use super::Migration;
 use super::course::Course;
 use crate::application::Status;
 use crate::application::journal::JournalError;
-use crate::application::target::{Deployment, Failure, OnConflict, Readiness};
+use crate::application::target::{Deployment, Failure, OnConflict, Readiness, Undo};
 use crate::application::terms::seconds;
 use crate::cli::Exit;
 use crate::cli::images::count;
@@ -220,7 +220,13 @@ impl<Source: Migration> Course<'_, Source> {
             return exit;
         }
         let record = &self.journal.record;
-        match self.target.undo(&record.before, &record.changed, true) {
+        match self.target.undo(&Undo {
+            before: &record.before,
+            changed: &record.changed,
+            force: true,
+            // What was made a moment ago holds nothing yet.
+            keep_data: false,
+        }) {
             Ok(lines) => {
                 let left = lines.iter().filter(|line| line.starts_with("left "));
                 for line in left {
