@@ -408,12 +408,12 @@ impl<'a> Writer<'a> {
                 return key.to_owned();
             }
         }
-        let project = match self.is_swarm() {
-            true => None,
-            false => self.legal_project_name(),
-        };
-        let stand_in = if self.is_swarm() { "STACK" } else { "PROJECT" };
-        format!("{}_{key}", project.as_deref().unwrap_or(stand_in))
+        // The name of a stack is given when it is deployed.
+        if self.is_swarm() {
+            return format!("STACK_{key}");
+        }
+        let project = self.legal_project_name();
+        format!("{}_{key}", project.as_deref().unwrap_or("PROJECT"))
     }
 
     /// A local volume of Swarm exists anew on each node.
