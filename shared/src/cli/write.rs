@@ -17,7 +17,8 @@ use crate::source::normalize;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputOptions {
-    /// Write files into this folder instead of standard output
+    /// Write files into this folder instead of standard output, with those that stand beside the documents: secrets,
+    /// and objects that are not converted
     #[arg(long, short = 'd', value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
     /// Overwrite files that are there

@@ -74,7 +74,7 @@ pub fn to_compose_with(
         table_target,
         &mut findings,
     );
-    table::report_whole(&application.whole, table_target, &mut findings);
+    table::report_whole(&application.whole, table_target, carry_along, &mut findings);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }

@@ -227,8 +227,9 @@ fn elsewhere_in_kubernetes(row: &str) -> Option<&'static str> {
     place.filter(|_| places.next().is_none())
 }
 
-/// One finding for each object of a kind that the model does not hold.
-pub fn report_whole(objects: &[WholeObject], to: Target, findings: &mut Findings) {
+/// One finding for each object of a kind that the model does not hold. With `kept`, what no table of ours knows goes into
+/// files beside the document, which standard output has no place for.
+pub fn report_whole(objects: &[WholeObject], to: Target, kept: bool, findings: &mut Findings) {
     for object in objects {
         let row = kubernetes_kind(&object.api_version, &object.kind);
         let code = row.map_or(CUSTOM_RESOURCE, |row| match to {
@@ -236,8 +237,13 @@ pub fn report_whole(objects: &[WholeObject], to: Target, findings: &mut Findings
             Target::Compose | Target::Kubernetes => row.compose,
         });
         let effect = row.map_or("nothing acts on it", |row| row.effect);
+        let place = match (object.known, kept) {
+            (false, true) => "; its content is only written with `--out-dir`",
+            (false, false) => "; its content is not written",
+            (true, _) => "",
+        };
         let message = format!(
-            "{} `{}` has no counterpart in {}: {effect}",
+            "{} `{}` has no counterpart in {}: {effect}{place}",
             object.kind,
             object.name,
             to.name()

@@ -11,8 +11,21 @@ use crate::orchestration::names::DOMAIN;
 impl Writer<'_> {
     /// The project's name in the form that Compose accepts.
     pub(super) fn project_name(&mut self) -> Option<String> {
+        let legal = self.legal_project_name()?;
         let given = self.app.name.as_ref();
-        let name = match given {
+        if let Some(given) = given.filter(|given| given.value != legal) {
+            let message = format!(
+                "the project is called `{legal}` instead of `{}`",
+                given.value
+            );
+            self.note("project-renamed", &given.origin, message);
+        }
+        Some(legal)
+    }
+
+    /// As [`Self::project_name`], without a finding.
+    pub(super) fn legal_project_name(&self) -> Option<String> {
+        let name = match self.app.name.as_ref() {
             Some(name) => name.value.as_str(),
             None => self
                 .namespaces()
@@ -35,17 +48,7 @@ impl Writer<'_> {
             .find(|c: char| c.is_ascii_alphanumeric())
             .unwrap_or(legal.len());
         legal.drain(..start);
-        if legal.is_empty() {
-            return None;
-        }
-        if let Some(given) = given.filter(|given| given.value != legal) {
-            let message = format!(
-                "the project is called `{legal}` instead of `{}`",
-                given.value
-            );
-            self.note("project-renamed", &given.origin, message);
-        }
-        Some(legal)
+        (!legal.is_empty()).then_some(legal)
     }
 
     fn namespaces(&self) -> BTreeSet<&str> {

@@ -61,15 +61,15 @@ impl Writer<'_> {
                 PullPolicy::Refresh(word) => word,
             };
             if swarm {
-                let code = match pull.value {
-                    PullPolicy::Never | PullPolicy::Build => "image-pull-in-swarm",
-                    _ => "image-pull-in-swarm",
+                // The word that stands in the source.
+                let word = match &pull.value {
+                    PullPolicy::Always if self.from_kubernetes() => "Always",
+                    PullPolicy::Missing if self.from_kubernetes() => "IfNotPresent",
+                    PullPolicy::Never if self.from_kubernetes() => "Never",
+                    _ => word,
                 };
-                self.note(
-                    code,
-                    &pull.origin,
-                    format!("the pull policy `{word}` of `{key}` has no key in a stack"),
-                );
+                let message = format!("the pull policy `{word}` of `{key}` has no key in a stack");
+                self.note("image-pull-in-swarm", &pull.origin, message);
             } else {
                 put(service, "pull_policy", word);
             }

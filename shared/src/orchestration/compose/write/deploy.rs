@@ -171,14 +171,12 @@ impl<'a> Writer<'a> {
             if swarm {
                 let message = format!("the writable layer of `{key}` is not bounded to {text}");
                 self.note("local-storage-in-swarm", &size.origin, message);
+            } else if self.from_kubernetes() {
+                // With `storage_opt`, the engine refuses the container on all but a few file systems.
+                let message = format!("the writable layer of `{key}` is not bounded to {text}");
+                self.note("local-storage-limit", &size.origin, message);
             } else {
                 put(service, "storage_opt", json!({ "size": text }));
-                if self.from_kubernetes() {
-                    let message = format!(
-                        "only some storage drivers bound the writable layer of `{key}` to {text}"
-                    );
-                    self.note("local-storage-limit", &size.origin, message);
-                }
             }
         }
         let mut generic = Vec::new();

@@ -9,6 +9,7 @@ use super::keys::file_name;
 use super::names::list;
 use super::service::Site;
 use super::writer::Writer;
+use crate::orchestration::kubernetes::read::is_variable as can_be_meant;
 use crate::orchestration::model::{EnvFrom, EnvValue, EnvVar, ObjectKind};
 use crate::source::Origin;
 
@@ -341,7 +342,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// Fills references `$(NAME)` in; `$$` is a literal `$`. Gives the text, whether something confidential went in, and
-/// the names that are not known (Kubernetes API, `EnvVar.value`).
+/// the names that can be variables and are not known (Kubernetes API, `EnvVar.value`).
 fn expand(text: &str, known: &IndexMap<String, Variable>) -> (String, bool, Vec<String>) {
     let mut out = String::with_capacity(text.len());
     let mut secret = false;
@@ -362,7 +363,9 @@ fn expand(text: &str, known: &IndexMap<String, Variable>) -> (String, bool, Vec<
                 out.push_str("$(");
                 out.push_str(name);
                 out.push(')');
-                unknown.push(name.to_owned());
+                if can_be_meant(name) {
+                    unknown.push(name.to_owned());
+                }
             }
             rest = after;
         } else {

@@ -282,7 +282,7 @@ fn address(host: &str) -> String {
 }
 
 /// One word of a shell's command line.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 

@@ -39,18 +39,33 @@ impl Mounts {
     }
 }
 
-/// How often the containers of a unit mount a volume that they share: by unit and name.
-pub(super) fn sharing(app: &Application) -> HashMap<(usize, &str), u32> {
+/// How the containers of a unit mount a volume that they share.
+#[derive(Debug, Default)]
+pub(super) struct Sharing {
+    mounts: u32,
+    /// A container that ends before the others start mounts it.
+    by_early: bool,
+    /// Another container mounts it.
+    by_other: bool,
+}
+
+/// What the units share, by unit and name.
+pub(super) fn sharing(app: &Application) -> HashMap<(usize, &str), Sharing> {
     let mut sharing = HashMap::new();
     for (index, unit) in app.units.iter().enumerate() {
-        for mount in unit
-            .containers
-            .iter()
-            .flat_map(|container| &container.mounts)
-        {
-            if let MountSource::Shared { name, .. } = &mount.source {
-                let count: &mut u32 = sharing.entry((index, name.as_str())).or_default();
-                *count = count.saturating_add(1);
+        for container in &unit.containers {
+            let mut seen = HashSet::new();
+            for mount in &container.mounts {
+                let MountSource::Shared { name, .. } = &mount.source else {
+                    continue;
+                };
+                let entry: &mut Sharing = sharing.entry((index, name.as_str())).or_default();
+                let first = entry.mounts == 0;
+                entry.mounts = entry.mounts.saturating_add(1);
+                if seen.insert(name.as_str()) {
+                    entry.by_other |= !first;
+                    entry.by_early |= !runs_on(container);
+                }
             }
         }
     }
@@ -140,6 +155,9 @@ impl<'a> Writer<'a> {
         match source {
             MountSource::Volume(name) => {
                 let key = self.volume_key(site, name, origin);
+                if let Some(subpath) = subpath {
+                    self.note_subpath(site, &key, subpath, origin);
+                }
                 put(&mut map, "type", "volume");
                 put(&mut map, "source", key);
                 put_some(&mut volume, "subpath", subpath);
@@ -147,12 +165,11 @@ impl<'a> Writer<'a> {
             }
             MountSource::Shared { name, medium, size } => {
                 self.shared(site, name, *medium, *size, origin, &mut map);
-                match subpath {
-                    Some(subpath) if map.contains_key("source") => {
-                        put(&mut volume, "subpath", subpath)
-                    }
-                    // A fresh volume for one mount alone: any path inside of it is as empty as its root.
-                    _ => {}
+                // A fresh volume for one mount alone: any path inside of it is as empty as its root.
+                let key = map.get("source").and_then(Value::as_str);
+                if let (Some(subpath), Some(key)) = (subpath, key) {
+                    self.note_subpath(site, key, subpath, origin);
+                    put(&mut volume, "subpath", subpath);
                 }
                 copies = map.get("type").and_then(Value::as_str) == Some("volume");
             }
@@ -324,11 +341,12 @@ impl<'a> Writer<'a> {
         map: &mut Map,
     ) {
         let swarm = self.is_swarm();
-        let several = self
-            .sharing
-            .get(&(site.index, name))
-            .is_some_and(|count| *count > 1);
-        let memory_only = medium == SharedMedium::Memory;
+        let sharing = self.sharing.get(&(site.index, name));
+        let several = sharing.is_some_and(|sharing| sharing.mounts > 1);
+        // The engine unmounts a tmpfs with the last container that uses it: what one container leaves for the next
+        // would be gone.
+        let handed_on = sharing.is_some_and(|sharing| sharing.by_early && sharing.by_other);
+        let memory_only = medium == SharedMedium::Memory && !handed_on;
         if medium == SharedMedium::Other {
             let message = format!(
                 "`{name}` of `{}` lies on the disk instead of its own medium",
@@ -349,10 +367,12 @@ impl<'a> Writer<'a> {
             return;
         }
         let base = site.main_key();
+        let mut fresh = false;
         let key = self.volumes.make(
             format!("shared {} {base} {name}", site.index),
             &format!("{base}-{name}"),
             || {
+                fresh = true;
                 if memory_only {
                     memory(size)
                 } else {
@@ -362,6 +382,10 @@ impl<'a> Writer<'a> {
         );
         put(map, "type", "volume");
         put(map, "source", key.clone());
+        if medium == SharedMedium::Memory && !memory_only && fresh && site.is_first() {
+            let message = format!("volume `{key}` lies on the disk instead of in memory");
+            self.note("memory-volume-on-disk", origin, message);
+        }
         if !memory_only {
             self.note_scratch_size(site, name, size, origin);
         }

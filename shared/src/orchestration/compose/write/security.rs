@@ -3,7 +3,7 @@
 use super::document::{Map, flag, put, put_list, put_some, unique};
 use super::service::Site;
 use super::writer::Writer;
-use crate::orchestration::model::{Capabilities, Security};
+use crate::orchestration::model::{Capabilities, Security, User};
 use crate::source::Origin;
 
 impl Writer<'_> {
@@ -84,8 +84,17 @@ impl Writer<'_> {
             );
         }
         if let Some(check) = run_as_non_root.as_ref().filter(|c| c.value) {
-            let message = format!("nothing refuses to run `{key}` as root");
-            self.note("non-root-check", &check.origin, message);
+            // A number that is not 0 stands in `user`: the check has nothing left to refuse.
+            match site.container.user.as_ref().map(|user| &user.value) {
+                Some(User::Numeric { uid: Some(uid), .. }) if *uid != 0 => {
+                    let message = format!("`{key}` runs as user {uid}, which is not root");
+                    self.note("non-root-by-user", &check.origin, message);
+                }
+                _ => {
+                    let message = format!("nothing refuses to run `{key}` as root");
+                    self.note("non-root-check", &check.origin, message);
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::document::{Map, put, put_list, put_map};
 use super::plan::{Instance, UnitPlan, runs_on};
 use super::writer::Writer;
 use crate::orchestration::model::{
-    Container, Dependency, DependencyCondition, Role, Unit, UnitKind,
+    Container, Dependency, DependencyCondition, NetworkMode, Role, Unit, UnitKind,
 };
 
 /// Where the writer is: one container of one instance of one unit.
@@ -161,10 +161,32 @@ impl<'a> Writer<'a> {
         match site.container.role {
             Role::Main if site.is_main() => {}
             Role::Main | Role::Sidecar | Role::NativeSidecar if swarm => {
+                // A global service has a task on each node, and the network of the host is the same for all.
+                let same_node = site.unit.kind == UnitKind::Daemon;
+                let mode = site.unit.settings.network_mode.as_ref();
+                let same_network = mode.is_some_and(|mode| mode.value == NetworkMode::Host);
+                let (code, says) = match (same_node, same_network) {
+                    (true, true) => (
+                        "sidecar-on-each-node",
+                        "they share each node and its localhost",
+                    ),
+                    (true, false) => (
+                        "sidecar-in-swarm",
+                        "they share each node, but not localhost",
+                    ),
+                    (false, true) => (
+                        "sidecar-in-swarm",
+                        "they share localhost only where both run on one node",
+                    ),
+                    (false, false) => (
+                        "sidecar-in-swarm",
+                        "they share neither localhost nor a node",
+                    ),
+                };
                 let message = format!(
-                    "`{own}` and the main container of `{unit}` become two services: they share neither localhost nor a node"
+                    "`{own}` and the main container of `{unit}` become two services: {says}"
                 );
-                self.note("init-containers-in-swarm", origin, message);
+                self.note(code, origin, message);
             }
             Role::NativeSidecar => {
                 let message = format!(

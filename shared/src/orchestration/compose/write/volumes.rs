@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::document::{Map, put, put_map, put_some};
+use super::health::quoted;
 use super::keys::{Keys, legal};
+use super::object_mounts::join;
 use super::service::Site;
 use super::writer::Writer;
 use crate::orchestration::model::{
@@ -50,6 +52,12 @@ impl<'a> Volumes<'a> {
             let own = volume.namespace.as_ref().map(|n| n.value.as_str());
             (own.is_none() || namespace.is_none() || own == namespace).then_some(key.as_str())
         })
+    }
+
+    /// The volume of the model that has this key.
+    fn volume(&self, key: &str) -> Option<&'a Volume> {
+        let mut declared = self.declared.iter();
+        declared.find_map(|(own, volume)| (own == key).then_some(*volume))
     }
 
     /// A volume that the model does not list; the same `identity` always gets the same one.
@@ -120,7 +128,9 @@ impl<'a> Writer<'a> {
             None => format!("{base}-{first}"),
         };
         if site.is_main() && site.is_first() {
-            self.note_storage(&base, size.as_ref(), None, access, class.as_ref(), None);
+            self.note_size(&base, size.as_ref(), None);
+            self.note_access(&base, access);
+            self.note_class(&base, class.as_ref(), &VolumeBacking::Default);
             if swarm && many {
                 let message = format!(
                     "each task of `{}` gets its own volume `{base}-SLOT` on the node where it runs",
@@ -179,14 +189,16 @@ impl<'a> Writer<'a> {
                 format!("volume `{}` is written as `{key}`", name.value),
             );
         }
-        self.note_storage(
-            &name.value,
-            size.as_ref(),
-            size_limit.as_ref(),
-            access,
-            class.as_ref(),
-            block.as_ref(),
-        );
+        self.note_size(&name.value, size.as_ref(), size_limit.as_ref());
+        self.note_access(&name.value, access);
+        self.note_class(&name.value, class.as_ref(), backing);
+        if let Some(block) = block.as_ref().filter(|b| b.value) {
+            let message = format!(
+                "volume `{}` is a folder instead of a raw device",
+                name.value
+            );
+            self.note("block-devices", &block.origin, message);
+        }
         let mut map = Map::new();
         put_some(
             &mut map,
@@ -286,16 +298,8 @@ impl<'a> Writer<'a> {
         put_map(map, "driver_opts", options);
     }
 
-    /// What a claim asks for and Docker's volumes do not know.
-    fn note_storage(
-        &mut self,
-        name: &str,
-        size: Option<&Sourced<u64>>,
-        limit: Option<&Sourced<u64>>,
-        access: &[Sourced<AccessMode>],
-        class: Option<&Sourced<String>>,
-        block: Option<&Sourced<bool>>,
-    ) {
+    /// Docker's volumes have no size.
+    fn note_size(&mut self, name: &str, size: Option<&Sourced<u64>>, limit: Option<&Sourced<u64>>) {
         if let Some(size) = size {
             let message = format!(
                 "volume `{name}` has no size, where {} is asked for",
@@ -310,9 +314,17 @@ impl<'a> Writer<'a> {
             );
             self.note("volume-size", &limit.origin, message);
         }
+    }
+
+    /// Docker's volumes have no access modes; the most usual one is what a local volume has anyway.
+    fn note_access(&mut self, name: &str, access: &[Sourced<AccessMode>]) {
         for mode in access {
             let word = match mode.value {
-                AccessMode::ReadWriteOnce => "ReadWriteOnce",
+                AccessMode::ReadWriteOnce => {
+                    let message = format!("volume `{name}` is on one host, as ReadWriteOnce asks");
+                    self.note("access-by-one-node", &mode.origin, message);
+                    continue;
+                }
                 AccessMode::ReadOnlyMany => "ReadOnlyMany",
                 AccessMode::ReadWriteMany => "ReadWriteMany",
                 AccessMode::ReadWriteOncePod => "ReadWriteOncePod",
@@ -320,17 +332,88 @@ impl<'a> Writer<'a> {
             let message = format!("the access mode {word} of volume `{name}` has no place");
             self.note("access-modes", &mode.origin, message);
         }
-        if let Some(class) = class {
+    }
+
+    /// A class only matters where it makes the volume: not where it is empty, and not where a volume is bound.
+    fn note_class(&mut self, name: &str, class: Option<&Sourced<String>>, backing: &VolumeBacking) {
+        let Some(class) = class else { return };
+        if class.value.is_empty() {
+            let message = format!("volume `{name}` is made by no storage class");
+            self.note("storage-class-without-effect", &class.origin, message);
+        } else if *backing != VolumeBacking::Default {
+            let message = format!("storage class `{}` made no volume `{name}`", class.value);
+            self.note("storage-class-without-effect", &class.origin, message);
+        } else {
             let message = format!(
                 "volume `{name}` has the driver `local` instead of storage class `{}`",
                 class.value
             );
             self.note("storage-class-of-claim", &class.origin, message);
         }
-        if let Some(block) = block.filter(|b| b.value) {
-            let message = format!("volume `{name}` is a folder instead of a raw device");
-            self.note("block-devices", &block.origin, message);
+    }
+
+    /// The kubelet makes the folder that a `subPath` names, Docker does not start the container without it.
+    pub(super) fn note_subpath(
+        &mut self,
+        site: &Site<'a>,
+        key: &str,
+        subpath: &str,
+        origin: &Origin,
+    ) {
+        if !self.from_kubernetes() {
+            return;
         }
+        let folder = quoted(&join("/v", subpath));
+        let at = if self.is_swarm() { " on its node" } else { "" };
+        let backing = self.volumes.volume(key).map(|volume| &volume.backing);
+        let command = match backing {
+            Some(VolumeBacking::HostPath { path, origin: _ }) => {
+                format!("`mkdir -p {}`{at}", quoted(&join(path, subpath)))
+            }
+            Some(VolumeBacking::Nfs { path, .. }) => {
+                format!(
+                    "`mkdir -p {}` on the NFS server",
+                    quoted(&join(path, subpath))
+                )
+            }
+            // A volume that is made here has to be the one that the application takes.
+            _ => format!(
+                "`docker run --rm -v {}:/v busybox mkdir -p {folder}`{at}",
+                self.name_on_host(key)
+            ),
+        };
+        let message = format!(
+            "the folder `{subpath}` of volume `{key}` has to be there before `{}` starts: {command}",
+            site.key()
+        );
+        self.note("sub-path-not-made", origin, message);
+    }
+
+    /// What the engine calls a volume of the document.
+    fn name_on_host(&self, key: &str) -> String {
+        if let Some(volume) = self.volumes.volume(key) {
+            if let Some(name) = &volume.real_name {
+                return name.value.clone();
+            }
+            if volume.external {
+                return key.to_owned();
+            }
+        }
+        let made = self.volumes.made.iter().find(|(made, _)| made == key);
+        if let Some((_, map)) = made {
+            if let Some(name) = map.get("name").and_then(Value::as_str) {
+                return name.replace("{{.Task.Slot}}", "SLOT");
+            }
+            if map.contains_key("external") {
+                return key.to_owned();
+            }
+        }
+        // The name of a stack is given when it is deployed.
+        if self.is_swarm() {
+            return format!("STACK_{key}");
+        }
+        let project = self.legal_project_name();
+        format!("{}_{key}", project.as_deref().unwrap_or("PROJECT"))
     }
 
     /// A local volume of Swarm exists anew on each node.

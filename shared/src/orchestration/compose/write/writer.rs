@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::document::{Map, escape_dollars, put, put_map};
 use super::files::SideFiles;
+use super::mounts::Sharing;
 use super::names::Reach;
 use super::networks::Networks;
 use super::objects::Objects;
@@ -36,8 +37,8 @@ pub(super) struct Writer<'a> {
     pub(super) objects: Objects<'a>,
     /// Networks of the document by the name that units use, each with its key.
     pub(super) networks: Networks,
-    /// How often the containers of a unit mount a volume that they share: by unit and name.
-    pub(super) sharing: HashMap<(usize, &'a str), u32>,
+    /// How the containers of a unit mount what they share: by unit and name.
+    pub(super) sharing: HashMap<(usize, &'a str), Sharing>,
     /// Files beside the document.
     pub(super) files: SideFiles,
     /// Published ports.

@@ -119,6 +119,15 @@ struct Loader<'a> {
     begin: Option<Position>,
 }
 
+/// The names under which kustomize looks for its file.
+fn is_kustomization(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    matches!(
+        name,
+        Some("kustomization.yaml" | "kustomization.yml" | "Kustomization")
+    )
+}
+
 impl Loader<'_> {
     fn finish(self, findings: &mut Findings) -> Result<Vec<Object>, Findings> {
         let Loader {
@@ -158,6 +167,21 @@ impl Loader<'_> {
         let full = self.options.working_dir.join(path);
         match self.files.kind(&full) {
             PathKind::Directory => self.folder(path, 0),
+            // kubectl refuses it as well, for another reason: many have neither `apiVersion` nor `kind`.
+            _ if is_kustomization(path) => {
+                let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+                let folder = folder.unwrap_or(Path::new("."));
+                let message = format!(
+                    "`{}` is a kustomization; -k {} renders it",
+                    path.display(),
+                    folder.display()
+                );
+                let at = self.sources.add(path.display().to_string(), "");
+                self.findings.push(
+                    Finding::new(Code("kustomization-as-file"), message)
+                        .at_position(Position::start_of(at)),
+                );
+            }
             _ => self.file(path),
         }
     }
@@ -176,7 +200,7 @@ impl Loader<'_> {
         };
         for name in names {
             let inner = path.join(&name);
-            if name == "kustomization.yaml" || name == "kustomization.yml" {
+            if is_kustomization(Path::new(&name)) {
                 let message = format!(
                     "`{}` is left out; -k {} renders it",
                     inner.display(),
@@ -270,6 +294,12 @@ impl Loader<'_> {
             self.findings.add(Code("not-kubernetes"), &origin, message);
             return;
         };
+        if api_version.starts_with("kustomize.config.k8s.io/") {
+            let message = format!("this {kind} is read by kustomize only; -k FOLDER renders it");
+            self.findings
+                .add(Code("kustomization-as-file"), &origin, message);
+            return;
+        }
         let is_list = kind == "List" || (kind.ends_with("List") && map.get("items").is_some());
         if is_list {
             let message = format!("this `{api_version}` {kind} is split into its items");
@@ -356,5 +386,38 @@ impl Loader<'_> {
             namespace,
             origin,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kustomizations_are_rendered_with_k() {
+        let texts = [
+            ("/app/kustomization.yaml", "resources: [web.yaml]\n"),
+            (
+                "/app/prod.yaml",
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [web.yaml]\n",
+            ),
+        ];
+        let mut files = Memory::default();
+        for (path, text) in texts {
+            files.add(PathBuf::from(path), text.as_bytes().to_vec());
+        }
+        for (path, option) in [("kustomization.yaml", "-k . "), ("prod.yaml", "-k FOLDER ")] {
+            let options = LoadOptions {
+                files: vec![path.into()],
+                working_dir: "/app".into(),
+                ..LoadOptions::default()
+            };
+            let mut findings = Findings::default();
+            let errors = load(&options, &files, &mut Sources::default(), &mut findings);
+            let errors = errors.unwrap_err();
+            let codes: Vec<_> = errors.as_slice().iter().map(|f| f.code.0).collect();
+            assert_eq!(codes, ["kustomization-as-file"], "{path}");
+            assert!(errors.as_slice()[0].message.contains(option));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Reader;
+use super::references::resolve;
 use super::volumes::PodVolumes;
 use crate::orchestration::model::{
     Container, DeviceRequest, EnvFrom, EnvValue, EnvVar, Port, PortRange, Protocol, Publication,
@@ -58,8 +59,7 @@ impl Reader<'_> {
                 _ => None,
             })
             .collect();
-        container.entrypoint = self.command(&mut fields, "command", &known);
-        container.command = self.command(&mut fields, "args", &known);
+        self.commands(&mut fields, &known, &mut container);
         container.working_dir = fields.text("workingDir", self.ledger);
         for item in fields.items("ports", self.ledger) {
             self.port(&item, &mut container);
@@ -101,27 +101,6 @@ impl Reader<'_> {
         container.stdin = fields.boolean("stdin", self.ledger);
         fields.finish(self.ledger);
         Some(container)
-    }
-
-    fn command(
-        &mut self,
-        fields: &mut Fields<'_>,
-        key: &str,
-        known: &BTreeMap<String, String>,
-    ) -> Option<Sourced<Vec<String>>> {
-        let item = fields.take(key)?;
-        let mut words = Vec::new();
-        for text in item.texts(self.ledger) {
-            let (word, open) = resolve(&text.value, known);
-            if let Some(name) = open {
-                let message = format!(
-                    "`$({name})` is only known when the container runs; it stays as it is written"
-                );
-                self.error("reference-unresolved", &text.origin, message);
-            }
-            words.push(word);
-        }
-        (!words.is_empty()).then(|| item.sourced(words))
     }
 
     fn environment(&mut self, fields: &mut Fields<'_>, container: &mut Container) {
@@ -173,10 +152,10 @@ impl Reader<'_> {
                 }
                 (None, Some(text)) => {
                     let (resolved, open) = resolve(&text.value, &known);
-                    Some(if open.is_some() {
-                        EnvValue::Composed(text.value)
-                    } else {
+                    Some(if open.is_empty() {
                         EnvValue::Literal(resolved)
+                    } else {
+                        EnvValue::Composed(text.value)
                     })
                 }
                 (None, None) => Some(EnvValue::Literal(String::new())),
@@ -320,9 +299,9 @@ impl Reader<'_> {
                     }),
                     // Extended resources have equal requests and limits.
                     (other, false) if other.contains('/') => {}
-                    _ => self
+                    (other, _) => self
                         .ledger
-                        .leave(format!("ResourceRequirements.{key}"), &item),
+                        .leave(format!("ResourceRequirements.{key}.{other}"), &item),
                 }
             }
         }
@@ -434,56 +413,5 @@ fn shm(container: &mut Container) {
     {
         let mount = container.mounts.remove(index);
         container.shm_size = Some(Sourced::new(size, mount.origin));
-    }
-}
-
-/// `$(NAME)` replaced by known values, `$$` by `$` before a parenthesis; the first name that is not known comes back
-/// (Kubernetes, `EnvVar.value`).
-pub(super) fn resolve(text: &str, known: &BTreeMap<String, String>) -> (String, Option<String>) {
-    let mut out = String::with_capacity(text.len());
-    let mut open = None;
-    let mut rest = text;
-    while let Some(index) = rest.find('$') {
-        out.push_str(&rest[..index]);
-        let after = &rest[index + 1..];
-        if let Some(tail) = after.strip_prefix('$') {
-            out.push('$');
-            rest = tail;
-        } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|t| t.split_once(')')) {
-            match known.get(name) {
-                Some(value) => out.push_str(value),
-                None => {
-                    out.push_str(&format!("$({name})"));
-                    open.get_or_insert_with(|| name.to_owned());
-                }
-            }
-            rest = tail;
-        } else {
-            out.push('$');
-            rest = after;
-        }
-    }
-    out.push_str(rest);
-    (out, open)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references() {
-        let known = [("A".to_owned(), "1".to_owned())].into();
-        for (text, expected, open) in [
-            ("$(A)-$(B)", "1-$(B)", Some("B")),
-            ("$$(A) $$ $x $(", "$(A) $ $x $(", None),
-            ("plain", "plain", None),
-        ] {
-            assert_eq!(
-                resolve(text, &known),
-                (expected.to_owned(), open.map(str::to_owned)),
-                "{text}"
-            );
-        }
     }
 }

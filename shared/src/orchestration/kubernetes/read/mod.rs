@@ -1,17 +1,21 @@
 //! From canonical objects to the model.
 
+mod binding;
 mod container;
 mod ingress;
 mod metadata;
 mod placement;
 mod pod;
 mod probe;
+mod references;
 mod service;
 mod storage;
 mod volumes;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(in crate::orchestration) use references::is_variable;
 
 use super::load::Object;
 use crate::finding::Code;
@@ -82,8 +86,7 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
                 .insert((kind.to_owned(), object.name.clone()), original.to_owned());
         }
     }
-    let claimed = storage::claimed_volumes(objects);
-    let volumes = storage::PersistentVolumes::of(objects);
+    let volumes = binding::Bindings::of(objects);
     let mut unit_names: BTreeSet<(String, String)> = BTreeSet::new();
     for object in objects {
         let item = Item::root(&object.node);
@@ -154,7 +157,7 @@ pub fn read(objects: &[Object], ledger: &mut Ledger) -> Application {
             }
             "ConfigMap" | "Secret" => reader.file_object(object, &item),
             "PersistentVolumeClaim" => reader.claim(object, &item, &volumes),
-            "PersistentVolume" if claimed.contains(&object.name) => {}
+            "PersistentVolume" if volumes.is_held(object) => {}
             "NetworkPolicy"
                 if metadata::annotation(&object.node, names::ROLE) == Some(names::ROLE_NETWORK) =>
             {

@@ -1,18 +1,19 @@
 //! Claims, volumes, ConfigMaps and Secrets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 
 use super::Reader;
-use super::metadata::{annotation, mapping};
+use super::binding::Bindings;
+use super::metadata::annotation;
 use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::model::{
     AccessMode, FileObject, ObjectData, ObjectKind, Volume, VolumeBacking,
 };
 use crate::orchestration::names;
 use crate::orchestration::quantity::bytes_from_kubernetes;
-use crate::source::{Item, Mapping, Node, Origin, Sourced};
+use crate::source::{Item, Origin, Sourced};
 
 /// What a claim asks for.
 #[derive(Default)]
@@ -25,108 +26,8 @@ pub(super) struct Claim {
     pub(super) volume: Option<Sourced<String>>,
 }
 
-/// Names of the PersistentVolumes that a claim of the input is bound to and that the model can hold.
-pub(super) fn claimed_volumes(objects: &[Object]) -> BTreeSet<String> {
-    let claims: BTreeSet<&str> = objects
-        .iter()
-        .filter(|o| o.kind == "PersistentVolumeClaim")
-        .map(|o| o.name.as_str())
-        .collect();
-    let wanted: BTreeSet<&str> = objects
-        .iter()
-        .filter(|o| o.kind == "PersistentVolumeClaim")
-        .filter_map(|o| mapping(&o.node, "spec")?.get("volumeName")?.as_text())
-        .collect();
-    objects
-        .iter()
-        .filter(|o| o.kind == "PersistentVolume" && backing(o).is_some())
-        .filter(|o| {
-            wanted.contains(o.name.as_str()) || claim_of(o).is_some_and(|c| claims.contains(c))
-        })
-        .map(|o| o.name.clone())
-        .collect()
-}
-
-/// The PersistentVolumes of the input.
-pub(super) struct PersistentVolumes<'o> {
-    all: Vec<&'o Object>,
-    by_name: BTreeMap<&'o str, usize>,
-    by_claim: BTreeMap<&'o str, usize>,
-}
-
-impl<'o> PersistentVolumes<'o> {
-    pub(super) fn of(objects: &'o [Object]) -> Self {
-        let mut volumes = Self {
-            all: Vec::new(),
-            by_name: BTreeMap::new(),
-            by_claim: BTreeMap::new(),
-        };
-        for object in objects.iter().filter(|o| o.kind == "PersistentVolume") {
-            let place = volumes.all.len();
-            volumes.by_name.entry(&object.name).or_insert(place);
-            if let Some(claim) = claim_of(object) {
-                volumes.by_claim.entry(claim).or_insert(place);
-            }
-            volumes.all.push(object);
-        }
-        volumes
-    }
-
-    /// The first one that a claim names, or that names the claim.
-    fn bound(&self, claim: &str, wanted: Option<&str>) -> Option<&'o Object> {
-        let named = wanted.and_then(|name| self.by_name.get(name));
-        let place = named.into_iter().chain(self.by_claim.get(claim)).min()?;
-        self.all.get(*place).copied()
-    }
-}
-
-fn claim_of(volume: &Object) -> Option<&str> {
-    mapping(&volume.node, "spec")?
-        .get("claimRef")?
-        .as_mapping()?
-        .get("name")?
-        .as_text()
-}
-
-/// What the model can say of a PersistentVolume.
-fn backing(volume: &Object) -> Option<VolumeBacking> {
-    let spec = mapping(&volume.node, "spec")?;
-    let origin = volume.origin.clone();
-    let text = |map: &Mapping, key: &str| map.get(key).and_then(Node::as_text).map(str::to_owned);
-    if let Some(nfs) = spec.get("nfs").and_then(Node::as_mapping) {
-        let options = spec
-            .get("mountOptions")
-            .and_then(Node::as_sequence)
-            .unwrap_or_default();
-        return Some(VolumeBacking::Nfs {
-            server: text(nfs, "server")?,
-            path: text(nfs, "path")?,
-            options: options
-                .iter()
-                .filter_map(Node::as_text)
-                .map(str::to_owned)
-                .collect(),
-            read_only: text(nfs, "readOnly").as_deref() == Some("true"),
-            origin,
-        });
-    }
-    let local = spec
-        .get("hostPath")
-        .or_else(|| spec.get("local"))
-        .and_then(Node::as_mapping)?;
-    Some(VolumeBacking::HostPath {
-        path: text(local, "path")?,
-        origin,
-    })
-}
-
 impl Reader<'_> {
-    pub(super) fn claim(
-        &mut self,
-        object: &Object,
-        item: &Item<'_>,
-        volumes: &PersistentVolumes<'_>,
-    ) {
+    pub(super) fn claim(&mut self, object: &Object, item: &Item<'_>, volumes: &Bindings<'_>) {
         let Some(mut fields) = item.fields("PersistentVolumeClaim", self.ledger) else {
             return;
         };
@@ -138,10 +39,6 @@ impl Reader<'_> {
             .map(|spec| self.claim_spec(&spec))
             .unwrap_or_default();
         fields.finish(self.ledger);
-        let bound = volumes.bound(
-            &object.name,
-            claim.volume.as_ref().map(|v| v.value.as_str()),
-        );
         self.application.volumes.push(Volume {
             name: Sourced::new(
                 self.model_name("volume", &object.name),
@@ -154,7 +51,7 @@ impl Reader<'_> {
             real_name: annotation(&object.node, names::REAL_NAME)
                 .map(|n| Sourced::new(n.to_owned(), object.origin.clone())),
             external: false,
-            backing: bound.and_then(backing).unwrap_or(VolumeBacking::Default),
+            backing: volumes.backing(object).unwrap_or(VolumeBacking::Default),
             size: claim.size,
             size_limit: claim.size_limit,
             access: claim.access,

@@ -318,7 +318,7 @@ fn whole_objects_are_reported() {
         ),
     ] {
         let mut findings = Findings::default();
-        report_whole(&[object(api_version, kind)], to, &mut findings);
+        report_whole(&[object(api_version, kind)], to, true, &mut findings);
         let finding = &findings.as_slice()[0];
         assert_eq!(finding.code.0, code);
         assert!(

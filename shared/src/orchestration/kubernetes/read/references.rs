@@ -1,0 +1,170 @@
+//! References to variables, and the command lines that they stand in.
+
+use std::collections::BTreeMap;
+
+use super::Reader;
+use crate::orchestration::model::Container;
+use crate::source::{Fields, Sourced};
+
+/// Programs that replace `$(...)` themselves, in the text behind their option `-c`.
+const SHELLS: [&str; 7] = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"];
+
+/// How far a command line has been read towards the text that a shell runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shell {
+    /// No shell so far.
+    None,
+    /// A shell, whose options come.
+    Named,
+    /// Behind `-c`.
+    Text,
+}
+
+impl Shell {
+    fn after(self, word: &str) -> Self {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        match self {
+            Self::None if SHELLS.contains(&name) => Self::Named,
+            // `-ec` holds `-c` as well; `--command` does not.
+            Self::Named
+                if word.starts_with('-') && !word.starts_with("--") && word.contains('c') =>
+            {
+                Self::Text
+            }
+            other => other,
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// `command` and `args`: one command line, whose shell can stand in the first for a text in the second.
+    pub(super) fn commands(
+        &mut self,
+        fields: &mut Fields<'_>,
+        known: &BTreeMap<String, String>,
+        container: &mut Container,
+    ) {
+        let mut shell = Shell::None;
+        container.entrypoint = self.command(fields, "command", known, container, &mut shell);
+        container.command = self.command(fields, "args", known, container, &mut shell);
+    }
+
+    fn command(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &str,
+        known: &BTreeMap<String, String>,
+        container: &Container,
+        shell: &mut Shell,
+    ) -> Option<Sourced<Vec<String>>> {
+        let item = fields.take(key)?;
+        let mut words = Vec::new();
+        for text in item.texts(self.ledger) {
+            let (word, open) = resolve(&text.value, known);
+            // One finding for each text; one that matters goes first.
+            let left_alone = |name: &String| *shell == Shell::Text && is_undefined(name, container);
+            if let Some(name) = open.iter().find(|name| !left_alone(name)) {
+                let message = format!(
+                    "`$({name})` is only known when the container runs; it stays as it is written"
+                );
+                self.error("reference-unresolved", &text.origin, message);
+            } else if let Some(name) = open.first() {
+                let message = format!(
+                    "`$({name})` is no variable of the container: the shell runs it as a command, as in the cluster"
+                );
+                self.error("reference-of-shell", &text.origin, message);
+            }
+            *shell = shell.after(&word);
+            words.push(word);
+        }
+        (!words.is_empty()).then(|| item.sourced(words))
+    }
+}
+
+/// Whether the kubelet has no variable of this name. Whole ConfigMaps and Secrets can hold any name, and it makes
+/// variables such as `WEB_SERVICE_HOST` and `WEB_PORT` from Services.
+fn is_undefined(name: &str, container: &Container) -> bool {
+    let of_service = name.contains("_SERVICE_") || name.contains("_PORT");
+    let mut variables = container.environment.iter();
+    container.environment_from.is_empty()
+        && !of_service
+        && !variables.any(|variable| variable.name.value == name)
+}
+
+/// Whether a variable can have this name. What else stands in `$(...)` is left alone by the kubelet, since no variable
+/// can be meant: `$(date +%s)`, `$((1 + 2))`.
+pub(in crate::orchestration) fn is_variable(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    name.chars().all(word) && name.starts_with(|c: char| !c.is_ascii_digit())
+}
+
+/// `$(NAME)` replaced by known values, `$$` by `$`; the names that can be variables and are not known come back
+/// (Kubernetes, `EnvVar.value`).
+pub(super) fn resolve(text: &str, known: &BTreeMap<String, String>) -> (String, Vec<String>) {
+    let mut out = String::with_capacity(text.len());
+    let mut open = Vec::new();
+    let mut rest = text;
+    while let Some(index) = rest.find('$') {
+        out.push_str(&rest[..index]);
+        let after = &rest[index + 1..];
+        if let Some(tail) = after.strip_prefix('$') {
+            out.push('$');
+            rest = tail;
+        } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|t| t.split_once(')')) {
+            match known.get(name) {
+                Some(value) => out.push_str(value),
+                None => {
+                    out.push_str(&format!("$({name})"));
+                    if is_variable(name) {
+                        open.push(name.to_owned());
+                    }
+                }
+            }
+            rest = tail;
+        } else {
+            out.push('$');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    (out, open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references() {
+        let known = [("A".to_owned(), "1".to_owned())].into();
+        for (text, expected, open) in [
+            ("$(A)-$(B)", "1-$(B)", &["B"][..]),
+            ("$$(A) $$ $x $(", "$(A) $ $x $(", &[]),
+            ("plain", "plain", &[]),
+            // What the kubelet leaves alone: no name, and the `)` of the arithmetic is not its own.
+            (
+                "$(date +%s) $((100 + $x)) $(1) $()",
+                "$(date +%s) $((100 + $x)) $(1) $()",
+                &[],
+            ),
+        ] {
+            let open: Vec<_> = open.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(resolve(text, &known), (expected.to_owned(), open), "{text}");
+        }
+    }
+
+    #[test]
+    fn shells_and_their_texts() {
+        for (words, behind) in [
+            (&["sh", "-c"][..], true),
+            (&["/bin/bash", "-o", "errexit", "-ec"], true),
+            (&["bash", "--login"], false),
+            (&["app", "-c"], false),
+        ] {
+            let state = words
+                .iter()
+                .fold(Shell::None, |state, word| state.after(word));
+            assert_eq!(state == Shell::Text, behind, "{words:?}");
+        }
+    }
+}
