@@ -255,9 +255,10 @@ fn give_names(unit: &mut Unit, volumes: &mut Vec<Volume>) {
             let name = given.entry(target.clone()).or_insert_with(|| {
                 let wanted = to_label(&format!("{}-{}", unit.name.value, target.trim_matches('/')));
                 let taken = |name: &str| volumes.iter().any(|v| v.name.value == name);
-                let name = match taken(&wanted) {
-                    true => with_suffix(&wanted, &short_hash(target.as_bytes())),
-                    false => wanted,
+                let name = if taken(&wanted) {
+                    with_suffix(&wanted, &short_hash(target.as_bytes()))
+                } else {
+                    wanted
                 };
                 volumes.push(Volume::new(Sourced::new(
                     name.clone(),

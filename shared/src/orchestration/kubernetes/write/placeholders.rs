@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::command::literal;
 use super::plan::Plan;
@@ -226,7 +227,7 @@ fn composed(
                 if text.ends_with('$') {
                     text.push('$');
                 }
-                text.push_str(&format!("$({variable})"));
+                let _ = write!(text, "$({variable})");
             }
         }
     }
