@@ -23,7 +23,10 @@ pub(super) struct Surroundings<'a> {
 
 /// Variables without a value, by the file that they stand in: the first place, and the names by service.
 #[derive(Debug, Default)]
-pub(super) struct Unresolved(BTreeMap<FileId, (Origin, Vec<(String, Vec<String>)>)>);
+pub(super) struct Unresolved(BTreeMap<FileId, (Origin, Vec<Names>)>);
+
+/// A service, and the names of its variables.
+type Names = (String, Vec<String>);
 
 impl Unresolved {
     fn add(&mut self, service: &str, name: &str, origin: Origin) {
