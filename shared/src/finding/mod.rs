@@ -138,12 +138,19 @@ impl Findings {
         self.0.iter().filter(|f| f.severity() == severity).count()
     }
 
-    /// Sorts by place, then path, then code, and removes doubles: the order in which they are shown.
+    /// Sorts by place, then path, then code, and removes doubles: the order in which they are shown. An error that many
+    /// aliases of one anchor repeat has one place to mend, and counts once.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
             (a.at, &a.path, a.code, &a.message).cmp(&(b.at, &b.path, b.code, &b.message))
         });
         self.0.dedup();
+        let mut errors = std::collections::BTreeSet::new();
+        self.0.retain(|finding| {
+            finding.at.is_none()
+                || finding.severity() != Severity::Error
+                || errors.insert((finding.at, finding.code, finding.message.clone()))
+        });
     }
 }
 

@@ -6,6 +6,9 @@
 mod to_compose;
 mod to_kubernetes;
 
+#[cfg(test)]
+mod tests;
+
 pub use to_compose::{to_compose, to_compose_with};
 pub use to_kubernetes::to_kubernetes;
 

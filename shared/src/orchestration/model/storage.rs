@@ -34,6 +34,27 @@ pub struct Volume {
     pub origin: Origin,
 }
 
+impl Volume {
+    /// A volume of which only the name is known.
+    #[must_use]
+    pub fn new(name: Sourced<String>) -> Self {
+        Self {
+            origin: name.origin.clone(),
+            name,
+            namespace: None,
+            real_name: None,
+            external: false,
+            backing: VolumeBacking::Default,
+            size: None,
+            size_limit: None,
+            access: Vec::new(),
+            class: None,
+            block: None,
+            metadata: Metadata::default(),
+        }
+    }
+}
+
 /// What a volume stands on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VolumeBacking {

@@ -138,16 +138,19 @@ impl Check {
         let mut error = |code: &'static str, at: &Node, key: &str, message: String| {
             findings.add(Code(code), &Origin::new(at.at, path.key(key)), message);
         };
-        if ["image", "build", "provider"]
+        // A variable that is not set leaves an image without a name, which is none.
+        let nameless = |node: &Node| node.as_text().is_some_and(|text| text.trim().is_empty());
+        let image = service.get("image").filter(|image| !image.is_null());
+        if ["build", "provider"]
             .iter()
             .all(|key| service.get(key).is_none_or(Node::is_null))
+            && image.is_none_or(nameless)
         {
-            error(
-                "no-image",
-                node,
-                "image",
-                format!("`{name}` has neither `image` nor `build`"),
-            );
+            let message = match image {
+                Some(_) => format!("the image of `{name}` has no name, and there is no `build`"),
+                None => format!("`{name}` has neither `image` nor `build`"),
+            };
+            error("no-image", image.unwrap_or(node), "image", message);
         }
         for (item, network) in keys(service.get("networks")) {
             if network != "default" && !self.networks.contains(&network) {
@@ -458,4 +461,31 @@ fn keys(node: Option<&Node>) -> Vec<(&Node, String)> {
         .flat_map(Mapping::iter)
         .map(|(name, entry)| (&entry.node, name.to_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Limits, Sources, Value, parse};
+
+    fn codes(service: &str) -> Vec<&'static str> {
+        let text = format!("services: {{a: {service}}}");
+        let file = Sources::default().add("t", text.as_str());
+        let node = parse(file, &text, &Limits::default()).unwrap().remove(0);
+        let Value::Mapping(root) = node.value else {
+            panic!("not a mapping")
+        };
+        let mut findings = Findings::default();
+        check(&root, Dialect::Compose, false, &mut findings);
+        findings.as_slice().iter().map(|f| f.code.0).collect()
+    }
+
+    /// `${NAME}` of a variable that is not set leaves nothing.
+    #[test]
+    fn images_without_a_name() {
+        assert_eq!(codes("{image: ''}"), ["no-image"]);
+        assert_eq!(codes("{command: x}"), ["no-image"]);
+        assert!(codes("{image: '', build: {context: .}}").is_empty());
+        assert!(codes("{image: a}").is_empty());
+    }
 }

@@ -8,10 +8,12 @@ use crate::source::{KeyPath, Mapping, Node, Origin};
 /// Sources of a config or secret, of which there may be one.
 const SOURCES: [&str; 3] = ["file", "environment", "content"];
 
-/// Whether a key says how something is made, which nobody does for what is external.
+/// Whether a key says how something is made, which nobody does for what is external. Of an external network docker
+/// takes such keys, and ignores them.
 fn says_what_it_is(section: &str, key: &str) -> bool {
     match section {
-        "volumes" | "networks" => ["driver", "driver_opts"].contains(&key),
+        "volumes" => ["driver", "driver_opts"].contains(&key),
+        "networks" => false,
         _ => SOURCES.contains(&key),
     }
 }
@@ -149,6 +151,7 @@ mod tests {
             codes("volumes: {a: {external: true, driver: x}}"),
             ["keys-exclude"]
         );
+        assert!(codes("networks: {a: {external: true, driver: x}}").is_empty());
         assert!(
             codes("volumes: {a: {external: true, name: x}, b: {external: false, driver: x}}")
                 .is_empty()

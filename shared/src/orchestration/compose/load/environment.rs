@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::dotenv;
 use crate::finding::{Code, Findings};
-use crate::source::{Entry, Files, KeyPath, Mapping, Node, Origin, Value};
+use crate::source::{Entry, FileId, Files, KeyPath, Mapping, Node, Origin, Value};
 
 /// Bytes of one such file.
 const MAX_FILE: u64 = 1 << 20;
@@ -21,11 +21,55 @@ pub(super) struct Surroundings<'a> {
     pub(super) swarm: bool,
 }
 
+/// Variables without a value, by the file that they stand in: the first place, and the names by service.
+#[derive(Debug, Default)]
+pub(super) struct Unresolved(BTreeMap<FileId, (Origin, Vec<Names>)>);
+
+/// A service, and the names of its variables.
+type Names = (String, Vec<String>);
+
+impl Unresolved {
+    fn add(&mut self, service: &str, name: &str, origin: Origin) {
+        let file = origin.at.file;
+        let (_, services) = self.0.entry(file).or_insert_with(|| (origin, Vec::new()));
+        match services.last_mut() {
+            Some((last, names)) if last == service => names.push(name.to_owned()),
+            _ => services.push((service.to_owned(), vec![name.to_owned()])),
+        }
+    }
+
+    /// One finding for each file: without its `.env`, one lacks hundreds of them.
+    pub(super) fn report(self, findings: &mut Findings) {
+        for (origin, services) in self.0.into_values() {
+            let message = match services.as_slice() {
+                [(_, names)] if names.len() == 1 => format!(
+                    "`{}` has no value and is not set here; the container does not get it",
+                    names[0]
+                ),
+                services => {
+                    let listed: Vec<_> = services
+                        .iter()
+                        .map(|(service, names)| format!("`{}` of `{service}`", names.join("`, `")))
+                        .collect();
+                    let count: usize = services.iter().map(|(_, names)| names.len()).sum();
+                    format!(
+                        "{count} variables have no value and are not set here, so that the containers do not get them: {}",
+                        listed.join("; ")
+                    )
+                }
+            };
+            findings.add(Code("env-unresolved"), &origin, message);
+        }
+    }
+}
+
 /// Resolves the variables and labels of one service.
 pub(super) fn resolve(
+    of: &str,
     service: &mut Mapping,
     path: &KeyPath,
     around: &Surroundings<'_>,
+    unresolved: &mut Unresolved,
     findings: &mut Findings,
 ) {
     for (file_key, key) in [("env_file", "environment"), ("label_file", "labels")] {
@@ -77,10 +121,7 @@ pub(super) fn resolve(
                 None if empty => {}
                 None => {
                     let origin = Origin::new(entry.key_at, path.key(name));
-                    let message = format!(
-                        "`{name}` has no value and is not set here; the container does not get it"
-                    );
-                    findings.add(Code("env-unresolved"), &origin, message);
+                    unresolved.add(of, name, origin);
                 }
             }
         }

@@ -14,7 +14,8 @@ const MAX_GROWTH: usize = 64 << 20;
 
 /// Replaces variables in all values of a document; keys stay as they are.
 ///
-/// Each variable that is not set and has no default gives one warning, at its first use.
+/// The variables that are not set and have no default give one warning, at the first use of one: a file that lacks its
+/// `.env` has hundreds.
 pub fn interpolate(
     node: &mut Node,
     variables: &BTreeMap<String, String>,
@@ -26,8 +27,23 @@ pub fn interpolate(
         warned,
         findings,
         room: MAX_GROWTH,
+        unset: Vec::new(),
+        first: None,
     };
     pass.walk(node, &Trail::root());
+    let Pass { unset, first, .. } = pass;
+    if let Some(first) = first {
+        let names: Vec<_> = unset.iter().map(|name| format!("`{name}`")).collect();
+        let message = match names.as_slice() {
+            [name] => format!("the variable {name} is not set; it is replaced by nothing"),
+            _ => format!(
+                "{} variables are not set and are replaced by nothing: {}",
+                names.len(),
+                names.join(", ")
+            ),
+        };
+        findings.add(Code("variable-unset"), &first, message);
+    }
 }
 
 struct Pass<'a> {
@@ -35,6 +51,10 @@ struct Pass<'a> {
     warned: &'a mut BTreeSet<String>,
     findings: &'a mut Findings,
     room: usize,
+    /// Variables that are not set, in the order of their first use.
+    unset: Vec<String>,
+    /// Where the first of them stands.
+    first: Option<Origin>,
 }
 
 impl Pass<'_> {
@@ -73,10 +93,9 @@ impl Pass<'_> {
                 }
                 for name in unset {
                     if self.warned.insert(name.clone()) {
-                        let message =
-                            format!("the variable `{name}` is not set; it is replaced by nothing");
-                        let origin = Origin::new(at, path.path());
-                        self.findings.add(Code("variable-unset"), &origin, message);
+                        self.first
+                            .get_or_insert_with(|| Origin::new(at, path.path()));
+                        self.unset.push(name);
                     }
                 }
             }

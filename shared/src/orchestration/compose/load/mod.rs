@@ -203,11 +203,14 @@ fn load_into(
     let services = KeyPath::root().key("services");
     if let Some(Value::Mapping(all)) = map.0.get_mut("services").map(|e| &mut e.node.value) {
         command::resolve(all, dialect, findings);
+        let mut unresolved = environment::Unresolved::default();
         for (name, entry) in all.0.iter_mut() {
             if let Value::Mapping(service) = &mut entry.node.value {
-                environment::resolve(service, &services.key(name), &around, findings);
+                let path = services.key(name);
+                environment::resolve(name, service, &path, &around, &mut unresolved, findings);
             }
         }
+        unresolved.report(findings);
     }
     check::check(map, dialect, options.allow_outside, findings);
     contradictions::check(map, findings);

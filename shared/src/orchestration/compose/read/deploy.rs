@@ -83,6 +83,10 @@ impl Reader<'_> {
                 "any" => RestartCondition::Always,
                 "on-failure" => RestartCondition::OnFailure,
                 "none" => RestartCondition::Never,
+                // `docker compose` takes the words of `restart` too; the engine refuses them of a stack.
+                "always" if !self.swarm() => RestartCondition::Always,
+                "unless-stopped" if !self.swarm() => RestartCondition::UnlessStopped,
+                "no" if !self.swarm() => RestartCondition::Never,
                 other => {
                     let message =
                         format!("`{other}` is not a condition; it is any, on-failure or none");

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 
 use super::Reader;
 use super::service::Service;
-use crate::orchestration::model::{NetworkMode, Role, Unit};
+use crate::orchestration::model::{MountSource, NetworkMode, Role, Unit, Volume};
+use crate::orchestration::names::{short_hash, to_label, with_suffix};
 use crate::source::Sourced;
 
 impl Reader<'_> {
     /// Puts each service that joins another one's network namespace into that one's unit, and takes over mounts.
-    pub(super) fn group(&mut self, mut services: Vec<Service>) -> Vec<Unit> {
-        self.take_over_mounts(&mut services);
+    pub(super) fn group(
+        &mut self,
+        mut services: Vec<Service>,
+        volumes: &mut Vec<Volume>,
+    ) -> Vec<Unit> {
+        self.take_over_mounts(&mut services, volumes);
         let index: BTreeMap<String, usize> = services
             .iter()
             .enumerate()
@@ -181,7 +186,7 @@ impl Reader<'_> {
     }
 
     /// `volumes_from`: the mounts of the other service, unless there is one at the same place.
-    fn take_over_mounts(&mut self, services: &mut [Service]) {
+    fn take_over_mounts(&mut self, services: &mut [Service], volumes: &mut Vec<Volume>) {
         let index: BTreeMap<String, usize> = services
             .iter()
             .enumerate()
@@ -192,13 +197,22 @@ impl Reader<'_> {
         if wishes.iter().all(Vec::is_empty) {
             return;
         }
+        for wish in wishes.iter().flatten() {
+            let (from, _) = &wish.value;
+            let Some(&source) = index.get(from) else {
+                let message = format!("`{from}` is not a service");
+                self.error("undefined-reference", &wish.origin, message);
+                continue;
+            };
+            let message = format!("the mounts of `{from}` are repeated in this service");
+            self.error("mounts-of-others", &wish.origin, message);
+            give_names(&mut services[source].unit, volumes);
+        }
         for _ in 0..8 {
             for (i, wishes) in wishes.iter().enumerate() {
                 for wish in wishes {
                     let (from, read_only) = &wish.value;
                     let Some(&source) = index.get(from) else {
-                        let message = format!("`{from}` is not a service");
-                        self.error("undefined-reference", &wish.origin, message);
                         continue;
                     };
                     let mounts = services[source]
@@ -225,6 +239,34 @@ impl Reader<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Volumes without a name get one, because what several services share has to be one thing that outlives each of them.
+fn give_names(unit: &mut Unit, volumes: &mut Vec<Volume>) {
+    let mut given: BTreeMap<String, String> = BTreeMap::new();
+    for container in &mut unit.containers {
+        for mount in &mut container.mounts {
+            if mount.source != MountSource::Anonymous {
+                continue;
+            }
+            let target = &mount.target.value;
+            let name = given.entry(target.clone()).or_insert_with(|| {
+                let wanted = to_label(&format!("{}-{}", unit.name.value, target.trim_matches('/')));
+                let taken = |name: &str| volumes.iter().any(|v| v.name.value == name);
+                let name = if taken(&wanted) {
+                    with_suffix(&wanted, &short_hash(target.as_bytes()))
+                } else {
+                    wanted
+                };
+                volumes.push(Volume::new(Sourced::new(
+                    name.clone(),
+                    mount.origin.clone(),
+                )));
+                name
+            });
+            mount.source = MountSource::Volume(name.clone());
         }
     }
 }

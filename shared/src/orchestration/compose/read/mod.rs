@@ -10,22 +10,36 @@ mod process;
 mod security;
 mod service;
 mod storage;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 
 use super::load::Project;
 use crate::finding::Code;
 use crate::orchestration::model::{Application, Dialect};
-use crate::source::{Files, Item, KeyPath, Ledger, Origin, Sourced};
+use crate::source::{Files, Item, KeyPath, Ledger, Mapping, Node, Origin, Sourced};
 
 /// What every part of the reader needs.
 struct Reader<'a> {
     project: &'a Project,
     files: &'a dyn Files,
     ledger: &'a mut Ledger,
+    /// Services by the name of their one container; a stack does not name containers.
+    containers: BTreeMap<String, String>,
 }
 
 impl Reader<'_> {
     fn swarm(&self) -> bool {
         self.project.dialect == Dialect::Swarm
+    }
+
+    /// The service that `service:NAME` or `container:NAME` leads to. A container of another project stays unknown.
+    fn shared_with(&self, text: &str) -> Option<String> {
+        match text.strip_prefix("container:") {
+            Some(container) => self.containers.get(container).cloned(),
+            None => text.strip_prefix("service:").map(str::to_owned),
+        }
     }
 
     fn error(&mut self, code: &'static str, origin: &Origin, message: impl Into<String>) {
@@ -52,6 +66,7 @@ pub fn read(project: &Project, files: &dyn Files, ledger: &mut Ledger) -> Applic
         project,
         files,
         ledger,
+        containers: containers(project),
     };
     if let Some(item) = fields.take("networks") {
         application.networks = reader.networks(&item);
@@ -74,7 +89,8 @@ pub fn read(project: &Project, files: &dyn Files, ledger: &mut Ledger) -> Applic
                 services.push(service);
             }
         }
-        application.units = reader.group(services);
+        Reader::predefined_networks(&mut application.networks, &mut services);
+        application.units = reader.group(services, &mut application.volumes);
     }
     for (_, item) in fields.take_rest(|key| key.starts_with("x-")) {
         reader.ledger.leave("x-*", &item);
@@ -82,4 +98,21 @@ pub fn read(project: &Project, files: &dyn Files, ledger: &mut Ledger) -> Applic
     fields.finish(reader.ledger);
     application.leftovers = std::mem::take(&mut ledger.leftovers);
     application
+}
+
+/// Services by their `container_name`.
+fn containers(project: &Project) -> BTreeMap<String, String> {
+    let root = project.node.as_mapping();
+    let services = root
+        .filter(|_| project.dialect != Dialect::Swarm)
+        .and_then(|root| root.get("services"))
+        .and_then(Node::as_mapping);
+    services
+        .into_iter()
+        .flat_map(Mapping::iter)
+        .filter_map(|(name, entry)| {
+            let container = entry.node.as_mapping()?.get("container_name")?.as_text()?;
+            Some((container.to_owned(), name.to_owned()))
+        })
+        .collect()
 }

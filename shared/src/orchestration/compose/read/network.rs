@@ -1,8 +1,10 @@
 //! Ports of a service, and networks.
 
 use super::Reader;
+use super::service::Service;
 use crate::orchestration::model::{
-    Container, Network, Port, PortRange, Protocol, Publication, PublishMode,
+    Attachment, Container, Network, NetworkMode, Port, PortRange, Protocol, Publication,
+    PublishMode,
 };
 use crate::source::{Fields, Item, Sourced};
 
@@ -134,12 +136,56 @@ impl Reader<'_> {
                 network.external = fields.boolean("external", self.ledger);
                 network.internal = fields.boolean("internal", self.ledger);
                 network.metadata.labels = self.labels(&mut fields);
+                if let Some(item) = fields.take("driver") {
+                    self.driver(&item);
+                }
                 self.leave_extensions(&mut fields, "networks.*.x-*");
                 fields.finish(self.ledger);
             }
             networks.push(network);
         }
         networks
+    }
+
+    /// The drivers that an engine has for itself and for a Swarm do what every cluster's network does.
+    fn driver(&mut self, item: &Item<'_>) {
+        match item.node.as_text() {
+            None | Some("") => {}
+            Some(driver @ ("bridge" | "overlay" | "default")) => {
+                let message = format!("the cluster's network stands for the driver `{driver}`");
+                self.error("network-plain", &item.origin(), message);
+            }
+            Some(_) => self.ledger.leave("networks.*.driver", item),
+        }
+    }
+
+    /// An external network that every engine has by itself (`host`, `none`) is a mode of the services that use it: the
+    /// only one that a stack can give them.
+    pub(super) fn predefined_networks(networks: &mut Vec<Network>, services: &mut [Service]) {
+        let mode = |network: &Network| {
+            let external = network.external.as_ref().is_some_and(|e| e.value);
+            let name = network.real_name.as_ref().unwrap_or(&network.name);
+            match name.value.as_str() {
+                "host" if external => Some(NetworkMode::Host),
+                "none" if external => Some(NetworkMode::None),
+                _ => None,
+            }
+        };
+        networks.retain(|network| {
+            let Some(mode) = mode(network) else {
+                return true;
+            };
+            let is_it = |attachment: &Attachment| attachment.network.value == network.name.value;
+            for Service { unit, .. } in services.iter_mut() {
+                let Some(at) = unit.networks.iter().position(is_it) else {
+                    continue;
+                };
+                let attachment = unit.networks.remove(at);
+                unit.settings.network_mode =
+                    Some(Sourced::new(mode.clone(), attachment.network.origin));
+            }
+            false
+        });
     }
 
     pub(super) fn labels(

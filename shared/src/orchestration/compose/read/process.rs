@@ -4,7 +4,7 @@ use super::Reader;
 use crate::orchestration::model::{
     Container, EnvValue, EnvVar, Hook, HookAction, Restart, RestartCondition, Role, Unit, User,
 };
-use crate::source::{Fields, Item, Sourced};
+use crate::source::{Fields, Item, Node, Sourced};
 
 impl Reader<'_> {
     pub(super) fn process(
@@ -45,6 +45,22 @@ impl Reader<'_> {
             }
         }
         self.restart(fields, unit);
+        self.logging(fields);
+    }
+
+    /// Logs that stay on the machine are read as those of a cluster are; any other driver sends them elsewhere.
+    fn logging(&mut self, fields: &mut Fields<'_>) {
+        let Some(item) = fields.take("logging") else {
+            return;
+        };
+        let driver = item.node.as_mapping().and_then(|map| map.get("driver"));
+        match driver.and_then(Node::as_text) {
+            None | Some("" | "json-file" | "local") => {
+                let message = "the node keeps the logs, by its own limits";
+                self.error("log-of-node", &item.origin(), message);
+            }
+            Some(_) => self.ledger.leave("services.*.logging", &item),
+        }
     }
 
     fn command(&mut self, fields: &mut Fields<'_>, key: &str) -> Option<Sourced<Vec<String>>> {

@@ -133,6 +133,11 @@ impl Reader<'_> {
         unit: &mut Unit,
         joins: &mut Option<Sourced<String>>,
     ) {
+        let mode_of = |reader: &mut Self, fields: &mut Fields<'_>, key: &str| {
+            let text = fields.text(key, reader.ledger)?;
+            let service = reader.shared_with(&text.value);
+            Some((text, service))
+        };
         let settings = &mut unit.settings;
         let mut join = |text: &Sourced<String>, service: &str| {
             let same = joins
@@ -143,34 +148,34 @@ impl Reader<'_> {
             }
             same
         };
-        if let Some(text) = fields.text("network_mode", self.ledger) {
+        if let Some((text, service)) = mode_of(self, fields, "network_mode") {
             settings.network_mode = match text.value.as_str() {
                 "host" => Some(NetworkMode::Host),
                 "none" => Some(NetworkMode::None),
                 "bridge" | "default" => Some(NetworkMode::Bridge),
-                other => match other.strip_prefix("service:") {
+                other => match &service {
                     Some(service) if join(&text, service) => None,
                     _ => Some(NetworkMode::Other(other.to_owned())),
                 },
             }
             .map(|mode| Sourced::new(mode, text.origin.clone()));
         }
-        if let Some(text) = fields.text("pid", self.ledger) {
+        if let Some((text, service)) = mode_of(self, fields, "pid") {
             let mode = match text.value.as_str() {
                 "host" => PidMode::Host,
-                other => match other.strip_prefix("service:") {
+                other => match &service {
                     Some(service) if join(&text, service) => PidMode::Shared,
                     _ => PidMode::Other(other.to_owned()),
                 },
             };
             settings.pid = Some(Sourced::new(mode, text.origin));
         }
-        if let Some(text) = fields.text("ipc", self.ledger) {
+        if let Some((text, service)) = mode_of(self, fields, "ipc") {
             let mode = match text.value.as_str() {
                 "host" => IpcMode::Host,
                 "shareable" => IpcMode::Shared,
                 "private" => IpcMode::Private,
-                other => match other.strip_prefix("service:") {
+                other => match &service {
                     Some(service) if join(&text, service) => IpcMode::Shared,
                     _ => IpcMode::Other(other.to_owned()),
                 },
@@ -269,13 +274,21 @@ impl Reader<'_> {
             let Some(text) = item.text(self.ledger) else {
                 continue;
             };
-            if text.value.starts_with("container:") {
-                self.ledger.leave("services.*.volumes_from[]", &item);
-                continue;
+            let mut source = text.value.clone();
+            if let Some(rest) = source.strip_prefix("container:") {
+                let (container, mode) = rest.split_once(':').unwrap_or((rest, ""));
+                let Some(service) = self.containers.get(container) else {
+                    self.ledger.leave("services.*.volumes_from[]", &item);
+                    continue;
+                };
+                source = match mode {
+                    "" => service.clone(),
+                    mode => format!("{service}:{mode}"),
+                };
             }
-            let (service, mode) = match text.value.split_once(':') {
+            let (service, mode) = match source.split_once(':') {
                 Some((service, mode)) => (service, Some(mode == "ro")),
-                None => (text.value.as_str(), None),
+                None => (source.as_str(), None),
             };
             if !unit.dependencies.iter().any(|d| d.unit.value == service) {
                 unit.dependencies.push(Dependency {

@@ -18,17 +18,7 @@ impl Reader<'_> {
         for (name, item) in item.entries(self.ledger) {
             let mut volume = Volume {
                 origin: item.origin(),
-                name,
-                namespace: None,
-                real_name: None,
-                external: false,
-                backing: VolumeBacking::Default,
-                size: None,
-                size_limit: None,
-                access: Vec::new(),
-                class: None,
-                block: None,
-                metadata: Metadata::default(),
+                ..Volume::new(name)
             };
             if let Some(mut fields) = item.fields("volumes.*", self.ledger) {
                 volume.real_name = fields.text("name", self.ledger);

@@ -412,11 +412,21 @@ fn docker_type(bind: &Bind<'_>, found: PathKind) -> Option<&'static str> {
     }
 }
 
-/// Whether a path of another machine could be a file or a device.
+/// Folders of an operating system, below which files have names like those of folders.
+const SYSTEM: [&str; 11] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr", "/var",
+];
+
+/// Whether a path of another machine could be a file or a device. Where it could, nothing is asked for: a wrong guess
+/// keeps the Pod from starting.
 fn may_be_file(path: &Path) -> bool {
-    path.extension().is_some()
-        || path.parent() == Some(Path::new("/etc"))
-        || ["/dev", "/proc", "/sys"]
-            .iter()
-            .any(|folder| path.starts_with(folder))
+    let name = file_name(&path.to_string_lossy()).to_ascii_lowercase();
+    let system = SYSTEM
+        .iter()
+        .any(|folder| path.starts_with(folder) && path != Path::new(folder));
+    // The folders that programs keep their data in.
+    let data = ["/var/lib", "/var/opt", "/var/www", "/usr/local"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    path.extension().is_some() || name.ends_with("file") || (system && !data)
 }

@@ -14,7 +14,9 @@ use super::metadata;
 use super::plan::Plan;
 use super::usage::{Usage, VolumePlan};
 use crate::finding::{Code, Findings};
-use crate::orchestration::model::{AccessMode, ClaimTemplate, Volume, VolumeBacking};
+use crate::orchestration::model::{
+    AccessMode, ClaimTemplate, MountSource, Unit, Volume, VolumeBacking,
+};
 use crate::orchestration::names::{REAL_NAME, is_subdomain};
 use crate::orchestration::quantity::bytes_to_kubernetes;
 use crate::source::{Origin, Sourced};
@@ -45,10 +47,15 @@ pub(super) fn write(
             claim,
             volume: _,
             usage,
+            own,
         }) = plan.volume(&name.value)
         else {
             continue;
         };
+        if *own {
+            // The StatefulSet makes them; see `own`.
+            continue;
+        }
         if *external {
             if plan.docker {
                 let message = format!("the claim `{claim}` has to be in the namespace");
@@ -110,6 +117,30 @@ pub(super) fn write(
             vec![subject("volumes", &name.value)],
         );
     }
+}
+
+/// What each instance of a unit has for itself although the source names one volume.
+pub(super) fn own(unit: &Unit, plan: &Plan<'_>) -> Vec<ClaimTemplate> {
+    let mut templates: Vec<ClaimTemplate> = Vec::new();
+    for mount in unit.containers.iter().flat_map(|c| &c.mounts) {
+        let MountSource::Volume(name) = &mount.source else {
+            continue;
+        };
+        let Some(VolumePlan { volume, own, .. }) = plan.volume(name) else {
+            continue;
+        };
+        if *own && !templates.iter().any(|t| t.name.value == *name) {
+            templates.push(ClaimTemplate {
+                name: volume.name.clone(),
+                size: volume.size.clone(),
+                access: volume.access.clone(),
+                class: volume.class.clone(),
+                metadata: volume.metadata.clone(),
+                origin: volume.origin.clone(),
+            });
+        }
+    }
+    templates
 }
 
 /// A claim that each instance of a StatefulSet gets for itself.

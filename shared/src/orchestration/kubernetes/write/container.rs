@@ -9,7 +9,7 @@ use super::command::{literals, quoted};
 use super::plan::Plan;
 use super::pod::Pod;
 use super::usage::pods;
-use super::{environment, lifecycle, mounts, ports, probes, resources, security};
+use super::{environment, lifecycle, mounts, placeholders, ports, probes, resources, security};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{
     Build, Container, Dialect, NetworkMode, Port, Probe, Publication, PublishMode, PullPolicy, Role,
@@ -33,7 +33,8 @@ pub(super) fn container(
         entrypoint,
         command,
         working_dir,
-        environment,
+        // With what is filled in; see `placeholders`.
+        environment: _,
         environment_from,
         user,
         ports,
@@ -99,10 +100,12 @@ pub(super) fn container(
     let own_users = pod.own_users;
     let security_context = security::context(rights, user.as_ref(), own_users, plan, findings);
     let written = mounts::mounts(container, pod, findings);
+    let environment = placeholders::environment(container, pod.unit, plan, findings);
+    placeholders::host_names(container, plan, findings);
     KubernetesContainer {
         args,
         command: start,
-        env: environment::variables(environment, plan, findings),
+        env: environment::variables(&environment, plan, findings),
         env_from: environment::objects(environment_from, plan),
         image_pull_policy: pull_policy(pull.as_ref(), &image, container, findings),
         image: Some(image),

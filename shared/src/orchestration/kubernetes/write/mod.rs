@@ -18,6 +18,7 @@ mod lifecycle;
 mod metadata;
 mod mounts;
 mod objects;
+mod placeholders;
 mod placement;
 mod plan;
 mod pod;

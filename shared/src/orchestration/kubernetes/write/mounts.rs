@@ -12,10 +12,10 @@ use super::binds::{Bind, Held};
 use super::pod::Pod;
 use super::usage::{VolumePlan, pods};
 use super::volumes::empty;
-use super::{files, fill};
+use super::{files, fill, placeholders};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{
-    Container, Mount, MountSource, Propagation, SharedMedium, VolumeBacking,
+    Container, Dialect, Mount, MountSource, Propagation, SharedMedium, VolumeBacking,
 };
 use crate::orchestration::names::{is_label, is_subdomain, to_label};
 use crate::source::Sourced;
@@ -150,6 +150,12 @@ fn mount(
             entry.name = pod
                 .volumes
                 .add(key, wanted.unwrap_or(&name), |v| empty(v, None, None));
+            // A Swarm keeps none either: each task has its own.
+            if pod.plan.application.dialect == Dialect::Compose {
+                let message =
+                    format!("`{target}` has no name, so its content is lost with the Pod");
+                findings.add(Code("anonymous-volume"), origin, message);
+            }
             if !no_copy && pod.plan.docker {
                 let volume = entry.name.clone();
                 fill::copy_up(&volume, &target, None, container, origin, pod, findings);
@@ -161,6 +167,7 @@ fn mount(
             relative,
             selinux,
         } => {
+            placeholders::mount(path, pod.unit, origin, pod.plan, findings);
             let bind = Bind {
                 path,
                 relative: relative.as_deref(),
@@ -292,7 +299,8 @@ fn volume(
     findings: &mut Findings,
 ) -> (String, bool) {
     if let Some(claim) = pod.claims.get(name) {
-        return (claim.clone(), false);
+        // Those of a stack are volumes of Docker.
+        return (claim.clone(), pod.plan.docker);
     }
     let plan = pod.plan;
     let key = format!("volume/{name}");
@@ -301,6 +309,7 @@ fn volume(
         claim,
         volume,
         usage,
+        own: _,
     }) = plan.volume(name)
     else {
         let claim = if is_subdomain(name) {

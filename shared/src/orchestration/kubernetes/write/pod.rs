@@ -17,7 +17,7 @@ use crate::orchestration::names::{
     CONTAINERS, HELPERS, LABEL_MAX, NETWORKS, SERVICES, WAIT, is_subdomain, short_hash, to_label,
     with_suffix,
 };
-use crate::source::Sourced;
+use crate::source::{Origin, Sourced};
 
 /// A Pod while it is written.
 pub(super) struct Pod<'p, 'a, 'f> {
@@ -125,12 +125,16 @@ pub(super) fn template(
         metadata::annotate(&mut meta, WAIT, waiting.entries.join(","));
     }
     let mut init = Vec::new();
+    let mut group = None;
     for (container, name) in unit.containers.iter().zip(names) {
         if container.role == Role::PreStart && plan.docker {
             let message = format!("`{name}` runs before each instance, not once for the service");
             findings.add(Code("pre-start"), &container.origin, message);
         }
         let written = container::container(container, name, &mut pod, findings);
+        if group.is_none() {
+            group = claim_group(container, &written, &pod);
+        }
         match container.role {
             Role::Main | Role::Sidecar => spec.containers.push(written),
             Role::NativeSidecar | Role::Init | Role::PreStart => init.push(written),
@@ -149,6 +153,13 @@ pub(super) fn template(
     }
     let init: Vec<_> = before.into_iter().chain(init).collect();
     spec.init_containers = Some(init).filter(|init| !init.is_empty());
+    if let Some((group, origin)) = group
+        && unit.settings.volume_group.is_none()
+    {
+        spec.security_context.get_or_insert_default().fs_group = Some(group);
+        let message = format!("the files of its claims belong to the group {group}");
+        findings.add(Code("claim-group"), origin, message);
+    }
     platform(&unit.containers, &mut spec, findings);
     seccomp(unit, plan, &mut spec);
     let selector = services::selector(planned, plan);
@@ -217,6 +228,24 @@ fn services_of(unit: &Unit, plan: &Plan<'_>, meta: &mut ObjectMeta) {
     if plan.docker && names.len() > 1 {
         metadata::annotate(meta, SERVICES, names.join(","));
     }
+}
+
+/// The group that has to own the claims of a container that does not run as root: a fresh claim belongs to root, while
+/// Docker gives a fresh volume to whom the folder in the image belongs to.
+fn claim_group<'c>(
+    container: &'c Container,
+    written: &KubernetesContainer,
+    pod: &Pod<'_, '_, '_>,
+) -> Option<(i64, &'c Origin)> {
+    let user = container.user.as_ref().filter(|_| pod.plan.docker)?;
+    let context = written.security_context.as_ref()?;
+    let uid = context.run_as_user.filter(|uid| *uid != 0)?;
+    let mut mounts = written.volume_mounts.iter().flatten();
+    let writes = mounts.any(|mount| {
+        let own = pod.claims.values().any(|claim| *claim == mount.name);
+        mount.read_only != Some(true) && (own || pod.volumes.is_claim(&mount.name))
+    });
+    writes.then(|| (context.run_as_group.unwrap_or(uid), &user.origin))
 }
 
 /// Docker applies its seccomp profile where nothing is said; Kubernetes none.

@@ -95,10 +95,11 @@ fn health(
     match start_period {
         Some(start) if !start.value.is_zero() => {
             let period = seconds(start_interval.as_ref(), START_INTERVAL, findings);
-            let attempts =
-                seconds_up(start.value).div_ceil(u64::from(period.unsigned_abs().max(1)));
-            let attempts =
-                attempts.saturating_add(u64::from(count(retries.as_ref(), RETRIES).unsigned_abs()));
+            // Once the period is over, Docker asks at its usual interval, and so often, before it gives a container up.
+            let usual = |number: Option<i32>| u64::from(number.unwrap_or(1).unsigned_abs());
+            let patience = usual(steady.failure_threshold) * usual(steady.period_seconds);
+            let allowed = seconds_up(start.value).saturating_add(patience);
+            let attempts = allowed.div_ceil(u64::from(period.unsigned_abs().max(1)));
             written.started = Some(KubernetesProbe {
                 failure_threshold: Some(number(attempts)),
                 initial_delay_seconds: None,

@@ -1,5 +1,6 @@
 //! What a unit becomes: by its kind, the options, and what happens when it ends.
 
+use super::claims;
 use super::plan::{Plan, UnitPlan};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::ControllerChoice;
@@ -38,7 +39,10 @@ pub(super) fn shape(
             }
             ControllerChoice::DaemonSet => (Shape::Daemon, always(unit, plan, findings)),
             ControllerChoice::StatefulSet => {
-                let settings = StatefulSettings::default();
+                let settings = StatefulSettings {
+                    claims: claims::own(unit, plan),
+                    ..StatefulSettings::default()
+                };
                 (Shape::Stateful(settings), always(unit, plan, findings))
             }
             ControllerChoice::Pod => (Shape::Pod, bare(condition, plan)),
@@ -66,6 +70,12 @@ pub(super) fn always(unit: &Unit, plan: &Plan<'_>, findings: &mut Findings) -> &
                     &condition.origin,
                     "it is restarted always",
                 );
+            }
+            // Most services of a stack that say so never end.
+            RestartCondition::OnFailure if plan.application.dialect == Dialect::Swarm => {
+                let message =
+                    "it is also started again after it ended well, which Swarm would not do";
+                findings.add(Code("restart-after-success"), &condition.origin, message);
             }
             RestartCondition::OnFailure | RestartCondition::Never => {
                 let message = "it is restarted whenever it ends, since it runs all the time";
@@ -126,7 +136,12 @@ pub(super) fn by_restart(
         Some(RestartCondition::OnFailure) => Some("OnFailure"),
         _ => None,
     };
+    // A stack has a mode for jobs, so what has another mode is none.
+    let service_of_stack = plan.application.dialect == Dialect::Swarm
+        && ends == Some("OnFailure")
+        && !planned.wanted_completed;
     match (ends, condition) {
+        _ if service_of_stack => (deployment, always(unit, plan, findings)),
         (Some(policy), Some(condition)) => {
             if serves && !planned.wanted_completed {
                 let message =

@@ -159,6 +159,11 @@ pub(super) fn user(
                 Some((name, group)) => (name, Some(group)),
                 None => (text.as_str(), None),
             };
+            if name.is_empty() {
+                let message = format!("`{text}` names no user, so the image's user runs");
+                findings.add(Code("user-name"), &user.origin, message);
+                return (None, None);
+            }
             let known = plan.options.users.get(name).copied();
             // The one name that has the same number in every image.
             let known = known.or_else(|| (name == "root").then_some((0, None)));

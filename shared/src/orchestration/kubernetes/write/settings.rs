@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 
 use super::plan::Plan;
 use super::pod::is_dns_label;
-use super::security;
+use super::{placeholders, security};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{HostAlias, IpcMode, NetworkMode, PidMode, Unit, UnitSettings};
 use crate::orchestration::names::{is_label, is_subdomain, to_label};
@@ -54,7 +54,16 @@ pub(super) fn settings(
     } = &unit.settings;
     let mut context = PodSecurityContext::default();
     if let Some(hostname) = hostname {
-        self::hostname(hostname, spec, findings);
+        match placeholders::settled(&hostname.value, unit, plan) {
+            Ok(text) => {
+                let hostname = Sourced::new(text.into_owned(), hostname.origin.clone());
+                self::hostname(&hostname, spec, findings);
+            }
+            Err(placeholder) => {
+                let message = format!("the host name is the Pod's, not `{placeholder}`");
+                findings.add(Code("host-name-placeholder"), &hostname.origin, message);
+            }
+        }
     }
     if let Some(domain) = domain {
         self::domain(domain, spec, plan, findings);

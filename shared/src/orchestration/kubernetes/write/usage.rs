@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::placeholders::{self, Spread};
 use super::plan::{Names, real_name, renamed};
-use crate::finding::Findings;
+use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::{ControllerChoice, KubernetesOptions};
 use crate::orchestration::model::{AccessMode, Application, MountSource, Unit, UnitKind, Volume};
 
@@ -13,6 +14,8 @@ pub(super) struct VolumePlan<'a> {
     pub(super) claim: String,
     pub(super) volume: &'a Volume,
     pub(super) usage: Usage,
+    /// Each instance of the one unit that uses it has one for itself.
+    pub(super) own: bool,
 }
 
 /// How many Pods use something.
@@ -76,25 +79,33 @@ pub(super) fn volumes<'a>(
 ) -> BTreeMap<&'a str, VolumePlan<'a>> {
     let wanted = |volume: &'a Volume| real_name(&volume.name, volume.real_name.as_ref());
     let mut names = Names::reserve(application.volumes.iter().map(wanted));
-    let mut planned: BTreeMap<_, _> = application
-        .volumes
-        .iter()
-        .map(|volume| {
-            let claim = names.name(wanted(volume));
-            if claim != wanted(volume) {
-                renamed(&volume.name, wanted(volume), &claim, findings);
+    let mut planned = BTreeMap::new();
+    for volume in &application.volumes {
+        let usage = Usage::default();
+        let key = volume.name.value.as_str();
+        let (claim, own) = match placeholders::volume(volume, application.dialect) {
+            Some((spread, wanted)) => {
+                let claim = names.name(&wanted);
+                let own = spread == Spread::Tasks && can_be_own(volume, application, options);
+                apart(volume, spread, &claim, own, findings);
+                (claim, own)
             }
-            let usage = Usage::default();
-            (
-                volume.name.value.as_str(),
-                VolumePlan {
-                    claim,
-                    volume,
-                    usage,
-                },
-            )
-        })
-        .collect();
+            None => {
+                let claim = names.name(wanted(volume));
+                if claim != wanted(volume) {
+                    renamed(&volume.name, wanted(volume), &claim, findings);
+                }
+                (claim, false)
+            }
+        };
+        let plan = VolumePlan {
+            claim,
+            volume,
+            usage,
+            own,
+        };
+        planned.insert(key, plan);
+    }
     for unit in &application.units {
         let own: BTreeSet<_> = match &unit.kind {
             UnitKind::Stateful(settings) => settings
@@ -124,4 +135,39 @@ pub(super) fn volumes<'a>(
         }
     }
     planned
+}
+
+/// Whether each instance can have a claim of its own: a StatefulSet gives it one, and no other unit uses the volume.
+fn can_be_own(volume: &Volume, application: &Application, options: &KubernetesOptions) -> bool {
+    let uses = |unit: &&Unit| {
+        let mut mounts = unit.containers.iter().flat_map(|c| &c.mounts);
+        mounts.any(|m| matches!(&m.source, MountSource::Volume(name) if *name == volume.name.value))
+    };
+    let mut users = application.units.iter().filter(uses);
+    let only = users.next().filter(|_| users.next().is_none());
+    options.controller == ControllerChoice::StatefulSet
+        && !volume.external
+        && only.is_some_and(|unit| matches!(unit.kind, UnitKind::Service(_)))
+}
+
+/// Says what becomes of the volumes that a name with placeholders stands for.
+fn apart(volume: &Volume, spread: Spread, claim: &str, own: bool, findings: &mut Findings) {
+    let name = volume.real_name.as_ref().unwrap_or(&volume.name);
+    if own {
+        let message = format!(
+            "`{}` is a claim of each instance, by the StatefulSet's template",
+            name.value
+        );
+        findings.add(Code("claim-of-each-instance"), &name.origin, message);
+        return;
+    }
+    let each = match spread {
+        Spread::Tasks => "for each task",
+        Spread::Nodes => "on each node",
+    };
+    let message = format!(
+        "`{}` is a volume of its own {each} of the Swarm; here all Pods share the claim `{claim}`",
+        name.value
+    );
+    findings.add(Code("volume-of-each-task"), &name.origin, message);
 }

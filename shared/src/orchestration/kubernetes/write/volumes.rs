@@ -25,6 +25,13 @@ impl Volumes {
         label
     }
 
+    /// Whether the volume of this name is a claim.
+    pub(super) fn is_claim(&self, name: &str) -> bool {
+        self.written
+            .iter()
+            .any(|v| v["name"] == name && v.get("persistentVolumeClaim").is_some())
+    }
+
     /// The name of the volume with this key, made by `volume` if it is not there yet.
     pub(super) fn add(
         &mut self,

@@ -20,7 +20,9 @@ const OPEN_KEYS: [&str; 4] = [
     "x-*",
 ];
 /// What readers leave over of keys that they take otherwise.
-const KEY_RESTS: [&str; 3] = [
+const KEY_RESTS: [&str; 5] = [
+    "networks.*.driver",
+    "services.*.logging",
     "services.*.security_opt[]",
     "services.*.storage_opt",
     "services.*.volumes_from[]",

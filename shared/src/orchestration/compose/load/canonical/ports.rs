@@ -53,12 +53,11 @@ fn long(canon: &mut Canon<'_>, mut item: Node, path: &KeyPath) -> Vec<Node> {
             );
         }
     }
-    if map
-        .get("published")
-        .and_then(Node::as_text)
-        .is_some_and(str::is_empty)
-    {
-        map.remove("published");
+    for key in ["published", "host_ip"] {
+        let empty = map.get(key).and_then(Node::as_text) == Some("");
+        if empty {
+            map.remove(key);
+        }
     }
     if map.get("target").is_none() {
         canon.error(
@@ -111,6 +110,8 @@ fn short(text: &str, at: Position) -> Result<Vec<Node>, String> {
             }
         }
     };
+    // An address that a variable left empty is none: docker listens on all of them.
+    let ip = ip.filter(|ip| !ip.is_empty());
     if let Some(ip) = ip
         && ip.parse::<std::net::IpAddr>().is_err()
     {
@@ -244,6 +245,8 @@ mod tests {
                 "127.0.0.1:8080:80/udp",
                 r#"{"target":80,"published":"8080","host_ip":"127.0.0.1","protocol":"udp"}"#,
             ),
+            (":80:80", r#"{"target":80,"published":"80"}"#),
+            ("::80/udp", r#"{"target":80,"protocol":"udp"}"#),
             ("127.0.0.1::80", r#"{"target":80,"host_ip":"127.0.0.1"}"#),
             (
                 "[::1]:8080:80",

@@ -336,7 +336,17 @@ fn extra_hosts(canon: &mut Canon<'_>, node: &mut Node, path: &KeyPath) {
                     .and_then(|text| text.split_once('=').or_else(|| text.split_once(':')));
                 match pair {
                     Some((host, address)) => add(host.trim(), item, address),
-                    None => canon.wrong_type(item, &path.index(index), "text such as HOST=ADDRESS"),
+                    None => {
+                        let path = path.index(index);
+                        let is = match item.as_text() {
+                            Some("") => "empty".to_owned(),
+                            Some(text) => format!("`{text}`"),
+                            None => item.describe().to_owned(),
+                        };
+                        let message =
+                            format!("`{path}` must be text such as HOST=ADDRESS, but is {is}");
+                        canon.error("wrong-type", item, &path, message);
+                    }
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 mod options;
 mod services;
+mod sharing;
+mod stack;
 mod storage;
 mod units;
 

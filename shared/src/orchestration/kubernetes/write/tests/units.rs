@@ -428,12 +428,13 @@ fn rollouts() {
 
 #[test]
 fn health() {
-    let lines = "healthcheck: {test: curl x, interval: 1500ms, start_period: 12s, retries: 2}";
+    let lines = "healthcheck: {test: curl x, interval: 7500ms, start_period: 12s, retries: 2}";
     let check = json!({"command": ["/bin/sh", "-c", "curl x"]});
     let steady =
-        json!({"exec": check, "periodSeconds": 2, "timeoutSeconds": 30, "failureThreshold": 2});
+        json!({"exec": check, "periodSeconds": 8, "timeoutSeconds": 30, "failureThreshold": 2});
+    // Not killed before Docker gives it up: 12 s and twice 8 s.
     let start =
-        json!({"exec": check, "periodSeconds": 5, "timeoutSeconds": 30, "failureThreshold": 5});
+        json!({"exec": check, "periodSeconds": 5, "timeoutSeconds": 30, "failureThreshold": 6});
     for (is_swarm, lives) in [(false, false), (true, true)] {
         let written = if is_swarm {
             swarm(&service(lines))
