@@ -35,6 +35,7 @@ impl StorageKind {
             drop: &self.drop,
             defaults: &self.defaults,
             requires: &self.requires,
+            orders: &[],
             always: &self.always,
         }
     }
@@ -44,6 +45,7 @@ impl StorageKind {
         View {
             defaults: &[],
             requires: &[],
+            orders: &[],
             always: &self.volume_always,
             ..self.view(storage)
         }
