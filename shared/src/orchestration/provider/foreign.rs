@@ -178,6 +178,7 @@ pub(super) fn marks(ctx: &mut Context<'_>, from: &Provider) {
             }
         }
         quota(ctx, index);
+        secret_store(ctx, index);
     }
 }
 
@@ -199,6 +200,24 @@ fn is_known(ctx: &Context<'_>, index: usize, path: &KeyPath, now: &Node) -> bool
             text.is_some_and(|name| ctx.to.ingress.classes.iter().any(|own| own == name))
         }
         _ => false,
+    }
+}
+
+/// A class of Secrets that lie in a store outside of the cluster names the provider of the store.
+fn secret_store(ctx: &mut Context<'_>, object: usize) {
+    if ctx.refs[object].kind != "SecretProviderClass" {
+        return;
+    }
+    let Some(store) = ctx.text(object, "spec.provider") else {
+        return;
+    };
+    if store == ctx.from.name || ctx.from.aliases.contains(&store) {
+        let what = format!(
+            "the Secrets lie in a store of {} (`{store}`); copy them, and name the store of {}",
+            ctx.from.title, ctx.to.title
+        );
+        let path = KeyPath::root().join("spec.provider");
+        ctx.note("provider-mark-left", object, &path, &what);
     }
 }
 

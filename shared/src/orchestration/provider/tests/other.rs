@@ -46,6 +46,29 @@ fn what_nobody_reads_is_said() {
 }
 
 #[test]
+fn a_store_of_secrets_is_named() {
+    let text = "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\nmetadata: {name: s}\nspec: {provider: PROVIDER}\n";
+    let done = run("azure", "aws", &text.replace("PROVIDER", "azure"));
+    assert!(
+        done.says("provider-mark-left", "`azure`"),
+        "{}",
+        done.said()
+    );
+    let done = run("google", "aws", &text.replace("PROVIDER", "gcp"));
+    assert!(done.says("provider-mark-left", "`gcp`"));
+    let done = run("azure", "aws", &text.replace("PROVIDER", "vault"));
+    assert!(done.converted.findings.is_empty(), "{}", done.said());
+}
+
+#[test]
+fn the_speed_of_a_disk_is_said_as_far_as_it_is_known() {
+    let text = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: d, annotations: {everest.io/disk-volume-type: SATA}}\nspec: {storageClassName: csi-disk, accessModes: [ReadWriteOnce], resources: {requests: {storage: 20Gi}}}\n";
+    let done = run("huawei", "ali", text);
+    assert!(done.said().contains(" IOPS) becomes"), "{}", done.said());
+    assert!(!done.said().contains(" 0 MB/s"), "{}", done.said());
+}
+
+#[test]
 fn snapshots_are_taken_by_the_targets_driver() {
     let text = "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {name: s}\ndriver: ebs.csi.aws.com\ndeletionPolicy: Delete\n";
     let done = run("aws", "ali", text);

@@ -128,7 +128,9 @@ pub(in super::super) fn write_source(
             let taken = rest.take(fact);
             if fact == "path"
                 && bag.has("bucket")
-                && let Some(taken) = taken.as_ref().filter(|a| a.value.trim_matches('/') != "")
+                && let Some(taken) = taken
+                    .as_ref()
+                    .filter(|a| !a.value.trim_matches('/').is_empty())
             {
                 let what = format!(
                     "the bucket's folder `{}` has no place at {}: all of the bucket is mounted",
