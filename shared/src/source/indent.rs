@@ -6,26 +6,33 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use saphyr_parser::ScanError;
+use saphyr_parser::{Marker, ScanError};
 
 /// Bytes that may be read again for one text.
 const BUDGET: usize = 64 << 20;
 
 /// By how many columns lines were moved to the right.
 #[derive(Debug, Default)]
-pub(super) struct Indents {
+pub(crate) struct Indents {
     lines: BTreeMap<usize, usize>,
     read_again: usize,
 }
 
 impl Indents {
     /// By how much a line was moved.
-    pub(super) fn of(&self, line: usize) -> usize {
+    pub(crate) fn of(&self, line: usize) -> usize {
         self.lines.get(&line).copied().unwrap_or_default()
     }
 
+    /// The character of the text as it was at which a place of the moved text stands.
+    pub(crate) fn index(&self, marker: &Marker) -> usize {
+        let before: usize = self.lines.range(..marker.line()).map(|(_, by)| by).sum();
+        let here = self.of(marker.line()).min(marker.col());
+        marker.index().saturating_sub(before + here)
+    }
+
     /// The text with its lines moved.
-    pub(super) fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(crate) fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.lines.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -38,7 +45,7 @@ impl Indents {
     }
 
     /// Moves the line that the parser stopped at; false if the error is another one, or enough was tried.
-    pub(super) fn move_in(&mut self, error: &ScanError, text: &str) -> bool {
+    pub(crate) fn move_in(&mut self, error: &ScanError, text: &str) -> bool {
         if error.info() == "invalid indentation in quoted scalar" {
             return self.move_quoted(error, text);
         }

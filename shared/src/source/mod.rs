@@ -22,6 +22,7 @@ pub use emit::{emit, emit_into};
 pub use fields::{Fields, Item};
 pub use file::{FileId, Position, SourceFile, Sources};
 pub use files::{Disk, Files, Memory, PathKind, normalize};
+pub(crate) use indent::Indents;
 pub use keyed::Keyed;
 pub use ledger::{Ledger, Leftover, Origin, Sourced};
 pub use node::{Entry, Kind, Mapping, Node, Scalar, Tag, Value};

@@ -15,6 +15,7 @@ mod helm;
 mod identify;
 mod images;
 mod input;
+mod leftover;
 mod manifests;
 mod options;
 mod output;

@@ -11,6 +11,7 @@ use super::conditions;
 use super::helm::{NAMESPACE, RELEASE};
 use super::images;
 use super::input::{self, ChartFiles};
+use super::leftover;
 use super::options::{ChartConversion, ChartOptions, ChartTimings, Choice};
 use super::output::flat;
 use super::output::plan::neutral;
@@ -96,6 +97,9 @@ fn converted(
     let (needed, pull_secrets) = given
         .map(|base| images::needed(&base.nodes))
         .unwrap_or_default();
+    for finding in unread(&bases) {
+        findings.push(finding);
+    }
     let from = match from {
         Some(from) => from,
         None if rules.is_empty() => {
@@ -260,6 +264,11 @@ fn live_output(
     for kept in conditions::kept(&original.chart, &solution.work.chart) {
         findings.push(Finding::new(Code("chart-condition-kept"), kept));
     }
+    if let Some(to) = Provider::named(job.target) {
+        for left in leftover::words(&solution.work.chart, from, &to) {
+            findings.push(Finding::new(Code("chart-text-left"), left));
+        }
+    }
     summary.changed_files = changed_files(&original.chart, &solution.work.chart);
     let written: ChartFiles = solution.work.chart;
     let disk = OnDisk::write(&written, &solution.work.user, false, true)?;
@@ -337,6 +346,23 @@ fn nothing_to_do(
         pull_secrets: Vec::new(),
         timings: ChartTimings::default(),
     }
+}
+
+/// Documents that are no objects to us stay as they are, which has to be said: helm may take more than we do.
+fn unread(bases: &[Base]) -> Vec<Finding> {
+    let mut said = BTreeSet::new();
+    let documents = bases.iter().flat_map(|base| &base.rendering.documents);
+    documents
+        .filter(|document| document.tree.is_none() && said.insert(document.source.clone()))
+        .map(|document| {
+            let why = super::yaml::parse_documents(&document.text)
+                .err()
+                .unwrap_or_else(|| "it is no mapping".to_owned());
+            let source = &document.source;
+            let message = format!("`{source}` renders a document that cannot be read: {why}");
+            Finding::new(Code("chart-document-unread"), message)
+        })
+        .collect()
 }
 
 fn neutral_finding() -> Finding {

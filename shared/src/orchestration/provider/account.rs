@@ -7,7 +7,7 @@ use super::edit::{Change, SourceKey, difference};
 use super::row::plain;
 use super::{ObjectRef, edit};
 use crate::finding::{Code, Finding, Findings};
-use crate::source::{KeyPath, Node, Origin, Value};
+use crate::source::{KeyPath, Node, Origin, PathStep, Value};
 
 /// Where values of the target came from.
 type Trail = BTreeMap<(usize, String), Vec<SourceKey>>;
@@ -76,6 +76,9 @@ pub(super) fn account(
             let text = path.to_string();
             if carried.contains(&(object.index, text.clone()))
                 || said.contains(&(name.clone(), text.clone()))
+                || item_is_said(&path, |item| {
+                    said.contains(&(name.clone(), item.to_string()))
+                })
             {
                 continue;
             }
@@ -92,6 +95,18 @@ pub(super) fn account(
     for finding in new {
         findings.push(finding);
     }
+}
+
+/// Whether a finding is about the whole item of a list that a path leads into.
+fn item_is_said(path: &KeyPath, said: impl Fn(&KeyPath) -> bool) -> bool {
+    let mut at = path.clone();
+    while !at.is_root() {
+        if matches!(at.steps().last(), Some(PathStep::Index(_))) && said(&at) {
+            return true;
+        }
+        at = at.parent();
+    }
+    false
 }
 
 /// What tells which object it is, and says nothing else.

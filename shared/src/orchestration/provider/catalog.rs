@@ -10,8 +10,8 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 pub use rows::{
-    Constant, DefaultValue, Drop, Effect, ExposureRule, Form, OneOrMany, Requirement, Row, Scope,
-    Unit, When,
+    Constant, DefaultValue, Drop, Effect, ExposureRule, Form, OneOrMany, Order, Requirement, Row,
+    Scope, Unit, When,
 };
 pub use storage::{
     Binding, Formula, Instead, Provisioned, SecretUse, ShippedClass, SizeLimits, Storage,
@@ -126,6 +126,9 @@ pub struct Section {
     /// Attributes that must have a value which nobody but a person knows.
     #[serde(default)]
     pub requires: Vec<Requirement>,
+    /// Numbers that the provider refuses unless one is larger than the other.
+    #[serde(default)]
+    pub orders: Vec<Order>,
     /// Keys that are written besides.
     #[serde(default)]
     pub always: Vec<Constant>,
@@ -145,12 +148,17 @@ pub struct Ingress {
     pub controllers: Vec<String>,
     /// The class for load balancers of the private network, where that is a class of its own.
     pub internal_class: Option<String>,
+    /// The word of the class where it is an annotation, if it is the only one that is understood there.
+    pub annotation_word: Option<String>,
     /// The class is written as an annotation, not as `ingressClassName`.
     #[serde(default)]
     pub class_annotation: bool,
     /// Whether an Ingress without a class belongs to this controller.
     #[serde(default)]
     pub without_class: bool,
+    /// It is known by its annotations as well, whatever an Ingress's class is called.
+    #[serde(default)]
+    pub any_class: bool,
     /// Service types that the controller reaches; empty for any.
     #[serde(default)]
     pub backends: Vec<String>,
@@ -165,11 +173,18 @@ pub struct Ingress {
     /// Paths without a type of Kubernetes' own may end with `/*`, which is a prefix.
     #[serde(default)]
     pub globs: bool,
+    /// So may those of the type `Prefix`.
+    #[serde(default)]
+    pub prefix_globs: bool,
     /// What `spec.tls` names.
     #[serde(default)]
     pub secrets: TlsSecrets,
     /// The annotation that rewrites what goes to one Service.
     pub transforms: Option<String>,
+    /// Backends that are no Services but what an annotation says.
+    pub actions: Option<Actions>,
+    /// Where certificates that the provider makes itself keep the hosts they are for.
+    pub managed_certificates: Option<ManagedCertificates>,
     /// `pathType` of paths that are regular expressions.
     #[serde(default = "by_controller")]
     pub regex_path_type: String,
@@ -193,6 +208,26 @@ pub enum TlsSecrets {
     CertificateId,
     /// Nothing: certificates are named by their ids.
     None,
+}
+
+/// Backends that are no Services: the annotation says what is done with the request.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Actions {
+    /// The annotation; `{service}` is the name of the backend.
+    pub annotation: String,
+    /// The port by which such a backend is known.
+    pub port: String,
+}
+
+/// Certificates that the provider makes and renews.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ManagedCertificates {
+    /// `kind` of the object.
+    pub kind: String,
+    /// The field with its hosts.
+    pub hosts: String,
 }
 
 /// A field in each path that Kubernetes itself does not have.

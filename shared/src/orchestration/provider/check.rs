@@ -81,6 +81,15 @@ impl Faults {
         self.made(place, &section.defaults, &section.requires);
         for rule in &section.exposure {
             self.when(place, &rule.when);
+            if let Some(name) = &rule.companion
+                && !catalog.companions.contains_key(name)
+            {
+                self.say(format!("{place}: there is no companion `{name}`"));
+            }
+        }
+        for order in &section.orders {
+            self.attribute(place, &order.attribute);
+            self.attribute(place, &order.above);
         }
         for constant in &section.always {
             self.constant(place, constant);

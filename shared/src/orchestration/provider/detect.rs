@@ -81,6 +81,10 @@ pub fn detect_among(objects: &[Node], providers: &[Provider]) -> Detection {
         .collect();
     for (index, node) in objects.iter().enumerate() {
         let object = ObjectRef::of(index, node);
+        // A definition of a kind has the words of each provider as names of fields.
+        if object.kind == super::foreign::DEFINITION {
+            continue;
+        }
         let mut walk = Walk {
             object: &object,
             candidates: &mut candidates,
@@ -167,7 +171,7 @@ impl Walk<'_> {
             "provisioner" if kind == "StorageClass" => Place::Provisioner,
             "driver" if above == "flexVolume" => Place::FlexDriver,
             "driver" => Place::Driver,
-            "storageClassName" => Place::StorageClass,
+            "storageClassName" | "storageClass" => Place::StorageClass,
             "name" if kind == "StorageClass" && depth == 1 => Place::StorageClass,
             "ingressClassName" => Place::IngressClass,
             "controller" if kind == "IngressClass" => Place::IngressController,

@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::edit::{Edit, apply, difference};
 use super::{
-    Converted, Mapping, Options, Outcome, Provider, SourceKey, companion, ingress, pod, secret,
-    service, storage,
+    Converted, Mapping, Options, Outcome, Provider, SourceKey, companion, foreign, ingress, list,
+    pod, secret, service, storage,
 };
 use crate::source::{KeyPath, Node};
 
@@ -15,6 +15,18 @@ use crate::source::{KeyPath, Node};
 /// an entry in [`Converted::missing`]. The caller decides whether that is acceptable ([`Options::allow_missing`]).
 #[must_use]
 pub fn convert(
+    objects: &[Node],
+    from: &Provider,
+    to: &Provider,
+    map: &Mapping,
+    options: &Options,
+) -> Converted {
+    list::flat(objects, |objects| {
+        each_object(objects, from, to, map, options)
+    })
+}
+
+fn each_object(
     objects: &[Node],
     from: &Provider,
     to: &Provider,
@@ -35,6 +47,10 @@ pub fn convert(
                 storage::claim(ctx, object, &templates.index(index));
             }
         });
+        for object in 0..objects.len() {
+            foreign::claims(&mut ctx, object);
+        }
+        each(&mut ctx, &["VolumeSnapshotClass"], foreign::snapshots);
         // An Ingress takes its settings from the Services behind it before those are looked at.
         each(&mut ctx, &["Ingress"], ingress::ingress);
         each(&mut ctx, &["Service"], service::service);
@@ -42,10 +58,13 @@ pub fn convert(
             if let Some(base) = pod::template(&ctx.refs[object].kind) {
                 pod::pod(&mut ctx, object, &base);
             }
+            foreign::pods(&mut ctx, object);
         }
         each(&mut ctx, &["ServiceAccount"], pod::service_account);
         each(&mut ctx, &["Secret"], secret::secret);
         companion::remove_all(&mut ctx);
+        foreign::own_kinds(&mut ctx);
+        foreign::marks(&mut ctx, from);
     }
     finish(ctx)
 }

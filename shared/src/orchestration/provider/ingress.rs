@@ -7,9 +7,9 @@ use super::catalog::{Catalog, Ingress, TlsSecrets};
 use super::companion::{self, Shape};
 use super::context::Context;
 use super::edit::SourceKey;
-use super::service::{exposure, marks};
+use super::service::{exposure, marks, names};
 use super::settings::{Holder, complete, read, write};
-use super::{IngressChoice, Provider, rewrite, secret};
+use super::{IngressChoice, Provider, action, listener, rewrite, secret};
 use crate::source::{KeyPath, Node, Value};
 
 /// The annotation that was the class before `ingressClassName`.
@@ -30,8 +30,10 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
     };
     let old = text(ctx, &annotation);
     let class = text(ctx, &field).or_else(|| old.clone());
-    let own = controls(ctx, &ctx.from.ingress, class.as_deref());
-    let source: &Ingress = if own { &ctx.from.ingress } else { return };
+    if !controls(ctx, object, class.as_deref()) {
+        return;
+    }
+    let source: &Ingress = &ctx.from.ingress;
     let nginx = Provider::named(NGINX);
     let from_nginx = ctx.from.name == NGINX;
     let to_nginx = ctx.options.ingress == IngressChoice::Nginx || ctx.to.name == NGINX;
@@ -62,7 +64,8 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
     }
     let mut bag = Bag::default();
     let source = source.clone();
-    let marked = marks(ctx, &source.settings, object);
+    let marked = (marks(ctx, &source.settings, object), names(&others));
+    action::read(ctx, object, &source, &mut bag);
     rewrite::read(ctx, object, &source, &mut bag);
     read(ctx, source.settings.view(), &holder, &others, &mut bag);
     if source.internal_class.is_some() && source.internal_class == class {
@@ -76,15 +79,8 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
         &marked,
         &mut bag,
     );
-    if !bag.has("ports") {
-        let secure = tls || bag.has("certificate");
-        let ports = match (secure, bag.get("plain-http")) {
-            (true, Some("false")) => "https:443",
-            (true, _) => "http:80,https:443",
-            _ => "http:80",
-        };
-        bag.set("ports", Attribute::made(ports));
-    }
+    listener::ports(ctx, object, (&source, &target), tls, &mut bag);
+    rewrite::prefixes(ctx, object, (&source, &target), &mut bag);
     paths(ctx, object, &source, &target, &mut bag);
     certificates(ctx, object, &target, &mut bag);
     rewrite::write(ctx, object, &target, &mut bag);
@@ -125,7 +121,17 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
     let only_form =
         source.class_annotation && ctx.refs[object].api_version == "networking.k8s.io/v1";
     let old_form = old.is_some() && text(ctx, &field).is_none() && !only_form;
-    let by_annotation = target.class_annotation || old_form;
+    let mut by_annotation = target.class_annotation || old_form;
+    if let Some(only) = &target.annotation_word
+        && by_annotation
+    {
+        if target.classes.contains(&name) {
+            name.clone_from(only);
+        } else {
+            // Another name is understood as `ingressClassName` alone.
+            by_annotation = ctx.refs[object].api_version != "networking.k8s.io/v1";
+        }
+    }
     if by_annotation {
         ctx.take(object, &field);
         ctx.put(object, &annotation, &Json::from(name), from);
@@ -135,10 +141,11 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
     }
 }
 
-/// Whether Ingresses of a class belong to the provider's own controller.
-fn controls(ctx: &Context<'_>, ingress: &Ingress, class: Option<&str>) -> bool {
+/// Whether an Ingress belongs to the provider's own controller.
+fn controls(ctx: &Context<'_>, object: usize, class: Option<&str>) -> bool {
+    let ingress = &ctx.from.ingress;
     let Some(class) = class.filter(|c| !c.is_empty()) else {
-        return ingress.without_class;
+        return ingress.without_class || says_own(ctx, object);
     };
     if let Some(index) = ctx.find("IngressClass", None, class)
         && let Some(controller) = ctx.text(index, "spec.controller")
@@ -146,7 +153,26 @@ fn controls(ctx: &Context<'_>, ingress: &Ingress, class: Option<&str>) -> bool {
         return ingress.controllers.contains(&controller)
             || (ingress.controllers.is_empty() && ingress.classes.iter().any(|c| c == class));
     }
-    ingress.classes.iter().any(|c| c == class) || ingress.internal_class.as_deref() == Some(class)
+    let of = |ingress: &Ingress| {
+        ingress.classes.iter().any(|c| c == class)
+            || ingress.internal_class.as_deref() == Some(class)
+    };
+    if of(ingress) {
+        return true;
+    }
+    // A class of one's own, unless another provider's controller goes by that name.
+    let of_another = Provider::all().iter().any(|p| of(&p.catalog().ingress));
+    !of_another && says_own(ctx, object)
+}
+
+/// Whether an Ingress has annotations that the provider's own controller reads, whatever its class is called.
+fn says_own(ctx: &Context<'_>, object: usize) -> bool {
+    let ingress = &ctx.from.ingress;
+    let annotations = ctx.get(object, &KeyPath::root().join("metadata.annotations"));
+    let keys = annotations.and_then(Node::as_mapping).into_iter();
+    let mut keys = keys.flat_map(|map| map.iter().map(|(key, _)| key));
+    let owns = &ingress.settings.owns;
+    ingress.any_class && keys.any(|key| owns.iter().any(|start| key.starts_with(start.as_str())))
 }
 
 /// Each path of the rules: its key path.
@@ -279,7 +305,12 @@ fn glob_path(ctx: &mut Context<'_>, object: usize, path: &KeyPath) {
         node.map(str::to_owned)
     };
     let kind = text(ctx, "pathType");
-    if matches!(kind.as_deref(), Some("Exact" | "Prefix")) {
+    let is_text = match kind.as_deref() {
+        Some("Exact") => true,
+        Some("Prefix") => !ctx.from.ingress.prefix_globs,
+        _ => false,
+    };
+    if is_text {
         return;
     }
     let (at, own) = (path.key("path"), path.key("pathType"));
@@ -316,6 +347,14 @@ fn certificates(ctx: &mut Context<'_>, object: usize, to: &Ingress, bag: &mut Ba
     let base = KeyPath::root().join("spec.tls");
     let count = ctx.get(object, &base).and_then(Node::as_sequence);
     let count = count.map_or(0, <[Node]>::len);
+    // A certificate that was an id goes into a Secret, where the target takes it from there alone.
+    if to.secrets == TlsSecrets::CertificateId
+        && !to.settings.rows.contains_key("certificate")
+        && let Some(mut certificate) = bag.take("certificate")
+    {
+        certificate.value = ctx.map_ids("certificate", &certificate, object);
+        return listener::in_secret(ctx, object, to, &certificate, &[]);
+    }
     if to.secrets == TlsSecrets::Certificate || bag.has("certificate") {
         return;
     }

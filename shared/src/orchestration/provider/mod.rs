@@ -10,6 +10,7 @@
 //! and what is no longer the same (findings).
 
 mod account;
+mod action;
 mod attribute;
 pub mod catalog;
 mod check;
@@ -20,17 +21,23 @@ mod edit;
 mod engine;
 mod explain;
 mod field;
+mod foreign;
 mod ingress;
 mod known;
+mod list;
+mod listener;
 mod mapping;
 mod pattern;
 mod pod;
 mod rewrite;
 mod row;
+mod schedule;
 mod secret;
 mod service;
 mod settings;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use crate::finding::Findings;
 use crate::source::Node;

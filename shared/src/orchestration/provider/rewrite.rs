@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::attribute::{Attribute, Bag};
-use super::catalog::Ingress;
+use super::catalog::{Form, Ingress};
 use super::context::Context;
 use super::edit::SourceKey;
 use super::ingress::rule_paths;
@@ -87,6 +87,63 @@ fn rewriting(text: &str) -> Option<(String, String)> {
     };
     let text = |key: &str| rewrite.get(key)?.as_str().map(str::to_owned);
     Some((text("regex")?, text("replace")?))
+}
+
+/// Makes patterns of paths whose matched part alone is replaced, so that the rest of the path stays.
+pub(super) fn prefixes(
+    ctx: &mut Context<'_>,
+    object: usize,
+    (from, to): (&Ingress, &Ingress),
+    bag: &mut Bag,
+) {
+    let rows = from.settings.rows.get("rewrite").into_iter();
+    let is_prefix = rows
+        .flat_map(|rows| rows.iter())
+        .any(|row| row.form == Form::Prefix);
+    if !is_prefix || !to.regex {
+        return;
+    }
+    let Some(rewrite) = bag.0.get_mut("rewrite") else {
+        return;
+    };
+    rewrite.value = format!("{}/$2", rewrite.value.trim_end_matches('/'));
+    let cause = rewrite.from.clone();
+    let mut regex = Attribute::made("true");
+    regex.from.clone_from(&cause);
+    bag.set("regex", regex);
+    for path in rule_paths(ctx, object) {
+        let at = path.key("path");
+        let text = |ctx: &Context<'_>, at: &KeyPath| {
+            let node = ctx.get(object, at).and_then(Node::as_text);
+            node.map(str::to_owned)
+        };
+        let old = text(ctx, &at).unwrap_or_else(|| "/".to_owned());
+        let exact = text(ctx, &path.key("pathType")).as_deref() == Some("Exact");
+        let stem = literal(old.trim_end_matches('*').trim_end_matches('/'));
+        let new = match (exact, stem.is_empty()) {
+            (true, _) => format!("{}(/?)()$", literal(old.trim_end_matches('/'))),
+            (false, true) => "/()(.*)".to_owned(),
+            (false, false) => format!("{stem}(/|$)(.*)"),
+        };
+        let mut keys = vec![SourceKey {
+            object,
+            path: at.clone(),
+        }];
+        keys.extend(cause.iter().cloned());
+        ctx.put(object, &at, &Json::from(new), &keys);
+    }
+}
+
+/// A path as a pattern that matches nothing else.
+fn literal(path: &str) -> String {
+    let mut out = String::new();
+    for c in path.chars() {
+        if !(c.is_alphanumeric() || "/-_~%:@!&=,;".contains(c)) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// Writes how paths are rewritten, where each Service has one path.

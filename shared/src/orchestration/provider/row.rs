@@ -28,7 +28,12 @@ pub(super) fn decode(row: &Row, text: &str, tls: bool) -> Option<String> {
         return found.map(|(neutral, _)| neutral.clone());
     }
     let text = match row.form {
+        Form::Text if !row.protocols.is_empty() => each_protocol(text, |name| {
+            let own = row.protocols.iter().find(|(_, own)| *own == name);
+            own.map(|(neutral, _)| neutral.as_str())
+        }),
         Form::Text | Form::First | Form::AboveBaseline | Form::Prefix => text.to_owned(),
+        Form::StatusClasses => classes_to_codes(text),
         Form::List => match serde_json::from_str::<Vec<Json>>(text) {
             Ok(items) => join(items.iter().map(plain)),
             Err(_) => text.to_owned(),
@@ -124,6 +129,10 @@ pub(super) fn encode(row: &Row, attribute: &str, neutral: &str) -> Option<Encode
     }
     let mut change = None;
     let text = match row.form {
+        Form::Text if !row.protocols.is_empty() => {
+            each_protocol(neutral, |name| row.protocols.get(name).map(String::as_str))
+        }
+        Form::StatusClasses => codes_to_classes(neutral, &mut change)?,
         Form::Text | Form::AboveBaseline => number(row, neutral, &mut change),
         Form::First => {
             let mut items = neutral.split(',');
@@ -214,6 +223,60 @@ pub(super) fn encode(row: &Row, attribute: &str, neutral: &str) -> Option<Encode
         value: typed(row, &text),
         change,
     })
+}
+
+/// `a:1,b:2` with other names for the protocols.
+fn each_protocol<'n>(text: &str, name: impl Fn(&str) -> Option<&'n str>) -> String {
+    join(text.split(',').map(|item| {
+        let item = item.trim();
+        match item.split_once(':') {
+            Some((protocol, port)) => {
+                format!("{}:{port}", name(protocol).unwrap_or(protocol))
+            }
+            None => item.to_owned(),
+        }
+    }))
+}
+
+/// `200-399` for `http_2xx,http_3xx`; classes that do not follow each other stay apart.
+fn classes_to_codes(text: &str) -> String {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for item in text.split(',').map(str::trim) {
+        let digit = item
+            .strip_prefix("http_")
+            .and_then(|rest| rest.strip_suffix("xx"))
+            .and_then(|digit| digit.parse::<u16>().ok());
+        let Some(digit) = digit else {
+            return text.to_owned();
+        };
+        match ranges.last_mut() {
+            Some((_, end)) if *end + 1 == digit * 100 => *end = digit * 100 + 99,
+            _ => ranges.push((digit * 100, digit * 100 + 99)),
+        }
+    }
+    join(ranges.iter().map(|(low, high)| format!("{low}-{high}")))
+}
+
+/// `http_2xx,http_3xx` for `200-399`. A class that was not asked for as a whole is said.
+fn codes_to_classes(text: &str, change: &mut Option<(&'static str, String)>) -> Option<String> {
+    let mut classes = std::collections::BTreeSet::new();
+    let mut exact = true;
+    for item in text.split(',').map(str::trim) {
+        if let Some(class) = item.strip_prefix("http_") {
+            classes.insert(class.get(..1)?.parse::<u16>().ok()?);
+            continue;
+        }
+        let (low, high) = item.split_once('-').unwrap_or((item, item));
+        let (low, high) = (low.parse::<u16>().ok()?, high.parse::<u16>().ok()?);
+        exact &= low % 100 == 0 && high % 100 == 99;
+        classes.extend(low / 100..=high / 100);
+    }
+    let made = join(classes.iter().map(|class| format!("http_{class}xx")));
+    if !exact {
+        let message = format!("`{text}` becomes `{made}`, which are more answers");
+        *change = Some(("provider-setting-approximate", message));
+    }
+    Some(made)
 }
 
 /// In the provider's unit and between its limits.
@@ -344,6 +407,17 @@ mod tests {
         round("{form: json-values}", r#"{"values":["a","b"]}"#, "a,b");
         round("{form: colon-pairs}", "a:b,c:d", "a=b,c=d");
         round("{form: json-pairs}", r#"{"a":"b"}"#, "a=b");
+        round("{form: status-classes}", "http_2xx,http_3xx", "200-399");
+        round(
+            "{form: status-classes}",
+            "http_2xx,http_4xx",
+            "200-299,400-499",
+        );
+        round(
+            "{protocols: {tls: tcpssl}}",
+            "tcpssl:443,tcp:80",
+            "tls:443,tcp:80",
+        );
         round("{unit: minutes}", "30", "1800");
         round("{form: port}", "443", "https:443");
         round("{words: {internal: inner}}", "inner", "internal");
@@ -361,6 +435,13 @@ mod tests {
         assert_eq!(code("1800"), None);
         assert_eq!(code("90"), Some("provider-value-rounded"));
         assert_eq!(code("7200"), Some("provider-value-clamped"));
+        let classes = row("{form: status-classes}");
+        let one = encode(&classes, "x", "200,404");
+        assert_eq!(
+            one.as_ref().map(|e| plain(&e.value)).as_deref(),
+            Some("http_2xx,http_4xx")
+        );
+        assert!(one.is_some_and(|e| e.change.is_some()));
         let first = row("{form: first}");
         assert!(encode(&first, "x", "a,b").is_some_and(|e| e.change.is_some()));
     }

@@ -20,10 +20,15 @@ pub(super) fn hold_id(
     let namespace = ctx.refs[ingress].namespace.clone();
     let Some(object) = ctx.find("Secret", namespace.as_deref(), name) else {
         let what = format!(
-            "{} wants the id of a certificate in the Secret `{name}`, under `{member}`; it is not part of the input",
+            "{} wants the id of a certificate in a Secret, under `{member}`; `{name}` is not part of the input, so another one takes its place",
             ctx.to.title
         );
-        return ctx.note("secret-type-changed", ingress, &key.path, &what);
+        ctx.note("secret-type-changed", ingress, &key.path, &what);
+        if let Some(made) = super::listener::secret(ctx, ingress, &format!("{name}-id"), id) {
+            let from = std::slice::from_ref(key);
+            ctx.put(ingress, &key.path, &Json::from(made), from);
+        }
+        return;
     };
     let root = KeyPath::root();
     let what = format!(
@@ -75,17 +80,18 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
                 };
                 let what =
                     "a certificate in this Secret, which holds the id of one at the source alone";
-                ctx.id("certificate", None, object, Some(&key), what);
+                let id = ctx.id("certificate", None, object, Some(&key), what);
+                // An id is neither certificate nor key; the placeholder says what is missing.
+                let value = if id.starts_with(PLACEHOLDER) {
+                    id.as_str()
+                } else {
+                    PLACEHOLDER
+                };
                 ctx.take(object, &KeyPath::root().key(section));
                 ctx.put(object, &path, &Json::from("kubernetes.io/tls"), &[]);
                 for name in ["tls.crt", "tls.key"] {
                     let at = KeyPath::root().key("stringData").key(name);
-                    ctx.put(
-                        object,
-                        &at,
-                        &Json::from(PLACEHOLDER),
-                        std::slice::from_ref(&key),
-                    );
+                    ctx.put(object, &at, &Json::from(value), std::slice::from_ref(&key));
                 }
                 return;
             }

@@ -7,6 +7,7 @@ use super::attribute::{Attribute, Bag};
 use super::catalog::{Scope, Section};
 use super::companion::{self, Shape};
 use super::context::Context;
+use super::listener;
 use super::settings::{Holder, complete, read, write};
 use crate::source::{KeyPath, Node};
 
@@ -35,13 +36,23 @@ pub(super) fn service(ctx: &mut Context<'_>, object: usize) {
         return;
     }
     let mut bag = Bag::default();
-    let others = companion::of_object(ctx, object, "service", None, false, &|_| true);
     let marked = marks(ctx, &from.service, object);
+    let others = companion::of_object(ctx, object, "service", None, false, &|_| true);
+    let marked = (marked, names(&others));
+    let certificate = listener::read_certificates(ctx, object, &from.service);
     read(ctx, view, &holder, &others, &mut bag);
+    if let Some(certificate) = certificate {
+        bag.set("certificate", certificate);
+    }
+    listener::plain_tls(&mut bag);
     port_numbers(ctx, object, &mut bag);
     exposure(ctx, &from.service, &to.service, object, &marked, &mut bag);
     complete(ctx, to.service.view(), object, &mut bag);
+    let beside = listener::beside_protocols(&to.service, &mut bag);
     let values = write(ctx, to.service.view(), &holder, &[], &bag);
+    if let Some(certificate) = &beside {
+        listener::write_certificate(ctx, object, &to.service, certificate);
+    }
     let shape = Shape {
         ports: ports(ctx, object),
         listeners: Vec::new(),
@@ -80,6 +91,8 @@ fn port_numbers(ctx: &Context<'_>, object: usize, bag: &mut Bag) {
             None => numbered.push(item.trim().to_owned()),
         }
     }
+    let mut seen = std::collections::BTreeSet::new();
+    numbered.retain(|port| seen.insert(port.clone()));
     attribute.value = numbered.join(",");
 }
 
@@ -96,13 +109,18 @@ pub(super) fn marks(ctx: &Context<'_>, section: &Section, object: usize) -> Vec<
         .collect()
 }
 
+/// The companions that were found.
+pub(super) fn names(others: &[(String, Holder)]) -> Vec<String> {
+    others.iter().map(|(name, _)| name.clone()).collect()
+}
+
 /// Decides who can reach the load balancer, so that nothing private becomes public.
 pub(super) fn exposure(
     ctx: &mut Context<'_>,
     from: &Section,
     to: &Section,
     object: usize,
-    marked: &[String],
+    (marked, companions): &(Vec<String>, Vec<String>),
     bag: &mut Bag,
 ) {
     if bag.has("scope") {
@@ -114,6 +132,10 @@ pub(super) fn exposure(
                 .annotation
                 .as_ref()
                 .is_none_or(|key| marked.contains(key))
+            && rule
+                .companion
+                .as_ref()
+                .is_none_or(|name| companions.contains(name))
     });
     let scope = rule.map_or(Scope::Unknown, |rule| rule.scope);
     let reused = bag.has("existing") && to.rows.contains_key("existing");

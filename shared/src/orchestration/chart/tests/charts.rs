@@ -306,3 +306,18 @@ fn a_schema_allows_what_the_values_become() {
     );
     assert_eq!(solution.schemas, ["values.schema.json"]);
 }
+
+#[test]
+fn a_key_stands_once_beside_those_of_a_loop() {
+    let template = "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}-web\n  annotations:\n    {{- range $key, $value := .Values.annotations }}\n    {{ $key }}: {{ $value | quote }}\n    {{- end }}\nspec:\n  type: LoadBalancer\n  ports:\n  - port: 80\n";
+    let values = "annotations:\n  own/a: x\n  own/b: x\n  src/kind: union\n  src/release: x\n";
+    let Some(solution) = convert(
+        &[("templates/svc.yaml", template), ("values.yaml", values)],
+        &[],
+    ) else {
+        return;
+    };
+    let text = live(solution, "templates/svc.yaml");
+    let added = text.find("dst/release").unwrap_or(usize::MAX);
+    assert!(added < text.find("{{- range").unwrap_or_default(), "{text}");
+}

@@ -104,6 +104,14 @@ fn annotations(object: &mut Json, from: &mut Vec<(String, String)>) {
                 put("dst/bandwidth", inner["bw"].to_string());
                 put("dst/type", "public".into());
             }
+            "src/release" => put(
+                "dst/release",
+                object
+                    .pointer("/metadata/name")
+                    .and_then(Json::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
             "src/nothing" => {}
             _ => {
                 new.insert(key.clone(), value.clone());

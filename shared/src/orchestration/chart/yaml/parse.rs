@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::tree::{Entry, Item, Style, Tree};
+use crate::source::Indents;
 
 /// Deepest nesting that is read.
 const DEPTH: usize = 200;
@@ -20,24 +21,48 @@ pub(crate) fn parse_tree(text: &str) -> Result<Option<Tree>, String> {
 /// All documents of a text that are not empty.
 pub(crate) fn parse_documents(text: &str) -> Result<Vec<Tree>, String> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut indents = Indents::default();
+    loop {
+        let moved = indents.apply(body);
+        match pass(&moved, body, text.len() - body.len(), &indents) {
+            Ok(documents) => return Ok(documents),
+            Err(Stop::Refused(message)) => return Err(message),
+            Err(Stop::Syntax(error)) => {
+                if !indents.move_in(&error, body) {
+                    let at = error.marker();
+                    let column = at.col().saturating_sub(indents.of(at.line())) + 1;
+                    let line = at.line();
+                    return Err(format!("line {line}, column {column}: {}", error.info()));
+                }
+            }
+        }
+    }
+}
+
+/// Why a pass over the text ended.
+enum Stop {
+    Refused(String),
+    Syntax(ScanError),
+}
+
+impl From<String> for Stop {
+    fn from(message: String) -> Self {
+        Self::Refused(message)
+    }
+}
+
+/// Reads a text whose lines were moved in; spans are those of `body`, which stands `base` bytes into the whole.
+fn pass(moved: &str, body: &str, base: usize, indents: &Indents) -> Result<Vec<Tree>, Stop> {
     let mut builder = Builder {
-        offsets: Offsets::new(body, text.len() - body.len()),
+        offsets: Offsets::new(body, base, indents),
         anchors: HashMap::new(),
         alias_nodes: 0,
     };
     let mut stack: Vec<Open> = Vec::new();
     let mut documents = Vec::new();
-    let mut parser = Parser::new_from_str(body);
+    let mut parser = Parser::new_from_str(moved);
     while let Some(next) = parser.next_event() {
-        let (event, span) = next.map_err(|error| {
-            let at = error.marker();
-            format!(
-                "line {}, column {}: {}",
-                at.line(),
-                at.col() + 1,
-                error.info()
-            )
-        })?;
+        let (event, span) = next.map_err(Stop::Syntax)?;
         let range = builder.offsets.range(&span);
         let line = span.start.line().saturating_sub(1);
         let done = match event {
@@ -53,7 +78,8 @@ pub(crate) fn parse_documents(text: &str) -> Result<Vec<Tree>, String> {
                     })?;
                 builder.alias_nodes += size(&tree);
                 if builder.alias_nodes > ALIAS_NODES {
-                    return Err(format!("line {}: aliases expand without end", line + 1));
+                    let message = format!("line {}: aliases expand without end", line + 1);
+                    return Err(Stop::Refused(message));
                 }
                 tree.aliased = true;
                 tree.span = range;
@@ -84,7 +110,8 @@ pub(crate) fn parse_documents(text: &str) -> Result<Vec<Tree>, String> {
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
                 if stack.len() >= DEPTH {
-                    return Err(format!("line {}: nested too deep", line + 1));
+                    let message = format!("line {}: nested too deep", line + 1);
+                    return Err(Stop::Refused(message));
                 }
                 let flow = body
                     .as_bytes()
@@ -166,8 +193,8 @@ fn size(tree: &Tree) -> usize {
     }
 }
 
-struct Builder {
-    offsets: Offsets,
+struct Builder<'i> {
+    offsets: Offsets<'i>,
     anchors: HashMap<usize, Tree>,
     alias_nodes: usize,
 }
@@ -277,21 +304,23 @@ fn merge(entries: &mut Vec<Entry>, source: &Tree, key_span: &Range<usize>, key_l
 }
 
 /// Characters to bytes.
-struct Offsets {
+struct Offsets<'i> {
+    indents: &'i Indents,
     /// Byte of each character; empty for ASCII, where they are the same.
     bytes: Vec<usize>,
     base: usize,
     len: usize,
 }
 
-impl Offsets {
-    fn new(text: &str, base: usize) -> Self {
+impl<'i> Offsets<'i> {
+    fn new(text: &str, base: usize, indents: &'i Indents) -> Self {
         let bytes = if text.is_ascii() {
             Vec::new()
         } else {
             text.char_indices().map(|(byte, _)| byte).collect()
         };
         Self {
+            indents,
             bytes,
             base,
             len: text.len(),
@@ -307,7 +336,7 @@ impl Offsets {
                     self.bytes.get(index).copied().unwrap_or(self.len)
                 }
         };
-        byte(span.start.index())..byte(span.end.index())
+        byte(self.indents.index(&span.start))..byte(self.indents.index(&span.end))
     }
 }
 
@@ -329,6 +358,23 @@ mod tests {
         assert_eq!(at(&[key("b"), Step::Index(1)]), "z");
         assert_eq!(at(&[key("c")]), "{d: e}");
         assert_eq!(at(&[key("c"), key("d")]), "e");
+    }
+
+    #[test]
+    fn brackets_may_close_at_the_column_of_their_key() {
+        let text = "spec:\n  a: [\n    'é', b\n  ]\n  c: [ \"sh\",\n  d ]\n  e: {\n    f: 1\n  }\n  g: \"h\ni\"\n  j: k\n";
+        let tree = parse_tree(text).unwrap().unwrap();
+        assert_eq!(
+            tree.to_json()["spec"],
+            json!({"a": ["é", "b"], "c": ["sh", "d"], "e": {"f": 1}, "g": "h i", "j": "k"})
+        );
+        let key = |k: &str| Step::Key(k.into());
+        let at = |path: &[Step]| &text[tree.get(path).unwrap().span.clone()];
+        assert_eq!(at(&[key("spec"), key("a"), Step::Index(1)]), "b");
+        assert_eq!(at(&[key("spec"), key("a")]), "[\n    'é', b\n  ]");
+        assert_eq!(at(&[key("spec"), key("c"), Step::Index(1)]), "d");
+        assert_eq!(at(&[key("spec"), key("g")]), "\"h\ni\"");
+        assert_eq!(at(&[key("spec"), key("j")]), "k");
     }
 
     #[test]

@@ -86,6 +86,15 @@ pub struct Row {
     /// A field of Kubernetes itself: it stays where it is when it was read.
     #[serde(default)]
     pub keep: bool,
+    /// It is read only where no row before it gave the attribute a value.
+    #[serde(default)]
+    pub fallback: bool,
+    /// Values that ask for what holds without the key: they are read as nothing.
+    #[serde(default)]
+    pub nothing: Vec<String>,
+    /// Protocols before a colon whose names are others here: `tls` to `tcpssl`.
+    #[serde(default)]
+    pub protocols: IndexMap<String, String>,
 }
 
 /// A unit of time.
@@ -127,8 +136,10 @@ pub enum Form {
     SpecifyProtocol,
     /// The ports with TLS (`443,8443`) for `https:443,https:8443`.
     TlsPorts,
-    /// A path without captures; the neutral model has one that may have them.
+    /// What takes the place of the path that was matched; the neutral model has a replacement with captures.
     Prefix,
+    /// `http_2xx,http_3xx` for `200-399`.
+    StatusClasses,
 }
 
 /// A key with a fixed value. `{name}` and `{namespace}` are those of the object.
@@ -171,6 +182,8 @@ pub struct ExposureRule {
     pub when: When,
     /// For those with this annotation.
     pub annotation: Option<String>,
+    /// For those whose companion of this name is part of the input.
+    pub companion: Option<String>,
     /// `public`, `internal`, `none` (no load balancer is made) or `unknown`.
     pub scope: Scope,
 }
@@ -227,6 +240,18 @@ pub struct Requirement {
 
 fn one() -> usize {
     1
+}
+
+/// A number that must be larger than another one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Order {
+    /// The attribute that must be larger.
+    pub attribute: String,
+    /// The attribute that it is compared with.
+    pub above: String,
+    /// What the first one is where nothing says it.
+    pub default: i64,
 }
 
 /// A key without a counterpart anywhere.

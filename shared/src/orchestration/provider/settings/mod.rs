@@ -6,7 +6,7 @@ mod write;
 
 use indexmap::IndexMap;
 
-use super::catalog::{Constant, DefaultValue, Drop, OneOrMany, Requirement, Row, Section};
+use super::catalog::{Constant, DefaultValue, Drop, OneOrMany, Order, Requirement, Row, Section};
 use crate::source::KeyPath;
 
 pub(super) use read::read;
@@ -26,6 +26,7 @@ pub(super) struct View<'v> {
     pub(super) drop: &'v IndexMap<String, Drop>,
     pub(super) defaults: &'v [DefaultValue],
     pub(super) requires: &'v [Requirement],
+    pub(super) orders: &'v [Order],
     pub(super) always: &'v [Constant],
 }
 
@@ -38,6 +39,7 @@ impl Section {
             drop: &self.drop,
             defaults: &self.defaults,
             requires: &self.requires,
+            orders: &self.orders,
             always: &self.always,
         }
     }

@@ -79,12 +79,15 @@ fn read_row(
             read_numbered(ctx, name, holder.object, &path, bag, taken);
             continue;
         }
-        let pattern = path.last_key().is_some_and(|k| k.contains("{port}"));
-        if pattern {
-            let Some(found) = with_port(ctx, holder, &path) else {
+        if path.last_key().is_some_and(|k| k.contains("{port}")) {
+            let found = with_port(ctx, holder, &path);
+            let Some((first, others)) = found.split_first() else {
                 continue;
             };
-            path = found;
+            for other in others {
+                read_other_port(ctx, row, holder.object, (first, other), taken);
+            }
+            path.clone_from(first);
         }
         if ctx.get(holder.object, &path).is_none() {
             // The same key with its older beginning.
@@ -126,6 +129,12 @@ fn read_row(
             object,
             path: path.clone(),
         };
+        // Another row of the same text said it already, and better.
+        let known_better = row.fallback && bag.has(name);
+        let says_nothing = raw.is_empty() && row.words.is_empty();
+        if known_better || says_nothing || row.nothing.contains(&raw) {
+            continue;
+        }
         if !switched_on(ctx, row, holder, taken, &path, name) {
             continue;
         }
@@ -168,18 +177,31 @@ fn read_row(
                         bag.set(implied, attribute);
                     }
                 }
+                let mut from = vec![source];
+                from.extend(switches(ctx, row, holder));
                 bag.set(
                     name,
                     Attribute {
                         value,
                         at: Some(node.at),
-                        from: vec![source],
+                        from,
                         mapped: false,
                     },
                 );
             }
         }
     }
+}
+
+/// The switches that are on beside a key: they go where it goes.
+fn switches(ctx: &Context<'_>, row: &Row, holder: &Holder) -> Vec<SourceKey> {
+    let object = holder.object;
+    let places = row.along.iter().flat_map(constant_places);
+    places
+        .filter_map(|place| holder.place(&place))
+        .filter(|path| ctx.get(object, path).is_some())
+        .map(|path| SourceKey { object, path })
+        .collect()
 }
 
 /// Reads keys that are numbered through, one item each.
@@ -224,15 +246,41 @@ fn read_numbered(
     bag.set(name, attribute);
 }
 
-/// The key with the first port of the Service in place of `{port}`, or any other that stands there.
-fn with_port(ctx: &Context<'_>, holder: &Holder, path: &KeyPath) -> Option<KeyPath> {
-    let pattern = path.last_key()?.replace("{port}", "*");
-    let map = ctx.get(holder.object, &path.parent())?.as_mapping()?;
-    let key = map
-        .iter()
-        .map(|(key, _)| key)
-        .find(|key| glob(&pattern, key))?;
-    Some(path.parent().key(key))
+/// The keys with the ports of the Service in place of `{port}`.
+fn with_port(ctx: &Context<'_>, holder: &Holder, path: &KeyPath) -> Vec<KeyPath> {
+    let pattern = path.last_key().map(|key| key.replace("{port}", "*"));
+    let map = ctx.get(holder.object, &path.parent());
+    let (Some(pattern), Some(map)) = (pattern, map.and_then(Node::as_mapping)) else {
+        return Vec::new();
+    };
+    let keys = map.iter().map(|(key, _)| key);
+    keys.filter(|key| glob(&pattern, key))
+        .map(|key| path.parent().key(key))
+        .collect()
+}
+
+/// What is said of another port than the first. The neutral model has one value for all of them.
+fn read_other_port(
+    ctx: &mut Context<'_>,
+    row: &Row,
+    object: usize,
+    (first, other): (&KeyPath, &KeyPath),
+    taken: &mut BTreeMap<(usize, String), (KeyPath, Members)>,
+) {
+    let raw = |path: &KeyPath| raw_text(row, ctx.get(object, path)?);
+    let (used, own) = (raw(first), raw(other));
+    let members = &mut taken
+        .entry((object, other.to_string()))
+        .or_insert_with(|| (other.clone(), Members::default()))
+        .1;
+    members.json.extend(row.json.clone());
+    members.pairs.extend(row.pairs.clone());
+    if let (Some(used), Some(own)) = (used, own)
+        && used != own
+    {
+        let what = format!("`{own}` is left out, since all ports get the first one's `{used}`");
+        ctx.note("provider-setting-approximate", object, other, &what);
+    }
 }
 
 fn raw_text(row: &Row, node: &Node) -> Option<String> {

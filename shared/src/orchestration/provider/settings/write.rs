@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 
 use super::{Holder, NUMBER, PORT_NAME, View, constant_places, places};
 use crate::orchestration::provider::attribute::{Attribute, Bag, meaning};
-use crate::orchestration::provider::catalog::{Constant, Effect};
-use crate::orchestration::provider::context::Context;
+use crate::orchestration::provider::catalog::{Constant, Effect, Order};
+use crate::orchestration::provider::context::{Context, effect_code};
 use crate::orchestration::provider::edit::SourceKey;
 use crate::orchestration::provider::mapping;
 use crate::orchestration::provider::pattern::fill;
@@ -43,6 +43,9 @@ pub(in super::super) fn complete(
             }
         }
     }
+    for order in view.orders {
+        raise(ctx, order, object, bag);
+    }
     for need in view.requires {
         if bag.has(&need.attribute) || !bag.fits(&need.when) {
             continue;
@@ -77,7 +80,9 @@ pub(in super::super) fn complete(
         let source = replaced.as_ref().map(|a| a.value.as_str());
         let first = ctx.id(kind, source, object, key.as_ref(), &need.purpose);
         attribute.value = if first.starts_with("TODO-") && need.count > 1 {
-            let all: Vec<String> = (1..=need.count).map(|n| format!("{first}-{n}")).collect();
+            // The first is the one that the finding names.
+            let others = (2..=need.count).map(|n| format!("{first}-{n}"));
+            let all: Vec<String> = std::iter::once(first.clone()).chain(others).collect();
             all.join(",")
         } else {
             first
@@ -85,6 +90,30 @@ pub(in super::super) fn complete(
         attribute.mapped = true;
         bag.set(&need.attribute, attribute);
     }
+}
+
+/// Raises a number that has to be larger than another one.
+fn raise(ctx: &mut Context<'_>, order: &Order, object: usize, bag: &mut Bag) {
+    let number = |name: &str| bag.get(name).and_then(|text| text.parse::<i64>().ok());
+    let Some(low) = number(&order.above) else {
+        return;
+    };
+    let now = number(&order.attribute).unwrap_or(order.default);
+    if now > low {
+        return;
+    }
+    let mut attribute = Attribute::made((low + 1).to_string());
+    let (own, other) = (bag.0.get(&order.attribute), bag.0.get(&order.above));
+    attribute.from = own.or(other).map(|a| a.from.clone()).unwrap_or_default();
+    let what = format!(
+        "{}: {now} becomes {}, since {} must be less at {}",
+        meaning(&order.attribute).what,
+        low + 1,
+        meaning(&order.above).what,
+        ctx.to.title
+    );
+    ctx.note_attribute("provider-value-clamped", object, &attribute, &what);
+    bag.set(&order.attribute, attribute);
 }
 
 /// Writes attributes to the keys of the target; what has none is a finding. Returns what goes to companions.
@@ -188,7 +217,7 @@ fn write_one(
             let mut written = false;
             for holder in holders {
                 let place = all.iter().find_map(|place| holder.place(place));
-                let Some(mut path) = place else { continue };
+                let Some(path) = place else { continue };
                 let mut member = row.json.clone();
                 if member.as_deref() == Some(PORT_NAME) {
                     let Some(name) = port_name(ctx, holder.object) else {
@@ -208,21 +237,24 @@ fn write_one(
                     }
                     continue;
                 }
-                if let Some(key) = path.last_key()
-                    && key.contains("{port}")
-                {
-                    let port = first_port(ctx, holder.object);
-                    path = path.parent().key(&key.replace("{port}", &port));
-                }
+                let paths = match path.last_key() {
+                    Some(key) if key.contains("{port}") => each_port(ctx, holder.object, bag)
+                        .iter()
+                        .map(|port| path.parent().key(&key.replace("{port}", port)))
+                        .collect(),
+                    _ => vec![path],
+                };
                 if encoded.value != Json::Null {
-                    writing.value(
-                        holder.object,
-                        &path,
-                        member.as_ref(),
-                        row.pairs.as_ref(),
-                        encoded.value.clone(),
-                        &attribute.from,
-                    );
+                    for path in &paths {
+                        writing.value(
+                            holder.object,
+                            path,
+                            member.as_ref(),
+                            row.pairs.as_ref(),
+                            encoded.value.clone(),
+                            &attribute.from,
+                        );
+                    }
                     for along in &row.along {
                         writing.constant(holder, along, &attribute.from);
                     }
@@ -244,32 +276,45 @@ fn write_one(
         return;
     }
     match reason {
-        Some(reason) if reason.starts_with("nothing") && meaning(name).lost == Effect::Info => {
+        Some(reason) if reason.starts_with("nothing") && meaning(name).lost != Effect::Loss => {
             let what = format!(
                 "{} (`{}`): {} has {reason}",
                 meaning(name).what,
                 attribute.value,
                 ctx.to.title
             );
-            ctx.note_attribute("provider-setting-dropped", object, attribute, &what);
+            ctx.note_attribute(effect_code(meaning(name).lost), object, attribute, &what);
         }
         _ => ctx.lost(name, attribute, object),
     }
 }
 
-/// `TCP-80` of a Service's first port.
-fn first_port(ctx: &Context<'_>, object: usize) -> String {
-    let ports = KeyPath::root().join("spec.ports").index(0);
-    let text = |key: &str| {
-        ctx.get(object, &ports.key(key))
-            .and_then(Node::as_text)
-            .map(str::to_owned)
-    };
-    format!(
-        "{}-{}",
-        text("protocol").unwrap_or_else(|| "TCP".to_owned()),
-        text("port").unwrap_or_else(|| "80".to_owned())
-    )
+/// `TCP-80` of each port of a Service, or `TLS-80` where TLS ends at the load balancer.
+fn each_port(ctx: &Context<'_>, object: usize, bag: &Bag) -> Vec<String> {
+    let secure: Vec<&str> = bag
+        .get("protocol-ports")
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|port| port.trim().split_once(':'))
+        .filter(|(protocol, _)| matches!(*protocol, "https" | "tls"))
+        .map(|(_, port)| port)
+        .collect();
+    let list = ctx.get(object, &KeyPath::root().join("spec.ports"));
+    let items = list.and_then(Node::as_sequence).unwrap_or_default();
+    let mut found = Vec::new();
+    for item in items {
+        let text = |key: &str| item.as_mapping()?.get(key)?.as_text();
+        let port = text("port").unwrap_or("80");
+        let name = match text("protocol").unwrap_or("TCP") {
+            "TCP" if secure.contains(&port) => format!("TLS-{port}"),
+            protocol => format!("{protocol}-{port}"),
+        };
+        // Connections of UDP have an end of their own.
+        if !name.starts_with("UDP") || items.len() == 1 {
+            found.push(name);
+        }
+    }
+    found
 }
 
 /// The name of a Service's first port.

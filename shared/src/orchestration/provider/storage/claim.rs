@@ -107,7 +107,7 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
     );
     let size_path = base.join("spec.resources.requests.storage");
     let asked = text(ctx, &size_path).as_deref().and_then(gib);
-    if template && ctx.to.name != ctx.from.name {
+    if template && ctx.refs[object].kind == "StatefulSet" {
         let what = "the volume claim templates of a live StatefulSet cannot be changed; it must be deleted and installed again";
         ctx.note("claim-template-immutable", object, base, what);
     }
@@ -240,6 +240,7 @@ fn finish(
     let view = super::View {
         defaults: &[],
         requires: &[],
+        orders: &[],
         always: &[],
         ..target.view(&ctx.to.storage)
     };

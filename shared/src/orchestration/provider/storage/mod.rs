@@ -35,6 +35,7 @@ impl StorageKind {
             drop: &self.drop,
             defaults: &self.defaults,
             requires: &self.requires,
+            orders: &[],
             always: &self.always,
         }
     }
@@ -44,6 +45,7 @@ impl StorageKind {
         View {
             defaults: &[],
             requires: &[],
+            orders: &[],
             always: &self.volume_always,
             ..self.view(storage)
         }
@@ -291,14 +293,20 @@ fn say_performance(
         );
         return ctx.note("tier-unknown", object, path, &what);
     };
+    // Of some disks nobody tells how much they move in a second.
+    let speed = |iops: f64, throughput: f64| {
+        if throughput > 0.0 {
+            format!("{iops:.0} IOPS, {throughput:.0} MB/s")
+        } else {
+            format!("{iops:.0} IOPS")
+        }
+    };
     let what = format!(
-        "{} of {size} GiB ({:.0} IOPS, {:.0} MB/s) becomes {} ({:.0} IOPS, {:.0} MB/s)",
+        "{} of {size} GiB ({}) becomes {} ({})",
         name.unwrap_or_default(),
-        needs.iops,
-        needs.throughput,
+        speed(needs.iops, needs.throughput),
         choice.name,
-        gives.iops,
-        gives.throughput
+        speed(gives.iops, gives.throughput)
     );
     let less = needs.throughput > 0.0
         && gives.throughput > 0.0

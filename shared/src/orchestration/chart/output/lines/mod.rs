@@ -3,7 +3,7 @@
 mod owned;
 mod value;
 
-pub(crate) use owned::{balance, block, item_block};
+pub(crate) use owned::{balance, block, enclosing_loop, item_block};
 pub(crate) use value::{
     as_template, entry_lines, from_root, replace_part, text_of, with_filter, with_key, with_quotes,
     with_value,

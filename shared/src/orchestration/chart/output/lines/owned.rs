@@ -161,6 +161,22 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The line that begins the innermost loop around a line.
+pub(crate) fn enclosing_loop(lines: &[&str], inside: usize) -> Option<usize> {
+    let mut depth = 0;
+    for (at, line) in lines.iter().enumerate().take(inside).rev() {
+        depth += balance(line);
+        if depth > 0 {
+            if words(line).any(|word| word == "range") {
+                return Some(at);
+            }
+            // Another block around it; the loop may be around that.
+            depth = 0;
+        }
+    }
+    None
+}
+
 /// How many control actions a line opens more than it closes.
 pub(crate) fn balance(line: &str) -> i32 {
     words(line)

@@ -4,7 +4,9 @@ use serde_json::Value as Json;
 
 use crate::orchestration::chart::compare::Change;
 use crate::orchestration::chart::identify::{Leaf, Place};
-use crate::orchestration::chart::output::lines::{Line, block, entry_lines, item_block};
+use crate::orchestration::chart::output::lines::{
+    Line, block, enclosing_loop, entry_lines, item_block,
+};
 use crate::orchestration::chart::work::ValuesRef;
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
 
@@ -118,7 +120,15 @@ impl Planner<'_> {
                 document,
                 &entry_lines(key, want, parts.column(), &release),
             );
-            self.lines(place, place.line..place.line, new);
+            // A loop that writes keys would write this one as often as it turns.
+            let mut at = place.line;
+            if parts.key.contains("{{")
+                && let Some(loop_line) = enclosing_loop(&lines, place.line)
+                && parent_place.is_some_and(|p| p.text == place.text && p.line < loop_line)
+            {
+                at = loop_line;
+            }
+            self.lines(place, at..at, new);
             return;
         }
         let beside: Vec<Vec<Step>> = below.iter().map(|path| path.to_vec()).collect();

@@ -126,6 +126,18 @@ pub(in super::super) fn write_source(
             .is_none_or(|rows| rows.iter().all(|row| row.attribute.is_none()))
         {
             let taken = rest.take(fact);
+            if fact == "path"
+                && bag.has("bucket")
+                && let Some(taken) = taken
+                    .as_ref()
+                    .filter(|a| !a.value.trim_matches('/').is_empty())
+            {
+                let what = format!(
+                    "the bucket's folder `{}` has no place at {}: all of the bucket is mounted",
+                    taken.value, ctx.to.title
+                );
+                ctx.note_attribute("provider-setting-lost", object, taken, &what);
+            }
             if fact == "endpoint"
                 && let Some(taken) = taken.filter(|a| !a.from.is_empty())
             {

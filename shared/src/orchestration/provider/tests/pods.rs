@@ -1,0 +1,69 @@
+//! Where pods run.
+
+use serde_json::json;
+
+use super::run;
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  affinity: {nodeAffinity: AFFINITY}\n  containers: [{name: web, image: nginx}]\n";
+
+fn affinity(from: &str, to: &str, affinity: &str) -> serde_json::Value {
+    let done = run(from, to, &POD.replace("AFFINITY", affinity));
+    done.of("Pod")["spec"]["affinity"].clone()
+}
+
+#[test]
+fn a_term_without_expressions_would_match_no_node() {
+    let gone =
+        "{matchExpressions: [{key: eks.amazonaws.com/compute-type, operator: In, values: [db]}]}";
+    let kept = "{matchExpressions: [{key: own/label, operator: Exists}]}";
+    let required = "requiredDuringSchedulingIgnoredDuringExecution";
+    let one = format!("{{{required}: {{nodeSelectorTerms: [{gone}]}}}}");
+    assert_eq!(affinity("aws", "onprem", &one), json!(null));
+    let two = format!("{{{required}: {{nodeSelectorTerms: [{gone}, {kept}]}}}}");
+    assert_eq!(
+        affinity("aws", "onprem", &two),
+        json!({"nodeAffinity": {required: {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "own/label", "operator": "Exists"}]},
+        ]}}})
+    );
+    let preferred = format!(
+        "{{preferredDuringSchedulingIgnoredDuringExecution: [{{weight: 1, preference: {gone}}}]}}"
+    );
+    assert_eq!(affinity("aws", "onprem", &preferred), json!(null));
+    // What matches by a field of the node stays.
+    let fields = format!(
+        "{{{required}: {{nodeSelectorTerms: [{{matchExpressions: [{{key: os.name, operator: Exists}}], matchFields: [{{key: metadata.name, operator: In, values: [a]}}]}}]}}}}"
+    );
+    assert_eq!(
+        affinity("huawei", "ali", &fields)["nodeAffinity"][required]["nodeSelectorTerms"],
+        json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}])
+    );
+    // What was empty is somebody's own.
+    let empty = format!("{{{required}: {{nodeSelectorTerms: []}}}}");
+    assert_eq!(
+        affinity("aws", "onprem", &empty),
+        json!({"nodeAffinity": {required: {"nodeSelectorTerms": []}}})
+    );
+}
+
+#[test]
+fn a_toleration_is_said_once() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  nodeSelector: {kubernetes.io/hostname: node-1}\n  tolerations: [{key: eks.tke.cloud.tencent.com/eklet, operator: Exists, effect: NoSchedule}]\n  containers: [{name: web, image: nginx}]\n";
+    let done = run("tencent", "aws", text);
+    assert_eq!(done.of("Pod")["spec"]["tolerations"], json!(null));
+    assert!(done.says("provider-setting-dropped", "the toleration"));
+    assert!(
+        !done.says("provider-setting-replaced", ""),
+        "{}",
+        done.said()
+    );
+    assert!(done.says("provider-mark-left", "`node-1`"));
+}
+
+#[test]
+fn an_identity_of_the_source_is_said() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {azure.workload.identity/use: 'true', aadpodidbinding: x}}\nspec:\n  containers: [{name: web, image: nginx}]\n";
+    let done = run("azure", "aws", text);
+    assert!(done.says("provider-mark-left", "azure.workload.identity/use"));
+    assert!(done.says("provider-mark-left", "aadpodidbinding"));
+}
