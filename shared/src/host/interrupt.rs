@@ -4,7 +4,13 @@
 //! that it named in `DOCKER_CLI_PLUGIN_SOCKET`, and sends no signal (docker/cli, `cli-plugins/socket`). Both end in
 //! one [`CancellationToken`].
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
+
+/// One request may come by several ways: from the terminal, from the host that passes a signal on, and by the socket that the
+/// host closes. What comes within this time is the same request.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Name of the variable with the docker CLI's socket.
 #[cfg(unix)]
@@ -21,6 +27,7 @@ pub fn cancellation() -> CancellationToken {
     tokio::spawn(async move {
         stop_request().await;
         cancelled.cancel();
+        tokio::time::sleep(SAME_REQUEST).await;
         signal().await;
         end_now();
     });

@@ -112,6 +112,13 @@ pub(super) fn ingress(ctx: &mut Context<'_>, object: usize) {
     } else {
         &annotation
     };
+    if let Some(class) = class.as_deref()
+        && !source.classes.iter().any(|known| known == class)
+        && source.internal_class.as_deref() != Some(class)
+    {
+        let what = format!("class `{class}` becomes `{name}` at {}", ctx.to.title);
+        ctx.note("provider-setting-replaced", object, at, &what);
+    }
     let key = SourceKey {
         object,
         path: at.clone(),
@@ -288,6 +295,7 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
             ctx.put(object, &at, &Json::from(word.as_str()), &key);
         }
         if !old_api && old_type.as_deref() != Some(kind) {
+            say_replaced(ctx, object, &type_path, old_type.as_deref());
             ctx.put(object, &type_path, &Json::from(kind), &key);
         }
     }
@@ -295,6 +303,17 @@ fn paths(ctx: &mut Context<'_>, object: usize, from: &Ingress, to: &Ingress, bag
         let mut attribute = Attribute::made("true");
         attribute.from = regex_from;
         bag.set("regex", attribute);
+    }
+}
+
+/// Says which `pathType` gives way to how the provider matches a path; the one that leaves it to the provider says nothing.
+fn say_replaced(ctx: &mut Context<'_>, object: usize, path: &KeyPath, old: Option<&str>) {
+    if let Some(old) = old.filter(|old| *old != "ImplementationSpecific") {
+        let what = format!(
+            "`pathType: {old}` gives way to how {} matches this path",
+            ctx.from.title
+        );
+        ctx.note("path-match-differs", object, path, &what);
     }
 }
 
@@ -331,6 +350,9 @@ fn glob_path(ctx: &mut Context<'_>, object: usize, path: &KeyPath) {
     }];
     ctx.put(object, &at, &Json::from(prefix), &key);
     if kind.is_some() {
+        if kind.as_deref() != Some("Prefix") {
+            say_replaced(ctx, object, &own, kind.as_deref());
+        }
         ctx.put(object, &own, &Json::from("Prefix"), &key);
     }
     if prefix.contains('*') {

@@ -80,7 +80,10 @@ pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
                 };
                 let what =
                     "a certificate in this Secret, which holds the id of one at the source alone";
-                let id = ctx.id("certificate", None, object, Some(&key), what);
+                // What is no more than an id is no secret, and the mapping file may know it.
+                let known = (section == "stringData").then(|| ctx.get(object, &at));
+                let known = known.flatten().and_then(Node::as_text).map(str::to_owned);
+                let id = ctx.id("certificate", known.as_deref(), object, Some(&key), what);
                 // An id is neither certificate nor key; the placeholder says what is missing.
                 let value = if id.starts_with(PLACEHOLDER) {
                     id.as_str()

@@ -48,7 +48,7 @@ fn a_class_that_may_not_be_made_is_said_before_anything_is_changed() {
             config.to_str().unwrap(),
             &["--yes", "--no-wait"],
         ));
-        let said = ended(&run, 77, &["storageclass", "Nothing was changed"]);
+        let said = ended(&run, 1, &["storageclass", "Nothing was changed"]);
         assert!(!said.contains("panicked"), "{name}: {said}");
         assert!(
             !shop.there().contains("shop-web"),
