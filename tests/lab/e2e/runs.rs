@@ -248,6 +248,9 @@ fn an_api_server_that_goes_away_is_waited_for_or_the_run_is_resumed() {
     centres.daemon("stop", "dc2/kube-apiserver").unwrap();
     std::thread::sleep(std::time::Duration::from_secs(3));
     centres.daemon("start", "dc2/kube-apiserver").unwrap();
+    // One that was cut off may have missed that a volume came, and would look at its Pod again after five minutes.
+    centres.daemon("stop", "dc2/kube-scheduler").unwrap();
+    centres.daemon("start", "dc2/kube-scheduler").unwrap();
     let first = child.wait_with_output().unwrap();
     if !first.status.success() {
         let resumed = patiently("the run is gone on with", || {
