@@ -15,4 +15,5 @@ pub mod names;
 pub mod output;
 pub mod provider;
 pub mod quantity;
+mod reference;
 pub mod table;

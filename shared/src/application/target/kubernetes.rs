@@ -23,6 +23,7 @@ mod scale;
 mod undo;
 
 pub(super) use object::{ObjectName, kept, names};
+pub(super) use undo::{is_claim, left};
 
 /// Who owns the fields that we write, for server-side apply.
 const MANAGER: &str = "migrate";

@@ -1,7 +1,7 @@
 //! Objects of kinds that have no reader of their own: the pods and claims in them are converted, and whatever is left
 //! of the source provider is said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
@@ -147,35 +147,46 @@ pub(super) fn own_kinds(ctx: &mut Context<'_>) {
 /// Says what is still of the source where nobody has read it.
 pub(super) fn marks(ctx: &mut Context<'_>, from: &Provider) {
     let providers = std::slice::from_ref(from);
+    // Paths that a finding has named, by the object that it begins with. Findings are read as they come.
+    let mut said: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut read = 0;
     for index in 0..ctx.before.len() {
         if ctx.refs[index].kind == DEFINITION {
             continue;
         }
-        let Some(now) = ctx.now[index].clone() else {
+        let Some(now) = &ctx.now[index] else {
             continue;
         };
-        let name = format!("{}: ", ctx.refs[index]);
-        let findings = ctx.findings.as_slice().iter();
-        let said: BTreeSet<String> = findings
-            .filter(|finding| finding.message.starts_with(&name))
-            .map(|finding| finding.path.clone())
-            .collect();
-        let mut left: BTreeSet<String> = BTreeSet::new();
-        let detection = detect_among(std::slice::from_ref(&now), providers);
+        let findings = ctx.findings.as_slice();
+        for finding in &findings[read..] {
+            if let Some((object, _)) = finding.message.split_once(": ") {
+                let paths = said.entry(object.to_owned()).or_default();
+                paths.insert(finding.path.clone());
+            }
+        }
+        read = findings.len();
+        let said = said.get(&ctx.refs[index].to_string());
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut left = Vec::new();
+        let detection = detect_among(std::slice::from_ref(now), providers);
         for sighting in detection.candidates.iter().flat_map(|c| &c.sightings) {
             let (path, text) = (&sighting.path, sighting.path.to_string());
-            let same = edit::get(&ctx.before[index], path) == edit::get(&now, path);
+            let same = edit::get(&ctx.before[index], path) == edit::get(now, path);
             let written = ctx.trail.contains_key(&(index, text.clone()));
-            if !same || written || said.contains(&text) || is_known(ctx, index, path, &now) {
+            let is_said = said.is_some_and(|said| said.contains(&text));
+            if !same || written || is_said || is_known(ctx, index, path, now) {
                 continue;
             }
-            if left.insert(text) {
+            if seen.insert(text) {
                 let what = format!(
                     "the {} is of {} and is not converted",
                     sighting.what, ctx.from.title
                 );
-                ctx.note("provider-mark-left", index, path, &what);
+                left.push((path.clone(), what));
             }
+        }
+        for (path, what) in left {
+            ctx.note("provider-mark-left", index, &path, &what);
         }
         quota(ctx, index);
         secret_store(ctx, index);

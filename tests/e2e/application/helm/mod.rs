@@ -159,6 +159,13 @@ impl Shop {
         text(&output.stdout) + &text(&output.stderr)
     }
 
+    /// The password in the release's Secret, as it is stored.
+    fn password(&self) -> String {
+        let field = "jsonpath={.data.password}";
+        self.cluster
+            .kubectl(&["get", "secret", "shop-secret", "-n", "shop", "-o", field])
+    }
+
     fn there(&self) -> String {
         let kinds = "deployments,secrets,configmaps,persistentvolumeclaims";
         self.cluster

@@ -58,16 +58,7 @@ fn a_release_is_made_and_undone_and_its_claim_stays() {
             "jsonpath={.spec.storageClassName}",
         ]);
         assert_eq!(class, "alicloud-disk-essd");
-        let secret = shop.cluster.kubectl(&[
-            "get",
-            "secret",
-            "shop-secret",
-            "-n",
-            "shop",
-            "-o",
-            "jsonpath={.data.password}",
-        ]);
-        assert_eq!(secret, "bm90LXRvLWJlLXNlZW4=");
+        assert_eq!(shop.password(), "bm90LXRvLWJlLXNlZW4=");
         assert!(
             shop.revisions("shop").contains("migrate run "),
             "{}",
@@ -182,14 +173,15 @@ fn images_go_along_and_the_chart_asks_for_them_there() {
             .unwrap();
         assert!(made.success());
         let address = registry.address();
-        let run = shop.convert(&line(&[
+        let with_images = [
             "--yes",
             "--no-wait",
             "--images-from",
             "oci:images",
             "--to-registry",
             &address,
-        ]));
+        ];
+        let run = shop.convert(&line(&with_images));
         succeeded(&run);
         let image = shop.cluster.kubectl(&[
             "get",
@@ -207,16 +199,8 @@ fn images_go_along_and_the_chart_asks_for_them_there() {
             text(&run.stderr)
         );
         // An image that is nowhere is named with the line of the template or of the values that asks for it.
-        let missing = shop.convert(&line(&[
-            "--yes",
-            "--no-wait",
-            "--images-from",
-            "oci:images",
-            "--to-registry",
-            &address,
-            "--set",
-            "image.tag=none",
-        ]));
+        let none = ["--set", "image.tag=none"];
+        let missing = shop.convert(&line(&[&with_images[..], &none].concat()));
         ended(
             &missing,
             1,

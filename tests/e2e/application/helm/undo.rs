@@ -17,24 +17,13 @@ fn a_release_that_was_there_is_rolled_back_to_its_revision() {
         succeeded(&shop.convert(&line(&["--yes", "--no-wait"])));
         succeeded(&shop.convert(&line(&["--yes", "--no-wait", "--set", "password=second"])));
         assert!(shop.revisions("shop").contains("superseded"));
-        let data = || {
-            shop.cluster.kubectl(&[
-                "get",
-                "secret",
-                "shop-secret",
-                "-n",
-                "shop",
-                "-o",
-                "jsonpath={.data.password}",
-            ])
-        };
-        assert_eq!(data(), "c2Vjb25k", "{name}");
+        assert_eq!(shop.password(), "c2Vjb25k", "{name}");
         // Somebody else changes the release: what is theirs is not taken back without being asked.
         let mut theirs = shop.helm(&["rollback", "shop", "2", "-n", "shop"]);
         assert!(theirs.output().unwrap().status.success());
         ended(&shop.convert(&["rollback", "--yes"]), 73, &["--force"]);
         succeeded(&shop.convert(&["rollback", "--yes", "--force"]));
-        assert_eq!(data(), "bm9uZQ==", "{name}");
+        assert_eq!(shop.password(), "bm9uZQ==", "{name}");
         assert!(shop.there().contains("persistentvolumeclaim/shop-data"));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::kubernetes::ObjectName;
+use super::super::kubernetes::{ObjectName, is_claim, left};
 use super::super::{Undo, run};
 use super::release::Revision;
 use super::{Failure, Helm};
@@ -55,10 +55,6 @@ pub(super) fn undo(helm: &Helm, undo: &Undo<'_>) -> Result<Vec<String>, Failure>
         done.extend(helm.cluster.remove_new_namespace(before)?);
     }
     Ok(done)
-}
-
-fn is_claim(object: &Value) -> bool {
-    object["kind"] == "PersistentVolumeClaim"
 }
 
 fn stays(object: &Value) -> bool {
@@ -133,12 +129,7 @@ impl Helm {
             }
         }
         done.push(format!("removed release {}", self.release()));
-        for claim in claims {
-            done.push(format!(
-                "left {}: what it holds is yours to keep or to delete",
-                claim.short()
-            ));
-        }
+        done.extend(claims.iter().map(left));
         Ok(done)
     }
 

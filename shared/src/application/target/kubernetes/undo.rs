@@ -25,7 +25,7 @@ pub(super) fn undo(cluster: &Kubernetes, undo: &Undo<'_>) -> Result<Vec<String>,
         refuse_if_edited(cluster, &touched)?;
     }
     let mut done = Vec::new();
-    let mut claims = Vec::new();
+    let mut kept = Vec::new();
     for object in touched.iter().rev() {
         let Some(name) = ObjectName::of(object) else {
             continue;
@@ -33,10 +33,8 @@ pub(super) fn undo(cluster: &Kubernetes, undo: &Undo<'_>) -> Result<Vec<String>,
         if was_there(&name) {
             continue;
         }
-        if keep_data && object["kind"] == "PersistentVolumeClaim" {
-            if cluster.get(&name)?.is_some() {
-                claims.push(name);
-            }
+        if keep_data && is_claim(object) {
+            kept.push(name);
             continue;
         }
         cluster.delete(&name)?;
@@ -45,20 +43,34 @@ pub(super) fn undo(cluster: &Kubernetes, undo: &Undo<'_>) -> Result<Vec<String>,
     for object in &old {
         done.extend(cluster.bring_back(object)?);
     }
-    if keep_data && before["namespace_is_new"] == true {
+    let claims = if keep_data && before["namespace_is_new"] == true {
         // Those of StatefulSets are in no document of ours, and would go with the namespace.
-        claims = cluster.claims()?;
-    }
+        cluster.claims()?
+    } else {
+        let live = cluster.get_all(&kept)?;
+        let there = kept.into_iter().zip(live);
+        there
+            .filter_map(|(name, live)| live.map(|_| name))
+            .collect()
+    };
     if claims.is_empty() {
         done.extend(cluster.remove_new_namespace(before)?);
     }
-    for claim in claims {
-        done.push(format!(
-            "left {}: what it holds is yours to keep or to delete",
-            claim.short()
-        ));
-    }
+    done.extend(claims.iter().map(left));
     Ok(done)
+}
+
+/// Whether an object is a claim, which holds what is not ours to throw away.
+pub(in super::super) fn is_claim(object: &Value) -> bool {
+    object["kind"] == "PersistentVolumeClaim"
+}
+
+/// Says of a claim that it stays.
+pub(in super::super) fn left(claim: &ObjectName) -> String {
+    format!(
+        "left {}: what it holds is yours to keep or to delete",
+        claim.short()
+    )
 }
 
 fn objects(value: &Value) -> Vec<Value> {

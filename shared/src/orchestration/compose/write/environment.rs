@@ -9,8 +9,8 @@ use super::keys::file_name;
 use super::names::list;
 use super::service::Site;
 use super::writer::Writer;
-use crate::orchestration::kubernetes::read::is_variable as can_be_meant;
 use crate::orchestration::model::{EnvFrom, EnvValue, EnvVar, ObjectKind};
+use crate::orchestration::reference;
 use crate::source::Origin;
 
 /// A variable on its way.
@@ -341,39 +341,15 @@ fn is_variable(name: &str) -> bool {
     !name.is_empty() && !name.contains('=') && !name.chars().any(char::is_control)
 }
 
-/// Fills references `$(NAME)` in; `$$` is a literal `$`. Gives the text, whether something confidential went in, and
-/// the names that can be variables and are not known (Kubernetes API, `EnvVar.value`).
+/// Fills references `$(NAME)` in. Gives the text, whether something confidential went in, and the names that can be
+/// variables and are not known.
 fn expand(text: &str, known: &IndexMap<String, Variable>) -> (String, bool, Vec<String>) {
-    let mut out = String::with_capacity(text.len());
     let mut secret = false;
-    let mut unknown = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        let (head, tail) = rest.split_at(at);
-        out.push_str(head);
-        let tail = tail.get(1..).unwrap_or_default();
-        if let Some(after) = tail.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some((name, after)) = tail.strip_prefix('(').and_then(|t| t.split_once(')')) {
-            if let Some((value, confidential)) = known.get(name).and_then(Variable::text) {
-                out.push_str(value);
-                secret |= confidential;
-            } else {
-                out.push_str("$(");
-                out.push_str(name);
-                out.push(')');
-                if can_be_meant(name) {
-                    unknown.push(name.to_owned());
-                }
-            }
-            rest = after;
-        } else {
-            out.push('$');
-            rest = tail;
-        }
-    }
-    out.push_str(rest);
+    let (out, unknown) = reference::expand(text, |name| {
+        let (value, confidential) = known.get(name).and_then(Variable::text)?;
+        secret |= confidential;
+        Some(value)
+    });
     (out, secret, unknown)
 }
 

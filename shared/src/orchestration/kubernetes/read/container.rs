@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Reader;
-use super::references::resolve;
 use super::volumes::PodVolumes;
 use crate::orchestration::model::{
     Container, DeviceRequest, EnvFrom, EnvValue, EnvVar, Port, PortRange, Protocol, Publication,
     PublishMode, PullPolicy, Purpose, Role, Security, Unit, User,
 };
 use crate::orchestration::quantity::{bytes_from_kubernetes, millicores_from_kubernetes};
+use crate::orchestration::reference;
 use crate::source::{Fields, Item, Sourced};
 
 /// What a security context says, at either level.
@@ -151,7 +151,7 @@ impl Reader<'_> {
                     value
                 }
                 (None, Some(text)) => {
-                    let (resolved, open) = resolve(&text.value, &known);
+                    let (resolved, open) = reference::expand(&text.value, |name| known.get(name));
                     Some(if open.is_empty() {
                         EnvValue::Literal(resolved)
                     } else {

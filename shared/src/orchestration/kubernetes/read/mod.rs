@@ -15,8 +15,6 @@ mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(in crate::orchestration) use references::is_variable;
-
 use super::load::Object;
 use crate::finding::Code;
 use crate::orchestration::model::{Application, Dialect, WholeObject};

@@ -1,9 +1,10 @@
-//! References to variables, and the command lines that they stand in.
+//! Command lines, and the references to variables that stand in them.
 
 use std::collections::BTreeMap;
 
 use super::Reader;
 use crate::orchestration::model::Container;
+use crate::orchestration::reference;
 use crate::source::{Fields, Sourced};
 
 /// Programs that replace `$(...)` themselves, in the text behind their option `-c`.
@@ -60,7 +61,7 @@ impl Reader<'_> {
         let item = fields.take(key)?;
         let mut words = Vec::new();
         for text in item.texts(self.ledger) {
-            let (word, open) = resolve(&text.value, known);
+            let (word, open) = reference::expand(&text.value, |name| known.get(name));
             // One finding for each text; one that matters goes first.
             let left_alone = |name: &String| *shell == Shell::Text && is_undefined(name, container);
             if let Some(name) = open.iter().find(|name| !left_alone(name)) {
@@ -91,67 +92,9 @@ fn is_undefined(name: &str, container: &Container) -> bool {
         && !variables.any(|variable| variable.name.value == name)
 }
 
-/// Whether a variable can have this name. What else stands in `$(...)` is left alone by the kubelet, since no variable
-/// can be meant: `$(date +%s)`, `$((1 + 2))`.
-pub(in crate::orchestration) fn is_variable(name: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    name.chars().all(word) && name.starts_with(|c: char| !c.is_ascii_digit())
-}
-
-/// `$(NAME)` replaced by known values, `$$` by `$`; the names that can be variables and are not known come back
-/// (Kubernetes, `EnvVar.value`).
-pub(super) fn resolve(text: &str, known: &BTreeMap<String, String>) -> (String, Vec<String>) {
-    let mut out = String::with_capacity(text.len());
-    let mut open = Vec::new();
-    let mut rest = text;
-    while let Some(index) = rest.find('$') {
-        out.push_str(&rest[..index]);
-        let after = &rest[index + 1..];
-        if let Some(tail) = after.strip_prefix('$') {
-            out.push('$');
-            rest = tail;
-        } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|t| t.split_once(')')) {
-            match known.get(name) {
-                Some(value) => out.push_str(value),
-                None => {
-                    out.push_str(&format!("$({name})"));
-                    if is_variable(name) {
-                        open.push(name.to_owned());
-                    }
-                }
-            }
-            rest = tail;
-        } else {
-            out.push('$');
-            rest = after;
-        }
-    }
-    out.push_str(rest);
-    (out, open)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn references() {
-        let known = [("A".to_owned(), "1".to_owned())].into();
-        for (text, expected, open) in [
-            ("$(A)-$(B)", "1-$(B)", &["B"][..]),
-            ("$$(A) $$ $x $(", "$(A) $ $x $(", &[]),
-            ("plain", "plain", &[]),
-            // What the kubelet leaves alone: no name, and the `)` of the arithmetic is not its own.
-            (
-                "$(date +%s) $((100 + $x)) $(1) $()",
-                "$(date +%s) $((100 + $x)) $(1) $()",
-                &[],
-            ),
-        ] {
-            let open: Vec<_> = open.iter().map(|name| (*name).to_owned()).collect();
-            assert_eq!(resolve(text, &known), (expected.to_owned(), open), "{text}");
-        }
-    }
 
     #[test]
     fn shells_and_their_texts() {

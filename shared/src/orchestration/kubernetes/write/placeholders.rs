@@ -70,19 +70,29 @@ fn pieces(text: &str, unit: &Unit, service: &str, plan: &Plan<'_>) -> Option<Vec
         (_, Piece::Text(text)) if text.is_empty() => {}
         (_, piece) => pieces.push(piece),
     };
+    let (braces, rest) = split(text);
+    for (before, whole) in braces {
+        push(Piece::Text(before.to_owned()));
+        push(piece(whole, unit, service, plan));
+    }
+    push(Piece::Text(rest.to_owned()));
+    Some(pieces)
+}
+
+/// The placeholders of a text, each with the text before it, and the text behind the last one.
+fn split(text: &str) -> (Vec<(&str, &str)>, &str) {
+    let mut braces = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("{{") {
         // Swarm refuses a text whose braces are not closed.
         let Some(end) = end(&rest[start + 2..]) else {
             break;
         };
-        let whole = &rest[start..start + 2 + end + 2];
-        push(Piece::Text(rest[..start].to_owned()));
-        push(piece(whole, unit, service, plan));
-        rest = &rest[start + 2 + end + 2..];
+        let (with, behind) = rest.split_at(start + 2 + end + 2);
+        braces.push(with.split_at(start));
+        rest = behind;
     }
-    push(Piece::Text(rest.to_owned()));
-    Some(pieces)
+    (braces, rest)
 }
 
 /// Where the braces are closed; what stands in quotes closes nothing.
@@ -338,19 +348,15 @@ pub(super) fn volume(volume: &Volume, dialect: Dialect) -> Option<(Spread, Strin
     if dialect != Dialect::Swarm || !name.value.contains("{{") {
         return None;
     }
-    let (mut spread, mut kept, mut rest) = (None, String::new(), name.value.as_str());
-    while let Some(start) = rest.find("{{") {
-        let Some(end) = end(&rest[start + 2..]) else {
-            break;
-        };
-        let inner = &rest[start + 2..start + 2 + end];
-        kept.push_str(&rest[..start]);
-        if inner.contains(".Task.") {
+    let (mut spread, mut kept) = (None, String::new());
+    let (braces, rest) = split(&name.value);
+    for (before, whole) in braces {
+        kept.push_str(before);
+        if whole.contains(".Task.") {
             spread = Some(Spread::Tasks);
-        } else if inner.contains(".Node.") {
+        } else if whole.contains(".Node.") {
             spread.get_or_insert(Spread::Nodes);
         }
-        rest = &rest[start + 2 + end + 2..];
     }
     kept.push_str(rest);
     let kept = kept.trim_matches(['-', '_', '.']);
