@@ -12,6 +12,7 @@ pub mod finding;
 pub mod host;
 pub mod images;
 pub mod orchestration;
+mod parallel;
 pub mod report;
 pub mod source;
 

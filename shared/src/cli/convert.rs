@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Exit, OutputOptions, Printer, WriteError};
 use crate::finding::{Findings, Severity};
 use crate::orchestration::convert::{Conversion, Failure};
+use crate::parallel;
 use crate::report;
 use crate::source::Sources;
 
@@ -118,7 +119,10 @@ fn succeed(
     if let Err(exit) = write_report(options, &findings, &sources, printer) {
         return exit;
     }
-    if options.strict && findings.worst() >= Some(Severity::Warning) {
+    let worst = findings.worst();
+    // The process ends: its memory goes with it.
+    parallel::free((documents, findings, sources));
+    if options.strict && worst >= Some(Severity::Warning) {
         return Exit::Findings;
     }
     Exit::Done

@@ -7,6 +7,7 @@ pub mod docker;
 pub mod helm;
 pub mod interrupt;
 pub mod kubectl;
+pub(crate) mod private;
 pub(crate) mod process;
 
 pub use ask::{Answer, AskError, ask};

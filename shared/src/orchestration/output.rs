@@ -1,5 +1,8 @@
 //! What a writer hands over.
 
+use std::io;
+use std::path::Path;
+
 use serde_json::Value;
 
 /// The documents and files of one conversion.
@@ -9,6 +12,23 @@ pub struct Output {
     pub documents: Vec<Document>,
     /// Files that the documents refer to.
     pub files: Vec<SideFile>,
+}
+
+impl Output {
+    /// Writes the files that are no documents below a folder.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn write_files(&self, folder: &Path) -> io::Result<()> {
+        for file in &self.files {
+            let path = folder.join(&file.path);
+            if let Some(parent) = path.parent() {
+                fs_err::create_dir_all(parent)?;
+            }
+            fs_err::write(path, &file.bytes)?;
+        }
+        Ok(())
+    }
 }
 
 /// One document.

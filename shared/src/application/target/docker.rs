@@ -6,7 +6,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::private_folder::write_side_files;
 use super::{Check, Failure, run};
 use crate::host::docker;
 use crate::orchestration::convert::to_yaml;
@@ -79,7 +78,7 @@ pub(super) fn write_files(output: &Output, folder: &Path) -> Result<OsString, Fa
         use std::os::unix::fs::PermissionsExt as _;
         fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
     }
-    write_side_files(output, folder).map_err(failed)?;
+    output.write_files(folder).map_err(failed)?;
     let path = folder.join("compose.yaml");
     fs_err::write(
         &path,

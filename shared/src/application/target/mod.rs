@@ -4,7 +4,6 @@ pub mod compose;
 pub mod docker;
 pub mod helm;
 pub mod kubernetes;
-mod private_folder;
 mod process;
 pub mod swarm;
 mod tools;
@@ -17,7 +16,6 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-pub use private_folder::remove_left;
 pub use process::{Failure, run, run_with_input};
 pub use tools::{end_left, note_in};
 

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::docker::{Engine, write_files};
-use super::private_folder::PrivateFolder;
 use super::wait::{Waiting, until_ready};
 use super::{
     Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo, run, run_with_input,
 };
 use crate::application::Journal;
+use crate::host::private::PrivateFolder;
 use crate::orchestration::output::Output;
 
 mod preflight;
@@ -163,7 +163,7 @@ impl Target for Swarm {
             return Ok(json!({"versions": {}}));
         }
         let output = secrets::create(self, output)?;
-        let folder = PrivateFolder::make(folder).map_err(|error| Failure::disk(&error))?;
+        let folder = PrivateFolder::new(0, folder).map_err(|error| Failure::disk(&error))?;
         write_files(&output, folder.path()).and_then(|file| {
             let deploy = |detach: bool| {
                 let mut command = self.engine.docker();

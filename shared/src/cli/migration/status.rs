@@ -9,6 +9,7 @@ use crate::application::{Journal, Status, target};
 use crate::cli::confirm::confirm;
 use crate::cli::{Exit, Printer};
 use crate::host::Host;
+use crate::host::private::remove_left;
 
 /// Which runs are shown.
 #[derive(Debug, Clone, Args)]
@@ -67,7 +68,7 @@ fn failed(host: Host, error: &JournalError) -> Exit {
 /// Shows runs.
 #[must_use]
 pub fn status(host: Host, args: &StatusArgs) -> Exit {
-    target::remove_left(None);
+    remove_left(&std::env::temp_dir());
     let text = match &args.run {
         Some(id) => match Journal::open(Some(id)) {
             Ok(journal) if args.json => format!("{:#}\n", json!(journal.record)),
@@ -207,7 +208,7 @@ pub fn rollback(host: Host, args: &RollbackArgs) -> Exit {
         Err(error) => return failed(host, &error),
     };
     target::end_left(journal.folder());
-    target::remove_left(Some(journal.folder()));
+    remove_left(journal.folder());
     let record = &journal.record;
     if record.before.is_null() {
         PRINTER.say(&format!(

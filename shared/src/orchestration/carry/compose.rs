@@ -11,6 +11,7 @@ use crate::orchestration::kubernetes::load::Object;
 use crate::orchestration::model::Dialect;
 use crate::orchestration::names;
 use crate::orchestration::output::{Document, Output};
+use crate::parallel;
 use crate::source::{Mapping, Node, Trail, Value as NodeValue};
 
 /// Sections of a Compose file whose items are carried one by one.
@@ -82,19 +83,24 @@ fn differences(want: &Node, have: &Node) -> BTreeMap<String, Vec<Change>> {
         let have = have.get(section).and_then(Node::as_mapping);
         let (want, have) = (want.unwrap_or(&empty), have.unwrap_or(&empty));
         let names = want.iter().chain(have.iter()).map(|(name, _)| name);
-        for name in names.collect::<BTreeSet<_>>() {
-            let changes = match (want.get(name), have.get(name)) {
-                (Some(want), Some(have)) => diff_nodes(want, have),
-                (value, live) => vec![Change {
-                    path: Vec::new(),
-                    value: value.map(Node::to_json),
-                    was: live.map(|live| fingerprint(&live.to_json())),
-                }],
-            };
-            if !changes.is_empty() {
-                all.insert(format!("{section}.{name}"), changes);
-            }
-        }
+        let names: Vec<_> = names.collect::<BTreeSet<_>>().into_iter().collect();
+        let changed = parallel::parts(&names, |names| {
+            let changes = names.iter().map(|name| {
+                let changes = match (want.get(name), have.get(name)) {
+                    (Some(want), Some(have)) => diff_nodes(want, have),
+                    (value, live) => vec![Change {
+                        path: Vec::new(),
+                        value: value.map(Node::to_json),
+                        was: live.map(|live| fingerprint(&live.to_json())),
+                    }],
+                };
+                (format!("{section}.{name}"), changes)
+            });
+            changes
+                .filter(|(_, changes)| !changes.is_empty())
+                .collect::<Vec<_>>()
+        });
+        all.extend(changed.into_iter().flatten());
     }
     let mut rest = Vec::new();
     let is_rest = |key: &str| !SECTIONS.contains(&key);

@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::input::Scratch;
 use super::{ChartError, ChartOutput};
 use crate::host::helm;
+use crate::host::private::PrivateFolder;
 
 /// Most that is read of one rendering, in bytes.
 const MOST_OUTPUT: usize = 100 << 20;
@@ -130,7 +130,7 @@ impl Helm {
         chart: &ChartOutput,
         release: &Release<'_>,
     ) -> Result<Vec<serde_json::Value>, ChartError> {
-        let folder = Scratch::new()?;
+        let folder = PrivateFolder::for_much()?;
         let root = folder.path().join("chart");
         chart.write(&root, false)?;
         let render = |from_cluster: bool| {

@@ -3,7 +3,7 @@
 use super::ChartError;
 use super::options::Choice;
 use super::render::split;
-use super::session::source_provider;
+use super::seen::source_provider;
 use super::target::{FileTable, nodes};
 use crate::orchestration::provider::{Converted, Mapping, Options, Provider, convert};
 use crate::source::{Sources, emit};

@@ -1,31 +1,31 @@
 //! One conversion of a chart, from its source to the files of the new chart.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use super::conditions;
+use super::given::{file_of_options, user_files};
 use super::helm::{NAMESPACE, RELEASE};
 use super::images;
 use super::input::{self, ChartFiles};
 use super::leftover;
-use super::options::{ChartConversion, ChartOptions, ChartTimings, Choice};
+use super::options::{ChartConversion, ChartOptions, ChartTimings};
 use super::output::flat;
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
+use super::seen::source_provider;
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
 use super::variants;
 use super::work::{OnDisk, Origin, UserFile, Variant, Work};
-use super::yaml::parse_tree;
 use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
 use crate::images::rewrite::Rules;
-use crate::orchestration::provider::{Detection, Missing, Options, Provider, convert, detect};
+use crate::orchestration::provider::{Missing, Options, Provider, convert};
 use crate::source::Node;
 
 /// Converts a chart.
@@ -372,46 +372,6 @@ fn neutral_finding() -> Finding {
     )
 }
 
-/// Which provider it is; with what was seen of it, if it was looked for.
-pub(crate) fn source_provider(
-    choice: &Choice,
-    nodes: &[Node],
-) -> Result<(Option<Provider>, Vec<String>), ChartError> {
-    if let Choice::Provider(provider) = choice {
-        return Ok((Some(provider.clone()), Vec::new()));
-    }
-    let detection = detect(nodes);
-    if detection.is_neutral() {
-        return Ok((None, Vec::new()));
-    }
-    let seen = sightings(&detection);
-    match detection.provider() {
-        Some(provider) => Ok((Some(provider.clone()), seen)),
-        None => Err(ChartError::Usage(format!(
-            "the chart has marks of more than one provider; say which one it was made for with --from:\n  {}",
-            seen.join("\n  ")
-        ))),
-    }
-}
-
-fn sightings(detection: &Detection) -> Vec<String> {
-    let mut lines = Vec::new();
-    for candidate in &detection.candidates {
-        let mut whats = BTreeSet::new();
-        for sighting in &candidate.sightings {
-            if whats.insert(sighting.what.clone()) && whats.len() <= 5 {
-                lines.push(format!(
-                    "{}: {} in {}",
-                    candidate.provider.name(),
-                    sighting.what,
-                    sighting.object
-                ));
-            }
-        }
-    }
-    lines
-}
-
 /// Adds the variants for which the law should hold as well: those that show provider parts that the others do not.
 fn add_optional(
     job: &Job<'_>,
@@ -510,80 +470,6 @@ fn changed_files(before: &ChartFiles, after: &ChartFiles) -> Vec<String> {
         }
     }
     changed.into_iter().collect()
-}
-
-fn user_files(paths: &[PathBuf]) -> Result<Vec<UserFile>, ChartError> {
-    paths
-        .iter()
-        .map(|path| {
-            let name = path.display().to_string();
-            let text = fs_err::read_to_string(path)?;
-            match parse_tree(&text) {
-                Err(error) => Err(ChartError::Input(format!("{name}: {error}"))),
-                Ok(Some(tree)) if !tree.to_json().is_object() => Err(ChartError::Input(format!(
-                    "{name}: a values file holds keys with values, and this does not"
-                ))),
-                Ok(_) => Ok(UserFile {
-                    name,
-                    text,
-                    origin: Origin::Given,
-                }),
-            }
-        })
-        .collect()
-}
-
-/// What `--set` and the like give becomes a values file of its own, since only a file can be converted.
-fn file_of_options(
-    original: &mut Work,
-    options: &ChartOptions,
-    job: &Job<'_>,
-    findings: &mut Findings,
-) -> Result<(), ChartError> {
-    if options.set.is_empty() {
-        return Ok(());
-    }
-    let disk = OnDisk::write(&original.chart, &original.user, true, true)?;
-    let all = Variant {
-        name: String::new(),
-        files: (0..original.user.len()).collect(),
-        overlay: Json::Null,
-        release: RELEASE.into(),
-        required: true,
-    };
-    let mut with: Vec<OsString> = Vec::new();
-    for option in &options.set {
-        with.push(option.flag.into());
-        with.push(option.value.clone().into());
-    }
-    with.extend(options.capabilities.iter().cloned());
-    let results = solve::parallel(2, |index| {
-        let more: &[OsString] = if index == 0 {
-            &options.capabilities
-        } else {
-            &with
-        };
-        disk.render(job.helm, &all, more)
-    });
-    let mut values = Vec::new();
-    for (index, result) in results.into_iter().enumerate() {
-        match result {
-            Ok(rendering) => values.push(rendering.values),
-            // Without the options the chart may lack a value that it requires.
-            Err(ChartError::Helm { .. }) if index == 0 => values.push(Json::Null),
-            Err(error) => return Err(solve::renamed(error, &disk, original, job.chart_name)),
-        }
-    }
-    if let [before, after] = values.as_slice()
-        && let Some(changes) = write::difference(before, after)
-    {
-        original.user.push(write::file_of_options(&changes));
-        findings.push(Finding::new(
-            Code("chart-options-as-file"),
-            "what --set and the like gave stands in a values file of its own, which is converted",
-        ));
-    }
-    Ok(())
 }
 
 /// The release that the chart was rendered with says nothing to the user.

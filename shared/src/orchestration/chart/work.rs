@@ -13,6 +13,7 @@ use super::input::ChartFiles;
 use super::render::{Document, split};
 use super::yaml::{Step, Tree, parse_tree};
 use super::{ChartError, Helm};
+use crate::host::private::PrivateFolder;
 
 /// A values file of the user's.
 #[derive(Debug, Clone)]
@@ -94,7 +95,7 @@ const VALUES_NAME: &str = "helm-convert-values";
 /// A chart on disk, ready to be rendered many times.
 #[derive(Debug)]
 pub(crate) struct OnDisk {
-    folder: super::input::Scratch,
+    folder: PrivateFolder,
     chart: PathBuf,
     values: Vec<PathBuf>,
 }
@@ -108,7 +109,7 @@ impl OnDisk {
         telling: bool,
         schema: bool,
     ) -> Result<Self, ChartError> {
-        let folder = super::input::Scratch::new()?;
+        let folder = PrivateFolder::for_much()?;
         let root = folder.path().join("chart");
         let mut chart = chart.clone();
         if telling {

@@ -15,6 +15,7 @@ pub use to_kubernetes::to_kubernetes;
 use crate::finding::Findings;
 use crate::images::inventory::Needed;
 use crate::orchestration::output::Output;
+use crate::parallel;
 use crate::source::{Sources, emit_into};
 
 /// A finished conversion.
@@ -53,12 +54,16 @@ impl Failure {
 /// Documents as one YAML text.
 #[must_use]
 pub fn to_yaml<'v>(documents: impl IntoIterator<Item = &'v serde_json::Value>) -> String {
-    let mut out = String::new();
-    for document in documents {
-        if !out.is_empty() {
-            out.push_str("---\n");
+    let documents: Vec<_> = documents.into_iter().collect();
+    let texts = parallel::parts(&documents, |documents| {
+        let mut out = String::new();
+        for document in documents {
+            if !out.is_empty() {
+                out.push_str("---\n");
+            }
+            emit_into(document, &mut out);
         }
-        emit_into(document, &mut out);
-    }
-    out
+        out
+    });
+    texts.join("---\n")
 }

@@ -19,7 +19,8 @@ use crate::orchestration::kubernetes::{self, KubernetesOptions};
 use crate::orchestration::model::{Application, Dialect};
 use crate::orchestration::output::Output;
 use crate::orchestration::table::{self, Target, report_leftovers};
-use crate::source::{Files, Ledger, Memory, Node, Position, Sources, reread, reread_owned};
+use crate::parallel;
+use crate::source::{Files, Ledger, Memory, Node, Position, Sources, reread};
 
 /// Converts Kubernetes objects to a Compose document and its files. With `carry_along`, what Compose cannot say is
 /// packed into the document.
@@ -104,15 +105,19 @@ pub fn to_compose_with(
             &mut document.value,
             &mut output.files,
         );
+        parallel::free(have);
     }
+    parallel::free(application);
     findings.sort();
+    let pull_secrets = inventory::pull_secrets(&objects);
+    parallel::free(objects);
     Ok(Conversion {
         output,
         findings,
         sources,
         name: surroundings.name,
         images,
-        pull_secrets: inventory::pull_secrets(&objects),
+        pull_secrets,
     })
 }
 
@@ -218,8 +223,12 @@ fn read_back(surroundings: &Project, written: &Output) -> Option<Vec<Object>> {
     if output.documents.is_empty() {
         return Some(Vec::new());
     }
-    drop(application);
-    let documents = output.documents.into_iter();
-    let documents = documents.map(|document| reread_owned(document.value, at));
-    load_nodes(documents, &mut sources, &mut ignored).ok()
+    parallel::free(application);
+    parallel::free(project.node);
+    let objects = parallel::parts(&output.documents, |documents| {
+        let nodes = documents.iter().map(|document| reread(&document.value, at));
+        load_nodes(nodes, &mut Sources::default(), &mut Findings::default()).ok()
+    });
+    let objects: Option<Vec<_>> = objects.into_iter().collect();
+    Some(objects?.into_iter().flatten().collect())
 }

@@ -10,6 +10,7 @@ use crate::orchestration::kubernetes::{self, KubernetesOptions};
 use crate::orchestration::model::Dialect;
 use crate::orchestration::output::Output;
 use crate::orchestration::table::{Target, report_leftovers};
+use crate::parallel;
 use crate::source::{Files, Ledger, Limits, Memory, Node, Position, Sources, reread, reread_owned};
 
 /// Converts a Compose project to Kubernetes objects. With `carry`, what Kubernetes cannot say is packed into
@@ -57,7 +58,7 @@ pub fn to_kubernetes(
         &mut findings,
     );
     // Reading back needs the memory.
-    drop(application);
+    parallel::free(application);
     if findings.has_errors() {
         return Err(Failure::new(findings, sources));
     }
@@ -81,7 +82,9 @@ pub fn to_kubernetes(
             &project.name,
             &mut output,
         );
+        parallel::free(have);
     }
+    parallel::free(project.node);
     findings.sort();
     Ok(Conversion {
         output,
@@ -95,14 +98,17 @@ pub fn to_kubernetes(
 
 /// The canonical Compose document that a reader of these objects would write.
 fn read_back(project: &Project, output: &Output) -> Option<Node> {
-    let mut sources = Sources::default();
-    let at = Position::start_of(sources.add("", ""));
-    let mut ignored = Findings::default();
-    let documents = output.documents.iter().map(|d| reread(&d.value, at));
-    let objects = kubernetes::load::load_nodes(documents, &mut sources, &mut ignored).ok()?;
+    let objects = parallel::parts(&output.documents, |documents| {
+        let mut sources = Sources::default();
+        let at = Position::start_of(sources.add("", ""));
+        let nodes = documents.iter().map(|d| reread(&d.value, at));
+        kubernetes::load::load_nodes(nodes, &mut sources, &mut Findings::default()).ok()
+    });
+    let objects: Option<Vec<_>> = objects.into_iter().collect();
+    let objects: Vec<_> = objects?.into_iter().flatten().collect();
     let mut ledger = Ledger::new();
     let application = kubernetes::read::read(&objects, &mut ledger);
-    drop(objects);
+    parallel::free(objects);
     let target = match project.dialect {
         Dialect::Swarm => ComposeTarget::Swarm,
         Dialect::Compose | Dialect::Kubernetes => ComposeTarget::Compose,
@@ -111,8 +117,8 @@ fn read_back(project: &Project, output: &Output) -> Option<Node> {
         target,
         ..Default::default()
     };
-    let written = compose_write::write(&application, &options, &mut ignored);
-    drop(application);
+    let written = compose_write::write(&application, &options, &mut Findings::default());
+    parallel::free(application);
     canonical(written, project)
 }
 

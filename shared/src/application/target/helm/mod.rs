@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::kubernetes::{Kubernetes, kept};
-use super::private_folder::{PrivateFolder, write_side_files};
 use super::wait::{Waiting, until_ready};
 use super::{Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo};
 use crate::host::helm;
+use crate::host::private::PrivateFolder;
 use crate::orchestration::output::Output;
 
 mod preflight;
@@ -108,8 +108,8 @@ impl Helm {
     /// The chart in a folder for its owner only.
     fn files(deployment: &Deployment<'_>) -> Result<PrivateFolder, Failure> {
         let failed = |error: std::io::Error| Failure::disk(&error);
-        let folder = PrivateFolder::make(deployment.folder).map_err(failed)?;
-        write_side_files(deployment.output, folder.path()).map_err(failed)?;
+        let folder = PrivateFolder::new(0, deployment.folder).map_err(failed)?;
+        deployment.output.write_files(folder.path()).map_err(failed)?;
         Ok(folder)
     }
 

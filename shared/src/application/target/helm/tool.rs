@@ -5,10 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use super::super::private_folder::PrivateFolder;
 use super::super::process::{failed, shown};
 use super::super::tools::{Note, Signal, send};
 use super::Failure;
+use crate::host::private::PrivateFolder;
 
 /// Most that is kept of what helm says.
 const MOST_WORDS: u64 = 1 << 20;

@@ -9,12 +9,12 @@ use super::prepare::{Outlook, Prepared, fail, look, prepare, say_findings};
 use super::saved::SavedPlan;
 use super::{Goal, Migration, MigrationOptions, duration};
 use crate::application::Journal;
-use crate::application::target;
 use crate::cli::confirm::confirm;
 use crate::cli::images::ProgressMode;
 use crate::cli::{Exit, Printer, block_on, unless_stopped};
 use crate::host::Host;
 use crate::host::interrupt::cancellation;
+use crate::host::private::remove_left;
 use crate::images::ImageError;
 use crate::images::sync::Engine;
 
@@ -86,7 +86,10 @@ pub fn run<Source: Migration>(
         args,
         arguments,
     };
-    target::remove_left(earlier.as_ref().map(Journal::folder));
+    match &earlier {
+        Some(earlier) => remove_left(earlier.folder()),
+        None => remove_left(&std::env::temp_dir()),
+    }
     match prepare(&args.options, printer) {
         Ok(prepared) => block_on(printer, runner.run(prepared, earlier)),
         Err(exit) => exit,

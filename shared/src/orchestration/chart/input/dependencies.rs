@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::yaml::{Item, parse_tree};
 use super::super::{ChartError, Helm};
 use super::files::{ChartFiles, Dependency};
-use super::scratch::Scratch;
+use crate::host::private::PrivateFolder;
 use crate::source::emit;
 
 /// Gets the dependencies that are missing: folders (`file://`) are copied, the rest is downloaded by the real helm at
@@ -95,7 +95,7 @@ fn download(
             json!({"name": d.name, "version": version, "repository": d.repository})
         })
         .collect();
-    let scratch = Scratch::new()?;
+    let scratch = PrivateFolder::for_much()?;
     let definition = json!({
         "apiVersion": "v2", "name": "dependencies", "version": "0.1.0", "dependencies": wanted,
     });

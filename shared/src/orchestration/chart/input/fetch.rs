@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::{ChartError, Helm};
 use super::archive;
 use super::files::ChartFiles;
-use super::scratch::Scratch;
+use crate::host::private::PrivateFolder;
 
 /// What the user names as the chart, as `helm template` takes it.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +53,7 @@ fn is_remote(chart: &str) -> bool {
 }
 
 fn pulled(source: &ChartSource, helm: &Helm) -> Result<ChartFiles, ChartError> {
-    let folder = Scratch::new()?;
+    let folder = PrivateFolder::for_much()?;
     let mut options: Vec<OsString> = Vec::new();
     if let Some(repository) = &source.repository {
         options.extend(["--repo".into(), repository.into()]);

@@ -4,10 +4,8 @@ mod archive;
 mod dependencies;
 mod fetch;
 mod files;
-mod scratch;
 
 pub(crate) use dependencies::complete;
 pub use fetch::ChartSource;
 pub(crate) use fetch::load;
 pub(crate) use files::{ChartFile, ChartFiles, join, write_file};
-pub(crate) use scratch::{Scratch, remove_left};

@@ -11,7 +11,8 @@ use super::super::super::target::{FileTable, nodes};
 use super::super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::super::yaml::Step;
 use super::origins::{partners, places_of};
-use super::{Base, Job, parallel, renamed};
+use super::{Base, Job, renamed};
+use crate::parallel;
 
 /// Renders the original chart in all variants. Optional variants that do not render are left out.
 pub(crate) fn render_bases(
@@ -24,7 +25,7 @@ pub(crate) fn render_bases(
     let mut marked = Marked::default();
     let marked_chart = mark_chart(&work.chart, &mut marked);
     let marked_disk = OnDisk::write(&marked_chart, &work.user, false, true)?;
-    let renderings = parallel(variants.len() * 3, |index| {
+    let renderings = parallel::tasks(variants.len() * 3, |index| {
         let disk = if index % 3 == 2 { &marked_disk } else { &plain };
         disk.render(job.helm, &variants[index / 3], job.capabilities)
     });

@@ -7,7 +7,6 @@ mod bases;
 mod edits;
 mod law;
 mod origins;
-mod parallel;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -20,6 +19,7 @@ use super::super::yaml::Step;
 use super::super::{ChartError, Helm};
 use super::flat;
 use super::plan::{Attempts, Op, Planner, State};
+use crate::parallel;
 use crate::source::Node;
 
 use edits::{apply, apply_for};
@@ -28,7 +28,6 @@ use origins::probe;
 
 pub(crate) use bases::render_bases;
 pub(crate) use law::{check_flat, open_paths};
-pub(crate) use parallel::parallel;
 
 /// Most rounds of changes.
 const ROUNDS: usize = 7;
@@ -223,7 +222,7 @@ fn look(
         bases.iter().map(|base| base.rendering.clone()).collect()
     } else {
         let disk = OnDisk::write(&work.chart, &work.user, true, true)?;
-        let results = parallel(bases.len(), |index| {
+        let results = parallel::tasks(bases.len(), |index| {
             disk.render(job.helm, &bases[index].variant, job.capabilities)
         });
         let mut renderings = Vec::new();

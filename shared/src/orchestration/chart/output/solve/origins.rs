@@ -12,7 +12,8 @@ use super::super::super::work::{OnDisk, Rendering, Work, complete_values};
 use super::super::super::yaml::{Item, Step, Tree};
 use super::super::lines;
 use super::super::plan::State;
-use super::{Job, parallel};
+use super::Job;
+use crate::parallel;
 
 /// Finds out where things come from.
 pub(super) fn probe(
@@ -43,7 +44,7 @@ pub(super) fn probe(
         values.push(marked_values);
         probes.push(probe);
     }
-    let results = parallel(states.len() * 2, |index| {
+    let results = parallel::tasks(states.len() * 2, |index| {
         let state = &states[index / 2];
         if index % 2 == 1 && probes[index / 2].is_empty() {
             return Err(ChartError::Input(String::new()));
