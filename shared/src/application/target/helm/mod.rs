@@ -109,7 +109,10 @@ impl Helm {
     fn files(deployment: &Deployment<'_>) -> Result<PrivateFolder, Failure> {
         let failed = |error: std::io::Error| Failure::disk(&error);
         let folder = PrivateFolder::new(0, deployment.folder).map_err(failed)?;
-        deployment.output.write_files(folder.path()).map_err(failed)?;
+        deployment
+            .output
+            .write_files(folder.path())
+            .map_err(failed)?;
         Ok(folder)
     }
 

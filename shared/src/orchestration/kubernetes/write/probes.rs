@@ -94,7 +94,12 @@ fn health(
     }
     match start_period {
         Some(start) if !start.value.is_zero() => {
-            let period = seconds(start_interval.as_ref(), START_INTERVAL, findings);
+            let usually = steady.period_seconds.unwrap_or(i32::MAX);
+            // Who asks often wants to know soon; a start in which nobody asks would only make a migration longer.
+            let period = match start_interval {
+                Some(_) => seconds(start_interval.as_ref(), START_INTERVAL, findings),
+                None => seconds(None, START_INTERVAL, findings).min(usually),
+            };
             // Once the period is over, Docker asks at its usual interval, and so often, before it gives a container up.
             let usual = |number: Option<i32>| u64::from(number.unwrap_or(1).unsigned_abs());
             let patience = usual(steady.failure_threshold) * usual(steady.period_seconds);

@@ -464,6 +464,21 @@ fn health() {
 }
 
 #[test]
+fn a_start_is_looked_at_as_often_as_what_runs() {
+    // 20 s and twice the interval, in whole attempts.
+    for (interval, period, attempts) in [("2s", 2, 12), ("5s", 5, 6), ("1m", 5, 28)] {
+        let lines = format!(
+            "healthcheck: {{test: curl x, interval: {interval}, start_period: 20s, retries: 2}}"
+        );
+        let written = compose(&service(&lines));
+        let container = &written.only("Deployment")["spec"]["template"]["spec"]["containers"][0];
+        let started = &container["startupProbe"];
+        assert_eq!(started["periodSeconds"], json!(period), "{interval}");
+        assert_eq!(started["failureThreshold"], json!(attempts), "{interval}");
+    }
+}
+
+#[test]
 fn placement() {
     let constraint = |key: &str, operator: &str, values: Value| {
         if values.is_null() {
