@@ -1,6 +1,6 @@
 //! What became of each node.
 
-use super::{FileId, Item, KeyPath, Position};
+use super::{FileId, Item, KeyPath, Node, Position};
 use crate::finding::{Code, Finding, Findings};
 
 /// Where a value of the model came from.
@@ -64,8 +64,21 @@ impl Origin {
 pub struct Leftover {
     /// Row of the mapping table: `services.*.ulimits` in Compose, `PodSpec.schedulerName` in Kubernetes.
     pub row: String,
+    /// Its value where it is a single one, or a list of single ones joined by commas.
+    pub value: Option<String>,
     /// Where it stood.
     pub origin: Origin,
+}
+
+/// The value of a scalar, or of a list of scalars.
+fn plain(node: &Node) -> Option<String> {
+    match node.as_sequence() {
+        Some(items) => {
+            let texts: Option<Vec<_>> = items.iter().map(Node::as_text).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        None => node.as_text().map(str::to_owned),
+    }
 }
 
 /// The account that a reader keeps: what went wrong, and what nobody took.
@@ -93,6 +106,7 @@ impl Ledger {
     pub fn leave(&mut self, row: impl Into<String>, item: &Item<'_>) {
         self.leftovers.push(Leftover {
             row: row.into(),
+            value: plain(item.node),
             origin: item.origin(),
         });
     }

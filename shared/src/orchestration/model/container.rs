@@ -20,6 +20,8 @@ pub struct Container {
     pub entrypoint: Option<Sourced<Command>>,
     /// Replaces the image's command.
     pub command: Option<Sourced<Command>>,
+    /// Words of the two with references that the target has to resolve at run time.
+    pub composed: Vec<ComposedWord>,
     /// Working directory.
     pub working_dir: Option<Sourced<String>>,
     /// Variables, in the order in which they were written.
@@ -75,6 +77,22 @@ pub enum Role {
 
 /// Words of a command. Empty means that the image's value is cleared.
 pub type Command = Vec<String>;
+
+/// A word of a command line whose references `$(NAME)` could not be resolved beforehand; the word itself has them as
+/// they were written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComposedWord {
+    /// Whether it is one of the entry point's, not of the command's.
+    pub of_entrypoint: bool,
+    /// Its place among them.
+    pub index: usize,
+    /// The text in Kubernetes' syntax (`$$(` is a literal `$(`).
+    pub text: String,
+    /// References that a shell runs as commands, since no variable has their names.
+    pub for_shell: Vec<String>,
+    /// Where it stood.
+    pub origin: Origin,
+}
 
 /// An image that has to be built first.
 #[derive(Debug, Clone, PartialEq)]
@@ -287,6 +305,7 @@ impl Container {
             pull: None,
             entrypoint: None,
             command: None,
+            composed: Vec::new(),
             working_dir: None,
             environment: Vec::new(),
             environment_from: Vec::new(),

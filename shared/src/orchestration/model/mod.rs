@@ -15,12 +15,13 @@ mod storage;
 mod unit;
 
 pub use container::{
-    Build, Capabilities, Command, Container, DeviceRequest, EnvFrom, EnvValue, EnvVar, Hook,
-    HookAction, PullPolicy, Resources, Role, Security, User,
+    Build, Capabilities, Command, ComposedWord, Container, DeviceRequest, EnvFrom, EnvValue,
+    EnvVar, Hook, HookAction, PullPolicy, Resources, Role, Security, User,
 };
 pub use health::{Check, Probe, Purpose, Timings};
 pub use mount::{
-    BindKind, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, SharedMedium,
+    BindKind, FieldFile, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation,
+    SharedMedium,
 };
 pub use network::{
     Attachment, Name, NameKind, NamePort, Network, Port, PortRange, PortRef, Protocol, Publication,

@@ -1,5 +1,6 @@
 //! What is mounted into a container.
 
+use super::EnvValue;
 use crate::source::{Origin, Sourced};
 
 /// One mount.
@@ -71,8 +72,8 @@ pub enum MountSource {
     Object(ObjectMount),
     /// Files of several configs, secrets and fields in one folder.
     Projected(Vec<MountSource>),
-    /// Fields of the instance as files: path and field, or path and `resource:` field.
-    Fields(Vec<(String, String)>),
+    /// Fields of the instance as files.
+    Fields(Vec<FieldFile>),
     /// A named pipe of Windows.
     Pipe(String),
     /// A CSI volume of a Swarm cluster: a volume of [`super::Application::volumes`], or `group:NAME`.
@@ -118,6 +119,17 @@ pub struct ObjectItem {
     pub mode: Option<u32>,
     /// Where it stood.
     pub origin: Origin,
+}
+
+/// One field of the instance as a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldFile {
+    /// Path below the target.
+    pub path: String,
+    /// What it holds: [`EnvValue::Field`] or [`EnvValue::Resource`].
+    pub value: EnvValue,
+    /// Permission bits.
+    pub mode: Option<u32>,
 }
 
 /// Config or secret.

@@ -106,6 +106,8 @@ pub struct UnitSettings {
     pub dns_options: Vec<Sourced<(String, Option<String>)>>,
     /// Whether the resolver settings replace the cluster's instead of adding to them (`dnsPolicy: None`).
     pub dns_only_own: Option<Sourced<bool>>,
+    /// Whether names of the application resolve on the network of the host, too (`dnsPolicy: ClusterFirstWithHostNet`).
+    pub dns_on_host: Option<Sourced<bool>>,
     /// Extra lines of `/etc/hosts`.
     pub host_aliases: Vec<HostAlias>,
     /// Time between the stop signal and the kill.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::rows::{Rows, compose, kubernetes, split_last};
+use super::rows::{Rows, compose, kubernetes, kubernetes_default, split_last};
 use super::suggest::nearest;
 use super::{Treatment, Verdict, compose_key, kubernetes_field, kubernetes_kind};
 use crate::finding::{Code, Finding, Findings};
@@ -10,6 +10,7 @@ use crate::orchestration::model::{Dialect, WholeObject};
 use crate::source::Leftover;
 
 const UNKNOWN_KEY: Code = Code("unknown-key");
+const STATED_DEFAULT: Code = Code("stated-default");
 const NOT_UNDERSTOOD: Code = Code("not-understood");
 const IGNORED_BY_SWARM: Code = Code("ignored-by-swarm");
 const CUSTOM_RESOURCE: Code = Code("custom-resource");
@@ -55,6 +56,14 @@ pub fn report_leftovers(
     for leftover in leftovers {
         let path = leftover.origin.path.to_string();
         let row = leftover.row.as_str();
+        if from == Dialect::Kubernetes
+            && let Some(value) = leftover.value.as_deref()
+            && kubernetes_default(row) == Some(value)
+        {
+            let message = format!("`{path}` is `{value}`, as it is where nothing is said");
+            findings.push(Finding::new(STATED_DEFAULT, message).at(&leftover.origin));
+            continue;
+        }
         let verdicts = known.entry(row).or_insert_with(|| match from {
             Dialect::Compose | Dialect::Swarm => of_key(row, from, to),
             Dialect::Kubernetes => of_field(row, to),
@@ -254,7 +263,8 @@ pub fn report_whole(objects: &[WholeObject], to: Target, kept: bool, findings: &
 
 /// Codes that this part uses beside those of the tables.
 #[cfg(test)]
-pub(super) const OWN_CODES: [Code; 5] = [
+pub(super) const OWN_CODES: [Code; 6] = [
+    STATED_DEFAULT,
     UNKNOWN_KEY,
     NOT_UNDERSTOOD,
     EXTENSION_FIELD,

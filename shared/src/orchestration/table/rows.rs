@@ -12,6 +12,7 @@ use crate::finding::Code;
 pub(super) const KEYS: &str = include_str!("../compose/keys.tsv");
 pub(super) const FIELDS: &str = include_str!("../kubernetes/fields.tsv");
 pub(super) const KINDS: &str = include_str!("../kubernetes/kinds.tsv");
+pub(super) const DEFAULTS: &str = include_str!("../kubernetes/defaults.tsv");
 
 /// The row of all extension fields.
 pub(super) const EXTENSION: &str = "x-*";
@@ -35,6 +36,11 @@ pub(super) struct Rows<T: 'static> {
 
 static COMPOSE: LazyLock<Rows<ComposeKey>> = LazyLock::new(|| Rows::parse(KEYS, key));
 static KUBERNETES: LazyLock<Rows<KubernetesField>> = LazyLock::new(|| Rows::parse(FIELDS, field));
+static BY_DEFAULT: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    lines(DEFAULTS)
+        .filter_map(|line| line.split_once('\t'))
+        .collect()
+});
 static WHOLE: LazyLock<BTreeMap<&str, KubernetesKind>> = LazyLock::new(|| {
     lines(KINDS)
         .filter_map(kind)
@@ -84,6 +90,11 @@ pub fn kubernetes_field(row: &str) -> Option<&'static KubernetesField> {
     let exact = || KUBERNETES.get(row);
     let inlined = || inline.and_then(|inner| KUBERNETES.find(&format!("{inner}.{name}")));
     exact().or_else(inlined).or_else(|| KUBERNETES.find(row))
+}
+
+/// The value of a Kubernetes field that says nothing new.
+pub(super) fn kubernetes_default(row: &str) -> Option<&'static str> {
+    BY_DEFAULT.get(row).copied()
 }
 
 /// The row of a kind that the model does not hold. `None`: a kind of another program.

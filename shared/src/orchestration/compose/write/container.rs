@@ -1,11 +1,12 @@
 //! Image, process and user of a container.
 
 use super::document::{Map, flag, put, put_some, words};
+use super::environment::Variables;
 use super::service::Site;
 use super::writer::Writer;
 use crate::orchestration::model::{Build, Container, PullPolicy, User};
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// `image`, `build`, `pull_policy`, `platform`.
     pub(super) fn write_image(&mut self, site: &Site<'_>, service: &mut Map) {
         let swarm = self.is_swarm();
@@ -18,6 +19,7 @@ impl Writer<'_> {
             pull,
             entrypoint: _,
             command: _,
+            composed: _,
             working_dir: _,
             environment: _,
             environment_from: _,
@@ -107,7 +109,12 @@ impl Writer<'_> {
     }
 
     /// `user`, `entrypoint`, `command`, `working_dir`, terminal, memory for `/dev/shm`.
-    pub(super) fn write_process(&mut self, site: &Site<'_>, service: &mut Map) {
+    pub(super) fn write_process(
+        &mut self,
+        site: &Site<'a>,
+        variables: &Variables,
+        service: &mut Map,
+    ) {
         let swarm = self.is_swarm();
         let container = site.container;
         let key = site.key();
@@ -143,7 +150,9 @@ impl Writer<'_> {
                 let message = format!("a stack cannot clear the image's {name} for `{key}`");
                 self.note("command-not-cleared", &command.origin, message);
             } else {
-                put(service, name, words(&command.value));
+                let of_entrypoint = name == "entrypoint";
+                let text = self.composed_words(site, of_entrypoint, &command.value, variables);
+                put(service, name, words(&text));
             }
         }
         put_some(
@@ -156,14 +165,10 @@ impl Writer<'_> {
         if let Some(signal) = &container.stop_signal {
             put(service, "stop_signal", signal.value.clone());
         }
-        if let Some(size) = &container.shm_size {
+        // A stack has no key for it, but takes a tmpfs there: see `write_mounts`.
+        if let Some(size) = container.shm_size.as_ref().filter(|_| !swarm) {
             let text = crate::orchestration::quantity::bytes_to_compose(size.value);
-            if swarm {
-                let message = format!("`{key}` gets 64M of `/dev/shm` instead of {text}");
-                self.note("shm-size-not-in-stack", &size.origin, message);
-            } else {
-                put(service, "shm_size", text);
-            }
+            put(service, "shm_size", text);
         }
     }
 }

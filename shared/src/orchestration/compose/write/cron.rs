@@ -7,6 +7,7 @@ use super::service::Site;
 use super::writer::Writer;
 use crate::orchestration::compose::CronRunner;
 use crate::orchestration::model::{Concurrency, CronSettings, UnitKind};
+use crate::source::Sourced;
 
 impl Writer<'_> {
     /// What starts a job by the clock.
@@ -28,8 +29,10 @@ impl Writer<'_> {
             time_zone,
             suspend,
             concurrency,
-            job: _,
+            job,
         } = cron;
+        let runs = job.completions.as_ref().or(job.parallelism.as_ref());
+        let runs = runs.map_or(1, |runs| runs.value.max(1));
         let key = site.key();
         let (when, origin) = schedule
             .as_ref()
@@ -40,13 +43,7 @@ impl Writer<'_> {
         let forbid = concurrency
             .as_ref()
             .is_some_and(|c| c.value == Concurrency::Forbid);
-        if let Some(concurrency) = concurrency
-            .as_ref()
-            .filter(|c| c.value == Concurrency::Replace)
-        {
-            let message = format!("a run of `{key}` that is due does not end the one before");
-            self.note("overlapping-runs", &concurrency.origin, message);
-        }
+        self.note_overlap(site, concurrency.as_ref());
         if let Some(zone) = time_zone {
             let message = format!(
                 "`{key}` starts by the scheduler's own time zone, not by {}",
@@ -63,14 +60,19 @@ impl Writer<'_> {
         }
         match (self.options.cron, swarm) {
             (CronRunner::None, false) => {
+                let alone = if forbid {
+                    format!("flock -n /tmp/{key}.lock ")
+                } else {
+                    String::new()
+                };
                 let message = format!(
-                    "no scheduler starts `{key}`; as a line of crontab: {when} docker compose run --rm {key}"
+                    "no scheduler starts `{key}`; as a line of crontab: {when} {alone}docker compose run --rm {key}"
                 );
                 self.note("no-scheduler", origin, message);
             }
             (CronRunner::None, true) => {
                 let message = format!(
-                    "no scheduler starts `{key}`; as a line of crontab: {when} docker service update --replicas 1 --force STACK_{key}"
+                    "no scheduler starts `{key}`; as a line of crontab: {when} docker service update --replicas {runs} --force STACK_{key}"
                 );
                 self.note("no-scheduler", origin, message);
             }
@@ -94,11 +96,14 @@ impl Writer<'_> {
                 self.note("cron-by-labels", origin, message);
             }
             (CronRunner::Labels, true) => {
-                let labels = vec![
+                let mut labels = vec![
                     ("swarm.cronjob.enable".to_owned(), (!suspended).to_string()),
                     ("swarm.cronjob.schedule".to_owned(), when.to_owned()),
                     ("swarm.cronjob.skip-running".to_owned(), forbid.to_string()),
                 ];
+                if runs > 1 {
+                    labels.push(("swarm.cronjob.replicas".to_owned(), runs.to_string()));
+                }
                 add_to(deploy, "labels", labels);
                 let message = format!(
                     "`{key}` is started by swarm-cronjob, which has to run on a manager ({when})"
@@ -106,6 +111,29 @@ impl Writer<'_> {
                 self.note("cron-by-labels", origin, message);
             }
         }
+    }
+}
+
+impl Writer<'_> {
+    /// What happens to a run that lasts until the next one is due, where it is not what was asked for. A service that
+    /// is updated by force loses the task that runs.
+    fn note_overlap(&mut self, site: &Site<'_>, concurrency: Option<&Sourced<Concurrency>>) {
+        let wanted = concurrency.map_or(Concurrency::Allow, |c| c.value);
+        let origin = concurrency.map_or(&site.unit.origin, |c| &c.origin);
+        let key = site.key();
+        let message = match (wanted, self.options.cron, self.is_swarm()) {
+            (Concurrency::Forbid, CronRunner::None, true) => format!(
+                "a run of `{key}` that is due ends the one before, where it should be left out"
+            ),
+            (Concurrency::Allow, _, true) => {
+                format!("a run of `{key}` that is due ends the one before, where both should run")
+            }
+            (Concurrency::Replace, _, false) => {
+                format!("a run of `{key}` that is due does not end the one before")
+            }
+            _ => return,
+        };
+        self.note("overlapping-runs", origin, message);
     }
 }
 

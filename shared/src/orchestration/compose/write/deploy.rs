@@ -9,6 +9,19 @@ use super::service::Site;
 use super::writer::Writer;
 use crate::orchestration::model::{DeviceRequest, JobSettings, Resources, UnitKind};
 use crate::orchestration::quantity::{bytes_to_compose, millicores_to_compose};
+use crate::source::Sourced;
+
+/// The least share of a processor in thousandths: the kernel's scheduler takes a quota of 1 ms at least (moby
+/// `daemon/daemon_unix.go`).
+const LEAST_CPU: u64 = 10;
+
+/// The least memory as limit and as reservation: what the engine takes (moby `daemon/daemon_unix.go`), and what Swarm
+/// takes as a reservation, which it does not hand on to the engine (swarmkit `manager/controlapi/service.go`).
+fn least_memory(swarm: bool) -> [u64; 2] {
+    const ENGINE: u64 = 6 << 20;
+    const SWARM: u64 = 4 << 20;
+    [ENGINE, if swarm { SWARM } else { ENGINE }]
+}
 
 impl<'a> Writer<'a> {
     /// `deploy.mode`, `deploy.replicas`, `deploy.endpoint_mode`.
@@ -16,7 +29,13 @@ impl<'a> Writer<'a> {
         let swarm = self.is_swarm();
         if !runs_on(site.container) {
             if swarm {
-                put(deploy, "mode", "replicated-job");
+                let daemon = site.unit.kind == UnitKind::Daemon;
+                let mode = if daemon {
+                    "global-job"
+                } else {
+                    "replicated-job"
+                };
+                put(deploy, "mode", mode);
             }
             return;
         }
@@ -101,7 +120,15 @@ impl<'a> Writer<'a> {
             );
             self.note("job-retries", &limit.origin, message);
         }
-        if let (Some(all), Some(once)) = (completions, parallelism)
+        let runs = completions.as_ref().or(parallelism.as_ref());
+        if let (Some(runs), UnitKind::Cron(_)) = (runs.filter(|r| r.value > 1), &site.unit.kind) {
+            let message = if self.is_swarm() {
+                format!("all {} runs of `{key}` start at once", runs.value)
+            } else {
+                format!("one run of `{key}` starts each time, not {}", runs.value)
+            };
+            self.note("job-instances", &runs.origin, message);
+        } else if let (Some(all), Some(once)) = (completions, parallelism)
             && once.value < all.value
         {
             let message = format!(
@@ -137,28 +164,21 @@ impl<'a> Writer<'a> {
         } = &site.container.resources;
         let key = site.key();
         let swarm = self.is_swarm();
+        let [least_limit, least_reservation] = least_memory(swarm);
         let mut limits = Map::new();
-        put_some(
-            &mut limits,
-            "cpus",
-            cpu_limit.as_ref().map(|c| millicores_to_compose(c.value)),
-        );
-        put_some(
-            &mut limits,
-            "memory",
-            memory_limit.as_ref().map(|m| bytes_to_compose(m.value)),
-        );
+        let cpus = self.at_least(site, cpu_limit.as_ref(), LEAST_CPU, millicores_to_compose);
+        put_some(&mut limits, "cpus", cpus);
+        let memory = self.at_least(site, memory_limit.as_ref(), least_limit, bytes_to_compose);
+        put_some(&mut limits, "memory", memory);
         let mut reservations = Map::new();
         put_some(
             &mut reservations,
             "cpus",
             cpu_request.as_ref().map(|c| millicores_to_compose(c.value)),
         );
-        put_some(
-            &mut reservations,
-            "memory",
-            memory_request.as_ref().map(|m| bytes_to_compose(m.value)),
-        );
+        let memory = memory_request.as_ref();
+        let memory = self.at_least(site, memory, least_reservation, bytes_to_compose);
+        put_some(&mut reservations, "memory", memory);
         if let Some(request) = cpu_request
             .as_ref()
             .filter(|_| !swarm && self.from_kubernetes())
@@ -190,6 +210,28 @@ impl<'a> Writer<'a> {
         put_map(&mut resources, "limits", limits);
         put_map(&mut resources, "reservations", reservations);
         put_map(deploy, "resources", resources);
+    }
+
+    /// An amount that the engine takes; none of it stands for no bound.
+    fn at_least(
+        &mut self,
+        site: &Site<'a>,
+        amount: Option<&Sourced<u64>>,
+        least: u64,
+        show: fn(u64) -> String,
+    ) -> Option<String> {
+        let amount = amount?;
+        if amount.value == 0 || amount.value >= least {
+            return Some(show(amount.value));
+        }
+        let message = format!(
+            "`{}` gets {} instead of {}: Docker takes no less",
+            site.key(),
+            show(least),
+            show(amount.value)
+        );
+        self.note("resource-raised", &amount.origin, message);
+        Some(show(least))
     }
 
     fn write_device(

@@ -9,14 +9,16 @@ use super::keys::file_name;
 use super::names::list;
 use super::service::Site;
 use super::writer::Writer;
-use crate::orchestration::model::{EnvFrom, EnvValue, EnvVar, ObjectKind};
+use crate::orchestration::model::{ComposedWord, EnvFrom, EnvValue, EnvVar, ObjectKind};
 use crate::orchestration::reference;
 use crate::source::Origin;
 
 /// A variable on its way.
-enum Variable {
+pub(super) enum Variable {
     /// For everybody to see.
     Plain(String),
+    /// With a template that Swarm fills in, which it does in variables alone.
+    Template(String),
     /// For the service's own file.
     Secret(String),
     /// Stands in the file of a whole secret.
@@ -26,37 +28,64 @@ enum Variable {
 }
 
 impl Variable {
-    /// The text, and whether it is confidential.
-    fn text(&self) -> Option<(&str, bool)> {
+    /// The text, where there is one.
+    fn text(&self) -> Option<&str> {
         match self {
-            Self::Plain(text) => Some((text, false)),
-            Self::Secret(text) | Self::InFile(text) => Some((text, true)),
+            Self::Plain(text) | Self::Template(text) | Self::Secret(text) | Self::InFile(text) => {
+                Some(text)
+            }
             Self::Passed => None,
         }
     }
+
+    fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret(_) | Self::InFile(_))
+    }
+}
+
+/// What the variables of a container come to.
+#[derive(Default)]
+pub(super) struct Variables {
+    by_name: IndexMap<String, Variable>,
+    /// Entries of `env_file`.
+    files: Vec<Value>,
 }
 
 impl<'a> Writer<'a> {
-    /// `environment` and `env_file`.
-    pub(super) fn write_environment(&mut self, site: &Site<'a>, service: &mut Map) {
-        let mut variables: IndexMap<String, Variable> = IndexMap::new();
-        let mut files: Vec<Value> = Vec::new();
+    /// Finds out the value of each variable.
+    pub(super) fn variables(&mut self, site: &Site<'a>) -> Variables {
+        let mut variables = Variables::default();
+        let Variables { by_name, files } = &mut variables;
         for from in &site.container.environment_from {
-            self.take_object(site, from, &mut variables, &mut files);
+            self.take_object(site, from, by_name, files);
         }
         for variable in &site.container.environment {
             let EnvVar { name, value } = variable;
-            if let Some(value) = self.resolve(site, &name.value, value, &name.origin, &variables) {
-                variables.insert(name.value.clone(), value);
+            if let Some(value) = self.resolve(site, &name.value, value, &name.origin, by_name) {
+                by_name.insert(name.value.clone(), value);
             }
         }
+        variables
+    }
+
+    /// `environment` and `env_file`.
+    pub(super) fn write_environment(
+        &mut self,
+        site: &Site<'a>,
+        variables: Variables,
+        service: &mut Map,
+    ) {
+        let Variables {
+            by_name: variables,
+            mut files,
+        } = variables;
         let swarm = self.is_swarm();
         let mut environment = Map::new();
         let mut own = Vec::new();
         let mut empty = Vec::new();
         for (name, variable) in variables {
             match variable {
-                Variable::Plain(text) => {
+                Variable::Plain(text) | Variable::Template(text) => {
                     if swarm && text.is_empty() {
                         empty.push(name.clone());
                     }
@@ -206,6 +235,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    fn note_optional_key(&mut self, site: &Site<'a>, object: &str, key: &str, origin: &Origin) {
+        let message = format!(
+            "`{object}` has no key `{key}`, which `{}` may use",
+            site.key()
+        );
+        self.note("optional-objects", origin, message);
+    }
+
     fn note_optional(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {
         let message = format!(
             "`{object}`, which `{}` may use, is not part of the input",
@@ -235,7 +272,12 @@ impl<'a> Writer<'a> {
             EnvValue::Literal(text) => Some(Variable::Plain(self.without_templates(text))),
             EnvValue::Unset => Some(Variable::Passed),
             EnvValue::Composed(text) => {
-                let (text, secret, unknown) = expand(text, known);
+                let Expanded {
+                    text,
+                    secret,
+                    template,
+                    unknown,
+                } = expand(&self.without_templates(text), known);
                 if !unknown.is_empty() {
                     let message = format!(
                         "`{name}` of `{}` refers to {}, which has no value here",
@@ -244,9 +286,10 @@ impl<'a> Writer<'a> {
                     );
                     self.note("reference-unresolved", origin, message);
                 }
-                let text = self.without_templates(&text);
                 Some(if secret && !self.options.inline_secrets {
                     Variable::Secret(text)
+                } else if template {
+                    Variable::Template(text)
                 } else {
                     Variable::Plain(text)
                 })
@@ -269,7 +312,10 @@ impl<'a> Writer<'a> {
                 });
                 let Some(data) = data else {
                     if optional.unwrap_or(false) {
-                        self.note_optional(site, object, origin);
+                        match found {
+                            Some(_) => self.note_optional_key(site, object, key, origin),
+                            None => self.note_optional(site, object, origin),
+                        }
                         return None;
                     }
                     let message = format!(
@@ -300,7 +346,14 @@ impl<'a> Writer<'a> {
                 }
                 Some(Variable::Secret(text))
             }
-            EnvValue::Field(field) => self.field(site, field, true, origin).map(Variable::Plain),
+            EnvValue::Field(field) => {
+                let text = self.field(site, field, true, origin)?;
+                Some(if self.is_swarm() && text.starts_with("{{") {
+                    Variable::Template(text)
+                } else {
+                    Variable::Plain(text)
+                })
+            }
             EnvValue::Resource {
                 resource,
                 container,
@@ -328,29 +381,121 @@ impl<'a> Writer<'a> {
     /// `template/expand.go`).
     pub(super) fn without_templates(&self, text: &str) -> String {
         let swarm_source = self.app.dialect == crate::orchestration::model::Dialect::Swarm;
-        if self.is_swarm() && !swarm_source && text.contains("{{") {
-            text.replace("{{", r#"{{"{{"}}"#)
-        } else {
-            text.to_owned()
+        if !self.is_swarm() || swarm_source || !text.contains('{') {
+            return text.to_owned();
         }
+        // A brace before a reference would become a part of the template that is filled in there.
+        text.replace("{{", LITERAL_BRACES)
+            .replace("{$(", &format!("{LITERAL_BRACE}$("))
+    }
+
+    /// Fills the references in that the reader left open in a command line, as far as their values are known.
+    pub(super) fn composed_words(
+        &mut self,
+        site: &Site<'a>,
+        of_entrypoint: bool,
+        words: &[String],
+        variables: &Variables,
+    ) -> Vec<String> {
+        let mut words = words.to_vec();
+        let inline = self.options.inline_secrets;
+        for composed in &site.container.composed {
+            let ComposedWord {
+                of_entrypoint: of,
+                index,
+                text,
+                for_shell,
+                origin,
+            } = composed;
+            if *of != of_entrypoint {
+                continue;
+            }
+            let mut hidden = Vec::new();
+            let (text, unknown) = reference::expand(text, |name| {
+                let variable = variables.by_name.get(name)?;
+                if variable.is_secret() && !inline {
+                    hidden.push(name.to_owned());
+                    return None;
+                }
+                // Templates are filled in variables only.
+                if matches!(variable, Variable::Template(_)) {
+                    return None;
+                }
+                Some(
+                    variable
+                        .text()?
+                        .replace(LITERAL_BRACES, "{{")
+                        .replace(LITERAL_BRACE, "{"),
+                )
+            });
+            if let Some(word) = words.get_mut(*index) {
+                *word = text;
+            }
+            let left = |name: &&String| !for_shell.contains(*name) && !hidden.contains(*name);
+            let named = |names: Vec<&String>| {
+                let names: Vec<_> = names.iter().map(|name| format!("$({name})")).collect();
+                (!names.is_empty()).then(|| list(&names))
+            };
+            // One finding for each text; one that matters goes first.
+            if let Some(names) = named(unknown.iter().filter(left).collect()) {
+                let message = format!(
+                    "`{}` has {names} on its command line, and no value is known before it runs: the text stays as it is written",
+                    site.key()
+                );
+                self.note("reference-unresolved", origin, message);
+            } else if let Some(names) = named(hidden.iter().collect()) {
+                let message = format!(
+                    "`{}` has {names} on its command line, where no secret is written: the text stays as it is",
+                    site.key()
+                );
+                self.note("reference-unresolved", origin, message);
+            } else if let Some(names) = named(for_shell.iter().collect()) {
+                let message = format!(
+                    "{names} is no variable of the container: the shell runs it as a command, as in the cluster"
+                );
+                self.note("reference-of-shell", origin, message);
+            }
+        }
+        words
     }
 }
+
+/// Two braces as text, for Swarm, and one.
+const LITERAL_BRACES: &str = r#"{{"{{"}}"#;
+const LITERAL_BRACE: &str = r#"{{"{"}}"#;
 
 /// Whether a name may be that of a variable.
 fn is_variable(name: &str) -> bool {
     !name.is_empty() && !name.contains('=') && !name.chars().any(char::is_control)
 }
 
-/// Fills references `$(NAME)` in. Gives the text, whether something confidential went in, and the names that can be
-/// variables and are not known.
-fn expand(text: &str, known: &IndexMap<String, Variable>) -> (String, bool, Vec<String>) {
-    let mut secret = false;
-    let (out, unknown) = reference::expand(text, |name| {
-        let (value, confidential) = known.get(name).and_then(Variable::text)?;
-        secret |= confidential;
+/// A text with its references filled in.
+#[derive(Debug, Default, PartialEq)]
+struct Expanded {
+    text: String,
+    /// Whether something confidential went in.
+    secret: bool,
+    /// Whether a template of Swarm went in.
+    template: bool,
+    /// Names that can be variables and are not known.
+    unknown: Vec<String>,
+}
+
+/// Fills references `$(NAME)` in.
+fn expand(text: &str, known: &IndexMap<String, Variable>) -> Expanded {
+    let mut expanded = Expanded::default();
+    let (text, unknown) = reference::expand(text, |name| {
+        let variable = known.get(name)?;
+        let value = variable.text()?;
+        expanded.secret |= variable.is_secret();
+        expanded.template |= matches!(variable, Variable::Template(_));
         Some(value)
     });
-    (out, secret, unknown)
+    Expanded {
+        text,
+        unknown,
+        ..expanded
+    }
 }
 
 #[cfg(test)]
@@ -362,20 +507,29 @@ mod tests {
         let known: IndexMap<String, Variable> = [
             ("A".to_owned(), Variable::Plain("1".to_owned())),
             ("S".to_owned(), Variable::Secret("x".to_owned())),
+            (
+                "T".to_owned(),
+                Variable::Template("{{.Task.Name}}".to_owned()),
+            ),
             ("P".to_owned(), Variable::Passed),
         ]
         .into_iter()
         .collect();
-        for (text, expected, secret, unknown) in [
-            ("a$(A)b", "a1b", false, vec![]),
-            ("$$(A) $x $", "$(A) $x $", false, vec![]),
-            ("u:$(S)@$(N)", "u:x@$(N)", true, vec!["N"]),
-            ("$(P)", "$(P)", false, vec!["P"]),
-            ("$(A", "$(A", false, vec![]),
+        for (text, expected, secret, template, unknown) in [
+            ("a$(A)b", "a1b", false, false, vec![]),
+            ("$$(A) $x $", "$(A) $x $", false, false, vec![]),
+            ("u:$(S)@$(N)", "u:x@$(N)", true, false, vec!["N"]),
+            ("//$(T):1", "//{{.Task.Name}}:1", false, true, vec![]),
+            ("$(P)", "$(P)", false, false, vec!["P"]),
+            ("$(A", "$(A", false, false, vec![]),
         ] {
-            let (out, confidential, missing) = expand(text, &known);
-            assert_eq!((out.as_str(), confidential), (expected, secret), "{text}");
-            assert_eq!(missing, unknown, "{text}");
+            let expected = Expanded {
+                text: expected.to_owned(),
+                secret,
+                template,
+                unknown: unknown.into_iter().map(str::to_owned).collect(),
+            };
+            assert_eq!(expand(text, &known), expected, "{text}");
         }
     }
 }

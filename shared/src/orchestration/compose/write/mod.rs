@@ -10,6 +10,7 @@ mod deploy;
 mod document;
 mod env_file;
 mod environment;
+mod field_files;
 mod fields;
 mod files;
 mod health;

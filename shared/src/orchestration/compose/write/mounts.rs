@@ -79,6 +79,15 @@ impl<'a> Writer<'a> {
         for mount in &site.container.mounts {
             self.write_mount(site, mount, &mut mounts);
         }
+        if let Some(size) = &site.container.shm_size
+            && self.is_swarm()
+            && mounts.claim("/dev/shm")
+        {
+            let tmpfs = serde_json::json!({"size": size_value(size.value, true)});
+            mounts
+                .volumes
+                .push(serde_json::json!({"type": "tmpfs", "target": "/dev/shm", "tmpfs": tmpfs}));
+        }
         put_list(service, "volumes", mounts.volumes);
         put_list(service, "tmpfs", mounts.tmpfs);
         put_list(service, "configs", mounts.configs);
@@ -353,6 +362,19 @@ impl<'a> Writer<'a> {
                 site.key()
             );
             self.note("scratch-space", origin, message);
+        }
+        // The kubelet makes it writable for everybody; a tmpfs is that as well.
+        if let Some(user) = site.other_than_root()
+            && !memory_only
+            && self.from_kubernetes()
+            && site.unit.settings.volume_group.is_none()
+            && site.is_first()
+        {
+            let message = format!(
+                "`{name}` of `{}` belongs to root, unless the image has a folder there: {user} may not write into it",
+                site.key()
+            );
+            self.note("scratch-owner", origin, message);
         }
         if !several {
             if memory_only {

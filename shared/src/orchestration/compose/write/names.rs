@@ -1,10 +1,15 @@
 //! Names under which services are reached: aliases, container names, links.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
+use super::plan::runs_on;
 use super::writer::Writer;
-use crate::orchestration::model::{Name, NameKind, NamePort, PortRef, UnitKind};
-use crate::source::Origin;
+use crate::orchestration::model::{
+    Application, Container, EnvValue, MountSource, Name, NameKind, NamePort, NetworkMode, PortRef,
+    Unit, UnitKind,
+};
+use crate::source::{Origin, Sourced};
 
 /// How a unit is reached beside its own key.
 #[derive(Debug, Default)]
@@ -17,6 +22,19 @@ pub(super) struct Reach {
     pub(super) links: Vec<(String, String)>,
     /// `endpoint_mode`, if something is said of it.
     pub(super) endpoint: Option<Endpoint>,
+    /// Whether a Service leads to it, be it under its own key.
+    pub(super) service: bool,
+}
+
+/// A name for an address outside of the application.
+#[derive(Debug)]
+pub(super) struct Outside<'a> {
+    /// The name.
+    pub(super) name: String,
+    /// Namespace in which it holds.
+    pub(super) namespace: Option<&'a str>,
+    /// The address.
+    pub(super) address: String,
 }
 
 /// An alias of one of the services of a unit.
@@ -39,7 +57,78 @@ pub(super) enum Endpoint {
     Instances,
 }
 
-impl Writer<'_> {
+/// Containers of a unit that listen on one of some ports.
+pub(super) fn listeners(unit: &Unit, ports: &[NamePort]) -> Vec<usize> {
+    let listens = |container: &Container| {
+        container.ports.iter().any(|port| {
+            ports.iter().any(|wanted| match &wanted.target {
+                PortRef::Number(number) => *number == port.target,
+                PortRef::Name(name) => port.name.as_ref().is_some_and(|n| n.value == *name),
+            })
+        })
+    };
+    unit.containers
+        .iter()
+        .enumerate()
+        .filter(|(_, container)| runs_on(container) && listens(container))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// The namespace of objects that name none, unless `kubectl` is told another one.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Whether something asks for names with the namespace `default`: a text that has it, or a container that is told its
+/// namespace and can put such a name together.
+pub(super) fn names_default(app: &Application) -> bool {
+    let with_default = |text: &str| {
+        text.match_indices(".default").any(|(at, found)| {
+            let rest = &text[at + found.len()..];
+            let before = text[..at].chars().next_back();
+            before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, ')' | '}'))
+                && (rest.starts_with(".svc")
+                    || !rest.starts_with(|c: char| {
+                        c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+                    }))
+        })
+    };
+    let namespace = |field: &str| field == "metadata.namespace";
+    let asks = |value: &EnvValue| match value {
+        EnvValue::Literal(text) | EnvValue::Composed(text) => with_default(text),
+        EnvValue::Field(field) => namespace(field),
+        EnvValue::Object { .. } | EnvValue::Resource { .. } | EnvValue::Unset => false,
+    };
+    let words = |command: &Option<Sourced<Vec<String>>>| {
+        let words = command.as_ref().map(|c| c.value.as_slice());
+        words.unwrap_or_default().iter().any(|w| with_default(w))
+    };
+    let field = |source: &MountSource| match source {
+        MountSource::Fields(files) => files.iter().any(|file| asks(&file.value)),
+        _ => false,
+    };
+    let containers = app.units.iter().flat_map(|unit| &unit.containers);
+    let in_containers = containers.into_iter().any(|container| {
+        container.environment.iter().any(|v| asks(&v.value))
+            || words(&container.entrypoint)
+            || words(&container.command)
+            || container.mounts.iter().any(|mount| match &mount.source {
+                MountSource::Projected(sources) => sources.iter().any(field),
+                source => field(source),
+            })
+    });
+    let content = app.objects.iter().flat_map(|object| object.data.values());
+    in_containers
+        || content
+            .filter_map(|data| std::str::from_utf8(&data.bytes).ok())
+            .any(with_default)
+}
+
+impl<'a> Writer<'a> {
+    /// The namespace that names are built with.
+    pub(super) fn space_of_names<'s>(&self, namespace: Option<&'s str>) -> Option<&'s str> {
+        namespace.or(self.named_default.then_some(DEFAULT_NAMESPACE))
+    }
+
     /// Finds out which names lead to which services.
     pub(super) fn resolve_names(&mut self) {
         self.reach = self.app.units.iter().map(|_| Reach::default()).collect();
@@ -52,7 +141,7 @@ impl Writer<'_> {
         }
     }
 
-    fn resolve_name(&mut self, name: &Name) {
+    fn resolve_name(&mut self, name: &'a Name) {
         let Name {
             name: text,
             namespace,
@@ -101,9 +190,7 @@ impl Writer<'_> {
 
         match kind {
             NameKind::External(target) => {
-                let message =
-                    format!("`{label}` leads to `{target}`, which is outside of the application");
-                self.note("external-name", origin, message);
+                self.name_outside(label, space, target, origin);
                 return;
             }
             NameKind::Link { from } => {
@@ -154,7 +241,7 @@ impl Writer<'_> {
         self.note_ports(label, ports, &found, origin);
         for index in found {
             if *kind == NameKind::Service {
-                self.add_service_name(index, label, space, ports);
+                self.add_service_name(index, label, space, ports, origin);
                 self.set_endpoint(index, label, headless_value, origin);
             } else if let Some(headless) = headless {
                 self.set_endpoint(index, label, headless.value, &headless.origin);
@@ -167,6 +254,36 @@ impl Writer<'_> {
         }
     }
 
+    /// A name for what is outside of the application.
+    fn name_outside(&mut self, label: &str, space: Option<&'a str>, target: &str, origin: &Origin) {
+        if target.is_empty() {
+            let message = format!("`{label}` selects nothing, and no addresses are given for it");
+            self.note("external-name", origin, message);
+            return;
+        }
+        let addresses: Vec<&str> = target.split(',').collect();
+        if !addresses.iter().all(|a| a.parse::<IpAddr>().is_ok()) {
+            let message =
+                format!("`{label}` leads to `{target}`, which is outside of the application");
+            self.note("external-name", origin, message);
+            return;
+        }
+        let message = format!("`{label}` leads to {} by `/etc/hosts`", list(&addresses));
+        self.note("manual-endpoints", origin, message);
+        for address in addresses {
+            let mut names = vec![label.to_owned()];
+            if let Some(space) = self.space_of_names(space) {
+                names.extend(with_namespace(label, space));
+            }
+            let named = |name| Outside {
+                name,
+                namespace: space,
+                address: address.to_owned(),
+            };
+            self.outside.extend(names.into_iter().map(named));
+        }
+    }
+
     /// A Kubernetes Service: its name, with and without the namespace.
     fn add_service_name(
         &mut self,
@@ -174,8 +291,24 @@ impl Writer<'_> {
         label: &str,
         space: Option<&str>,
         ports: &[NamePort],
+        origin: &Origin,
     ) {
-        for container in self.owners(index, ports) {
+        if let Some(reach) = self.reach.get_mut(index) {
+            reach.service = true;
+        }
+        let owners = self.owners(index, ports);
+        if let (Some(instance), true) = (
+            self.plan.units.get(index).and_then(|p| p.instances.first()),
+            owners.len() > 1,
+        ) {
+            let keys: Vec<_> = owners.iter().map(|owner| instance.key(*owner)).collect();
+            let message = format!(
+                "`{label}` leads to {} in turn, each of which answers on its own ports only",
+                list(&keys)
+            );
+            self.note("name-of-several-services", origin, message);
+        }
+        for container in owners {
             let Some(key) = self.plan.units.get(index).map(|p| {
                 let main = p.instances.first();
                 main.map_or_else(String::new, |i| i.key(container).to_owned())
@@ -190,9 +323,9 @@ impl Writer<'_> {
             if key != label || unrolled {
                 self.push_alias(index, label, &[], container);
             }
-            if let Some(space) = space {
-                for suffix in ["", ".svc", ".svc.cluster.local"] {
-                    self.push_alias(index, &format!("{label}.{space}{suffix}"), &[], container);
+            if let Some(space) = self.space_of_names(space) {
+                for name in with_namespace(label, space) {
+                    self.push_alias(index, &name, &[], container);
                 }
             }
         }
@@ -207,21 +340,7 @@ impl Writer<'_> {
         if !self.is_swarm() || unit.containers.len() < 2 {
             return vec![main];
         }
-        let owners: Vec<_> = unit
-            .containers
-            .iter()
-            .enumerate()
-            .filter(|(_, container)| super::plan::runs_on(container))
-            .filter(|(_, container)| {
-                container.ports.iter().any(|port| {
-                    ports.iter().any(|wanted| match &wanted.target {
-                        PortRef::Number(number) => *number == port.target,
-                        PortRef::Name(name) => port.name.as_ref().is_some_and(|n| n.value == *name),
-                    })
-                })
-            })
-            .map(|(index, _)| index)
-            .collect();
+        let owners = listeners(unit, ports);
         if owners.is_empty() {
             vec![main]
         } else {
@@ -276,6 +395,12 @@ impl Writer<'_> {
 
     /// Ports under a name: they have to be the container's own, for nothing translates between them.
     fn note_ports(&mut self, label: &str, ports: &[NamePort], found: &[usize], origin: &Origin) {
+        let without_network = |index: &usize| {
+            let unit = self.app.units.get(*index);
+            let mode = unit.and_then(|unit| unit.settings.network_mode.as_ref());
+            mode.is_some_and(|m| matches!(m.value, NetworkMode::Host | NetworkMode::None))
+        };
+        let answers = !found.iter().all(without_network);
         let mut plain = Vec::new();
         for port in ports {
             let NamePort {
@@ -293,7 +418,7 @@ impl Writer<'_> {
                     .find_map(|index| self.port_by_name(*index, wanted)),
             };
             match resolved {
-                Some(resolved) if resolved != *number => {
+                Some(resolved) if resolved != *number && answers => {
                     let message = format!(
                         "`{label}:{number}` does not answer: the container listens on {resolved}, and clients have to use `{label}:{resolved}`"
                     );
@@ -318,10 +443,14 @@ impl Writer<'_> {
             plain.push(text);
         }
         if !plain.is_empty() {
-            let message = format!(
-                "`{label}` answers on every port of its containers, not only on {}",
-                list(&plain)
-            );
+            let message = if answers {
+                format!(
+                    "`{label}` answers on every port of its containers, not only on {}",
+                    list(&plain)
+                )
+            } else {
+                format!("`{label}` answers nowhere; {} have no place", list(&plain))
+            };
             self.note("name-has-all-ports", origin, message);
         }
     }
@@ -368,12 +497,8 @@ impl Writer<'_> {
             return;
         }
         let first = settings.first_ordinal.as_ref().map_or(0, |o| o.value);
-        for name in instance_names(
-            &unit.name.value,
-            first,
-            &service.value,
-            unit.namespace.as_ref().map(|n| n.value.as_str()),
-        ) {
+        let space = self.space_of_names(unit.namespace.as_ref().map(|n| n.value.as_str()));
+        for name in instance_names(&unit.name.value, first, &service.value, space) {
             self.add_alias(index, &name, &[]);
         }
     }
@@ -413,11 +538,17 @@ pub(super) fn instance_names(
     let base = format!("{unit}-{ordinal}.{service}");
     let mut names = vec![base.clone()];
     if let Some(space) = namespace {
-        for suffix in ["", ".svc", ".svc.cluster.local"] {
-            names.push(format!("{base}.{space}{suffix}"));
-        }
+        names.extend(with_namespace(&base, space));
     }
     names
+}
+
+/// A name with its namespace, in the three forms that a cluster's DNS answers.
+fn with_namespace(name: &str, space: &str) -> impl Iterator<Item = String> {
+    let full = format!("{name}.{space}");
+    ["", ".svc", ".svc.cluster.local"]
+        .into_iter()
+        .map(move |suffix| format!("{full}{suffix}"))
 }
 
 /// Items as text: `a`, `b`.

@@ -6,11 +6,13 @@ use serde_json::Value;
 
 use super::document::{Map, put, put_list, put_map, unique};
 use super::keys::{Keys, legal};
-use super::names::instance_names;
+use super::names::{instance_names, list};
 use super::plan::runs_on;
 use super::service::Site;
 use super::writer::Writer;
-use crate::orchestration::model::{Application, Attachment, Network, NetworkMode, UnitKind};
+use crate::orchestration::model::{
+    Application, Attachment, NameKind, Network, NetworkMode, UnitKind,
+};
 use crate::orchestration::names::DOMAIN;
 use crate::source::Origin;
 
@@ -109,12 +111,8 @@ impl<'a> Writer<'a> {
                 .as_ref()
                 .filter(|s| !s.value.is_empty())
             {
-                names.extend(instance_names(
-                    unit,
-                    ordinal,
-                    &service.value,
-                    site.namespace(),
-                ));
+                let space = self.space_of_names(site.namespace());
+                names.extend(instance_names(unit, ordinal, &service.value, space));
             }
         }
         names
@@ -130,11 +128,9 @@ impl<'a> Writer<'a> {
     ) -> bool {
         let swarm = self.is_swarm();
         let key = site.key();
+        let reach = self.reach.get(site.index);
         let unreached = matches!(mode, NetworkMode::Host | NetworkMode::None)
-            && self
-                .reach
-                .get(site.index)
-                .is_some_and(|reach| !reach.aliases.is_empty());
+            && reach.is_some_and(|reach| reach.service || !reach.aliases.is_empty());
         if unreached && site.is_main() {
             let message =
                 format!("no name leads to `{key}`: it takes part in no network of the application");
@@ -147,6 +143,9 @@ impl<'a> Writer<'a> {
                 origin,
                 message,
             );
+        }
+        if *mode == NetworkMode::Host && site.is_main() && site.is_first() {
+            self.note_names_from_host(site);
         }
         if !swarm {
             let word = match mode {
@@ -182,6 +181,34 @@ impl<'a> Writer<'a> {
         networks.insert(name, Value::Null);
         put_map(service, "networks", networks);
         true
+    }
+
+    /// A container on the network of the host asks the host's own name server.
+    fn note_names_from_host(&mut self, site: &Site<'a>) {
+        let Some(asked) = &site.unit.settings.dns_on_host else {
+            return;
+        };
+        let names = self.app.names.iter();
+        let names: Vec<_> = names
+            .filter(|name| name.kind == NameKind::Service)
+            .filter(|name| !name.units.contains(&site.unit.name.value))
+            .map(|name| name.name.value.as_str())
+            .collect();
+        if asked.value && !names.is_empty() {
+            let shown = names.get(..3).unwrap_or(&names);
+            let more = names.len() - shown.len();
+            let message = format!(
+                "`{}` is on the network of the host, where {}{} do not resolve",
+                site.key(),
+                list(shown),
+                if more > 0 {
+                    format!(" and {more} more names")
+                } else {
+                    String::new()
+                }
+            );
+            self.note("names-from-host-network", &asked.origin, message);
+        }
     }
 
     /// Top-level `networks`.

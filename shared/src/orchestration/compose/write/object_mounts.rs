@@ -3,16 +3,16 @@
 use serde_json::Value;
 
 use super::document::{Map, put, put_some};
-use super::keys::{file_name, legal};
+use super::keys::file_name;
 use super::mounts::Mounts;
 use super::names::list;
 use super::service::Site;
 use super::writer::Writer;
-use crate::orchestration::model::{ObjectItem, ObjectKind, ObjectMount};
+use crate::orchestration::model::{ObjectItem, ObjectKind, ObjectMount, User};
 use crate::source::Origin;
 
 /// The mode of files from ConfigMaps and Secrets when nothing is said (Kubernetes API, `defaultMode`).
-const KUBERNETES_MODE: u32 = 0o644;
+pub(super) const KUBERNETES_MODE: u32 = 0o644;
 
 /// A mount of an object, and where.
 pub(super) struct ObjectPlace<'p> {
@@ -22,6 +22,13 @@ pub(super) struct ObjectPlace<'p> {
     pub(super) subpath: Option<&'p str>,
     /// Where it stood.
     pub(super) origin: &'p Origin,
+}
+
+/// Who may read a file of a stack.
+struct Owner {
+    uid: Option<String>,
+    gid: String,
+    mode: u32,
 }
 
 impl<'a> Writer<'a> {
@@ -113,15 +120,32 @@ impl<'a> Writer<'a> {
             let mut map = Map::new();
             put(&mut map, "source", source);
             put(&mut map, "target", target);
-            put_some(&mut map, "uid", uid.as_ref().map(|u| u.value.clone()));
-            put_some(&mut map, "gid", gid.as_ref().map(|g| g.value.clone()));
-            put_some(&mut map, "mode", bits);
+            let owner = self.owner(site, bits);
+            let (uid, gid) = (uid.as_ref(), gid.as_ref());
+            let given = uid.is_some() || gid.is_some();
+            let owner = owner.filter(|_| !given);
+            let uid = uid.map(|u| u.value.clone());
+            let gid = gid.map(|g| g.value.clone());
+            put_some(
+                &mut map,
+                "uid",
+                uid.or(owner.as_ref().and_then(|o| o.uid.clone())),
+            );
+            put_some(
+                &mut map,
+                "gid",
+                gid.or(owner.as_ref().map(|o| o.gid.clone())),
+            );
+            put_some(&mut map, "mode", owner.map(|o| o.mode).or(bits));
             let home = match kind {
                 ObjectKind::Config => &mut mounts.configs,
                 ObjectKind::Secret => &mut mounts.secrets,
             };
             home.push(Value::Object(map));
             files += 1;
+        }
+        if *kind == ObjectKind::Secret && files > 0 {
+            self.note_secret_reader(site, object, place.origin);
         }
         if files == 0 && place.subpath.is_some() {
             let message = format!(
@@ -136,6 +160,39 @@ impl<'a> Writer<'a> {
                 place.target
             );
             self.note("projected-files", place.origin, message);
+        }
+    }
+
+    /// What the kubelet makes of the owner of a file that not everybody may read: the group that owns the volumes may
+    /// read it too. A stack hands no such group to the process, so the file is given to its user as well.
+    fn owner(&self, site: &Site<'a>, bits: Option<u32>) -> Option<Owner> {
+        let group = site.unit.settings.volume_group.as_ref()?;
+        let bits = bits.filter(|bits| bits & 0o004 == 0 && self.is_swarm())?;
+        let uid = match site.container.user.as_ref().map(|user| &user.value) {
+            Some(User::Numeric { uid, gid: _ }) => uid.map(|uid| uid.to_string()),
+            _ => None,
+        };
+        Some(Owner {
+            uid,
+            gid: group.value.to_string(),
+            mode: bits | 0o440,
+        })
+    }
+
+    /// Compose mounts a file as it lies on the host, where a secret is for the one alone who converted it.
+    fn note_secret_reader(&mut self, site: &Site<'a>, object: &str, origin: &Origin) {
+        let group = site.unit.settings.volume_group.as_ref();
+        let some_group = || group.map(|group| format!("group {}", group.value));
+        if self.is_swarm() || !self.from_kubernetes() || !site.is_first() {
+            return;
+        }
+        if let Some(reader) = site.other_than_root().or_else(some_group) {
+            let folder = format!("secrets/{}", file_name(object));
+            let message = format!(
+                "{reader} of `{}` may not read `{object}`: its files in `{folder}` are for their owner only",
+                site.key()
+            );
+            self.note("secret-for-other-user", origin, message);
         }
     }
 
@@ -186,75 +243,6 @@ impl<'a> Writer<'a> {
         )
     }
 
-    /// Fields of the instance as files.
-    pub(super) fn mount_fields(
-        &mut self,
-        site: &Site<'a>,
-        place: &ObjectPlace<'_>,
-        fields: &[(String, String)],
-        mounts: &mut Mounts,
-    ) {
-        for (path, field) in fields {
-            let Some(target) = target_of(place, path, false) else {
-                continue;
-            };
-            let text = match field.strip_prefix("resource:") {
-                Some(resource) => {
-                    let text = super::fields::resource(site, resource.trim(), None, None);
-                    if text.is_none() {
-                        let message = format!(
-                            "`{}` cannot be told `{}`, which is not set",
-                            site.key(),
-                            resource.trim()
-                        );
-                        self.note("field-unknown", place.origin, message);
-                    }
-                    text
-                }
-                None => self.field(site, field, false, place.origin),
-            };
-            let Some(text) = text else { continue };
-            if !mounts.claim(&target) {
-                let message = format!(
-                    "`{target}` of `{}` is mounted twice; the second mount is left out",
-                    site.key()
-                );
-                self.note("mount-target-twice", place.origin, message);
-                continue;
-            }
-            let swarm = self.is_swarm();
-            let wanted = legal(&format!("{}-{}", site.key(), path.replace('/', "-")));
-            let file = format!("configs/{}/{}", file_name(site.key()), file_name(path));
-            let file = if swarm {
-                self.files.add(&file, text.as_bytes(), false)
-            } else {
-                file
-            };
-            let identity = format!("field {} {path} {target}", site.key());
-            let source = self
-                .objects
-                .make(ObjectKind::Config, identity, &wanted, |_| {
-                    let mut map = Map::new();
-                    if swarm {
-                        put(&mut map, "file", format!("./{file}"));
-                    } else {
-                        put(&mut map, "content", text);
-                    }
-                    map
-                });
-            let mut map = Map::new();
-            put(&mut map, "source", source);
-            put(&mut map, "target", target);
-            put(&mut map, "mode", KUBERNETES_MODE);
-            mounts.configs.push(Value::Object(map));
-            let message = format!(
-                "`{path}` of `{}` holds `{field}` as it was at conversion",
-                site.key()
-            );
-            self.note("pod-fields-as-files", place.origin, message);
-        }
-    }
-
     /// Sources that have no counterpart.
     pub(super) fn note_no_volume(
         &mut self,
@@ -297,7 +285,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Where a file of a folder lies in the container, if it is mounted at all.
-fn target_of(place: &ObjectPlace<'_>, path: &str, single: bool) -> Option<String> {
+pub(super) fn target_of(place: &ObjectPlace<'_>, path: &str, single: bool) -> Option<String> {
     let target = place.target;
     if single {
         return Some(target.to_owned());

@@ -10,6 +10,7 @@ use crate::orchestration::model::{
     Application, Dialect, FileObject, Mount, MountSource, ObjectData, ObjectKind,
 };
 use crate::orchestration::names::{DOMAIN, short_hash};
+use crate::source::Origin;
 
 /// Largest config and secret of Swarm in bytes (swarmkit `manager/controlapi`).
 const CONFIG_MAX: usize = 1_000 * 1024;
@@ -299,9 +300,12 @@ impl Writer<'_> {
             .collect();
         if !unused.is_empty() {
             let keys: Vec<_> = unused.iter().map(|(key, _)| *key).collect();
+            let gone = |key: &str| data.get(key).is_some_and(|data| data.bytes.is_empty());
+            let gone = self.is_swarm() && self.from_kubernetes() && keys.iter().all(|k| gone(k));
             let message = format!(
-                "no container uses {} of {word} `{name}`",
-                super::names::list(&keys)
+                "no container uses {} of {word} `{name}`{}",
+                super::names::list(&keys),
+                if gone { "; empty, it is left out" } else { "" }
             );
             self.note("object-unused", origin, message);
         }
@@ -313,6 +317,22 @@ impl Writer<'_> {
             if !used.mounted && used.variable {
                 continue;
             }
+            // Swarm refuses the whole deployment for one that is empty.
+            let empty = content.bytes.is_empty() && self.is_swarm() && self.from_kubernetes();
+            if empty && !used.mounted {
+                continue;
+            }
+            let filled;
+            let content = if empty {
+                let what = format!("`{key}` of {word} `{name}`");
+                filled = ObjectData {
+                    bytes: self.never_empty("", &what, &content.origin).into_bytes(),
+                    ..content.clone()
+                };
+                &filled
+            } else {
+                content
+            };
             let mut map = self.write_content(entry, key, used, content);
             if let Some(real) = real_name {
                 put(&mut map, "name", real.value.clone());
@@ -332,6 +352,16 @@ impl Writer<'_> {
             );
             self.note("object-metadata", origin, message);
         }
+    }
+
+    /// Content that a stack can hold: Swarm takes nothing that is empty (swarmkit `manager/controlapi`).
+    pub(super) fn never_empty(&mut self, text: &str, what: &str, origin: &Origin) -> String {
+        if !text.is_empty() {
+            return text.to_owned();
+        }
+        let message = format!("{what} holds a line break: Swarm takes nothing empty");
+        self.note("object-never-empty", origin, message);
+        "\n".to_owned()
     }
 
     /// Where a piece of content comes from.

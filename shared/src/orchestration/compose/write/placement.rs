@@ -29,10 +29,22 @@ impl Writer<'_> {
                     self.constraint(site, predicate, &mut constraints);
                 }
             }
-            [first, ..] => {
-                if let Some(predicate) = first.first().filter(|_| site.is_main()) {
+            [first, others @ ..] => {
+                // What holds in each set of nodes holds in any case.
+                let (common, own): (Vec<_>, Vec<_>) = first
+                    .iter()
+                    .partition(|predicate| others.iter().all(|set| set.contains(predicate)));
+                for predicate in &common {
+                    self.constraint(site, predicate, &mut constraints);
+                }
+                if let Some(predicate) = own.first().filter(|_| site.is_main()) {
+                    let rest = if common.is_empty() {
+                        ""
+                    } else {
+                        " that has what all of them ask for"
+                    };
                     let message = format!(
-                        "`{key}` may run on any node: Docker cannot choose between {} sets of nodes",
+                        "`{key}` may run on any node{rest}: Docker cannot choose between {} sets of nodes",
                         required.len()
                     );
                     self.note("constraint-not-possible", &predicate.origin, message);
@@ -65,6 +77,13 @@ impl Writer<'_> {
             match attribute {
                 NodeAttribute::Label(_) | NodeAttribute::EngineLabel(_) => {
                     let name = attribute_name(attribute);
+                    if swarm && self.from_kubernetes() && site.is_main() {
+                        let label = name.strip_prefix("node.labels.").unwrap_or(&name);
+                        let message = format!(
+                            "`{key}` is spread over the nodes' label `{label}`, which the swarm's nodes need, too"
+                        );
+                        self.note("node-selection", origin, message);
+                    }
                     preferences.push(json!({ "spread": name }));
                 }
                 NodeAttribute::Hostname if !strict => {}

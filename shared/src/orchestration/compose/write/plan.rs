@@ -31,6 +31,8 @@ pub(super) struct UnitPlan {
     pub(super) own_keys: bool,
     /// Profile that keeps it from being started, in Compose.
     pub(super) profile: Option<&'static str>,
+    /// What the keys of the other containers begin with, where it is not the main one's key.
+    base: Option<String>,
 }
 
 /// One set of services for a unit.
@@ -78,6 +80,13 @@ impl Plan {
             }
         }
 
+        // In a stack each container has an address of its own, so a Service that only leads to ports of sidecars must
+        // not lead to the main one.
+        let mut beside: HashSet<usize> = HashSet::new();
+        if swarm {
+            beside = only_beside(app);
+        }
+
         let mut keys = Keys::default();
         let mut plan = Self::default();
         for (index, unit) in app.units.iter().enumerate() {
@@ -90,6 +99,11 @@ impl Plan {
             let foreign = reached.get(name).is_some_and(|units| !units.contains(name));
             let namespace = unit.namespace.as_ref().map(|n| n.value.as_str());
             let mut wanted = Vec::with_capacity(4);
+            let beside = beside.contains(&index) && !is_marked(unit);
+            if let (true, Some(own)) = (beside, unit.containers.get(main)) {
+                wanted.push(key_of(&format!("{name}-{}", own.name.value)));
+            }
+            let foreign = foreign || beside;
             if !foreign {
                 wanted.push(key_of(name));
             }
@@ -128,6 +142,7 @@ impl Plan {
                 instances,
                 own_keys: !kubernetes || is_marked(unit),
                 profile: profile(&unit.kind),
+                base: beside.then(|| key_of(name)),
             });
         }
 
@@ -141,7 +156,8 @@ impl Plan {
                         continue;
                     }
                     let own = container.name.value.as_str();
-                    let composed = key_of(&format!("{main}-{own}"));
+                    let base = planned.base.as_ref().unwrap_or(&main);
+                    let composed = key_of(&format!("{base}-{own}"));
                     let wanted = if planned.own_keys && instance.ordinal.is_none() {
                         vec![key_of(own), composed]
                     } else {
@@ -270,6 +286,40 @@ fn ordinals(unit: &Unit, options: &ComposeOptions) -> Option<std::ops::Range<u32
     }
     let first = settings.first_ordinal.as_ref().map_or(0, |o| o.value);
     Some(first..first.saturating_add(replicas))
+}
+
+/// Units whose own name is that of a Service, or of several, none of which leads to a port of the main container.
+fn only_beside(app: &Application) -> HashSet<usize> {
+    let mut units: HashMap<(&str, Option<&str>), usize> = HashMap::new();
+    for (index, unit) in app.units.iter().enumerate() {
+        let namespace = unit.namespace.as_ref().map(|n| n.value.as_str());
+        units.insert((&unit.name.value, namespace), index);
+    }
+    let (mut beside, mut main) = (HashSet::new(), HashSet::new());
+    for name in &app.names {
+        let own = name.name.value.as_str();
+        let namespace = name.namespace.as_ref().map(|n| n.value.as_str());
+        let Some(&index) = units.get(&(own, namespace)) else {
+            continue;
+        };
+        if name.kind != NameKind::Service || !name.units.iter().any(|unit| unit == own) {
+            continue;
+        }
+        let Some(unit) = app.units.get(index) else {
+            continue;
+        };
+        let listeners = super::names::listeners(unit, &name.ports);
+        let to_main = |index: &usize| {
+            let container = unit.containers.get(*index);
+            container.is_some_and(|container| container.role == Role::Main)
+        };
+        if listeners.is_empty() || listeners.iter().any(to_main) {
+            main.insert(index);
+        } else {
+            beside.insert(index);
+        }
+    }
+    beside.difference(&main).copied().collect()
 }
 
 /// Whether the containers of a unit were Compose services once.

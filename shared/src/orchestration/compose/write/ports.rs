@@ -61,6 +61,7 @@ impl<'a> Writer<'a> {
         let mut listed = Vec::new();
         let mut exposed = Vec::new();
         let mut seen = HashSet::new();
+        let mut taken = HashMap::new();
         let containers = site
             .unit
             .containers
@@ -115,6 +116,9 @@ impl<'a> Writer<'a> {
                 continue;
             }
             for publication in published {
+                if self.is_taken(site, port, publication, &mut taken) {
+                    continue;
+                }
                 if let Some(map) = self.publication(site, port, publication)
                     && seen.insert(Value::Object(map.clone()).to_string())
                 {
@@ -124,6 +128,41 @@ impl<'a> Writer<'a> {
         }
         put_list(service, "ports", listed);
         put_list(service, "expose", unique(exposed));
+    }
+
+    /// Whether another way in has the port already: a port of the node and one of a Service are the same in Docker.
+    fn is_taken<'p>(
+        &mut self,
+        site: &Site<'a>,
+        port: &Port,
+        publication: &'p Publication,
+        taken: &mut HashMap<(u16, Protocol), &'p PublishMode>,
+    ) -> bool {
+        let one = publication
+            .port
+            .filter(|port| port.is_one() && port.first > 0);
+        let Some(outside) = one.filter(|_| self.from_kubernetes()) else {
+            return false;
+        };
+        let mode = &publication.mode;
+        let first = *taken
+            .entry((outside.first, port.transport()))
+            .or_insert(mode);
+        let host = |mode: &PublishMode| *mode == PublishMode::Host;
+        if host(first) == host(mode) {
+            return false;
+        }
+        let nodes = if self.is_swarm() && host(first) {
+            ", on the nodes of its tasks"
+        } else {
+            ""
+        };
+        let message = format!(
+            "port {outside} of `{}` is asked for as a port of the node and by a Service: it is published once{nodes}",
+            site.key()
+        );
+        self.note("port-published-once", &publication.origin, message);
+        true
     }
 
     fn note_port_without_network(&mut self, site: &Site<'a>, port: &Port, host: bool) {

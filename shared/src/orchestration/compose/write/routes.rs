@@ -112,6 +112,8 @@ impl<'a> Writer<'a> {
         match (self.options.ingress, number, units.is_empty()) {
             (IngressProxy::Traefik, Some(number), false) => {
                 for index in units {
+                    // A name of a port can stand for another number in each workload.
+                    let number = self.target_of(port, name, &[index]).unwrap_or(number);
                     self.traefik(route, index, number);
                 }
                 self.note(
@@ -153,7 +155,13 @@ impl<'a> Writer<'a> {
             .path
             .as_deref()
             .filter(|path| !path.is_empty() && *path != "/");
-        let identity = format!("{host}{}", path.unwrap_or_default());
+        let exact = route.path_type.as_deref() == Some("Exact");
+        // The same path can lead elsewhere as a prefix.
+        let identity = format!(
+            "{host}{}{}",
+            path.unwrap_or_default(),
+            if exact { " Exact" } else { "" }
+        );
         let router = format!(
             "{}-{}",
             legal(&route.ingress.value).replace('.', "-"),
@@ -167,7 +175,6 @@ impl<'a> Writer<'a> {
             rules.push(format!("Host(`{host}`)"));
         }
         if let Some(path) = path {
-            let exact = route.path_type.as_deref() == Some("Exact");
             let matcher = if exact { "Path" } else { "PathPrefix" };
             rules.push(format!("{matcher}(`{path}`)"));
         } else if rules.is_empty() {

@@ -3,10 +3,12 @@
 use serde_json::Value;
 
 use super::document::{Map, put, put_list, put_map};
+use super::names::list;
 use super::plan::{Instance, UnitPlan, runs_on};
 use super::writer::Writer;
 use crate::orchestration::model::{
-    Container, Dependency, DependencyCondition, NetworkMode, Role, Unit, UnitKind,
+    Container, Dependency, DependencyCondition, MountSource, NetworkMode, Role, Unit, UnitKind,
+    User,
 };
 
 /// Where the writer is: one container of one instance of one unit.
@@ -53,6 +55,25 @@ impl<'a> Site<'a> {
     /// Kubernetes namespace of the unit.
     pub(super) fn namespace(&self) -> Option<&'a str> {
         self.unit.namespace.as_ref().map(|n| n.value.as_str())
+    }
+
+    /// The user of the container where it is known not to be root: its number, or that it is some other one.
+    pub(super) fn other_than_root(&self) -> Option<String> {
+        let user = self.container.user.as_ref().map(|user| &user.value);
+        let number = match user {
+            Some(User::Numeric { uid, gid: _ }) => *uid,
+            Some(User::Named(_)) => return None,
+            None => None,
+        };
+        let checked = self.container.security.run_as_non_root.as_ref();
+        match number {
+            Some(0) => None,
+            Some(number) => Some(format!("user {number}")),
+            None if checked.is_some_and(|checked| checked.value) => {
+                Some("the user of the image".to_owned())
+            }
+            None => None,
+        }
     }
 
     /// How many instances one service of the unit has.
@@ -128,8 +149,9 @@ impl<'a> Writer<'a> {
         {
             put(&mut service, "profiles", vec![profile]);
         }
-        self.write_process(site, &mut service);
-        self.write_environment(site, &mut service);
+        let variables = self.variables(site);
+        self.write_process(site, &variables, &mut service);
+        self.write_environment(site, variables, &mut service);
         self.write_dependencies(site, &mut service);
         self.write_networking(site, &mut service);
         self.write_settings(site, &mut service);
@@ -196,8 +218,22 @@ impl<'a> Writer<'a> {
             }
             Role::Main | Role::Sidecar => {}
             Role::Init | Role::PreStart if swarm => {
-                let message =
-                    format!("`{own}` becomes the job `{key}`, and `{unit}` does not wait for it");
+                let message = match &site.unit.kind {
+                    UnitKind::Cron(_) => format!(
+                        "`{own}` becomes the service `{key}`, which nothing starts when `{unit}` is due"
+                    ),
+                    UnitKind::Daemon => format!(
+                        "`{own}` becomes the job `{key}`, which runs once on each node, and `{unit}` does not wait for it"
+                    ),
+                    _ if site.replicas() > 1 => format!(
+                        "`{own}` becomes the job `{key}`, which runs once for all {} instances of `{unit}`, and none of them waits for it{}",
+                        site.replicas(),
+                        prepared(site)
+                    ),
+                    _ => format!(
+                        "`{own}` becomes the job `{key}`, and `{unit}` does not wait for it"
+                    ),
+                };
                 self.note("init-containers-in-swarm", origin, message);
             }
             Role::Init | Role::PreStart => {
@@ -424,4 +460,28 @@ impl<'a> Writer<'a> {
         });
         put_list(service, "links", links);
     }
+}
+
+/// What a single run of an init container means for the volumes that each instance has for itself.
+fn prepared(site: &Site<'_>) -> String {
+    let UnitKind::Stateful(settings) = &site.unit.kind else {
+        return String::new();
+    };
+    let own = |name: &String| {
+        settings
+            .claims
+            .iter()
+            .any(|claim| claim.name.value == *name)
+    };
+    let mounts = site.container.mounts.iter();
+    let claims: Vec<_> = mounts
+        .filter_map(|mount| match &mount.source {
+            MountSource::Volume(name) if own(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    if claims.is_empty() {
+        return String::new();
+    }
+    format!("; of the volumes {} it prepares one at most", list(&claims))
 }

@@ -28,6 +28,8 @@ impl Writer<'_> {
             dns_search,
             dns_options,
             dns_only_own: _,
+            // See `write_network_mode`.
+            dns_on_host: _,
             host_aliases,
             stop_grace,
             sysctls,
@@ -43,13 +45,17 @@ impl Writer<'_> {
         let joins = self.joins(site);
         let key = site.key();
 
-        if site.is_main() {
+        // The containers of a Pod have one host name, from which they often take their number.
+        let of_pod = self.from_kubernetes() && !site.planned.own_keys && !joins;
+        if site.is_main() || of_pod {
             let given = hostname.as_ref().map(|h| h.value.clone());
             put_some(
                 service,
                 "hostname",
                 given.or_else(|| self.instance_hostname(site)),
             );
+        }
+        if site.is_main() {
             if let Some(domain) = domain {
                 if swarm {
                     let message = format!(
@@ -339,6 +345,12 @@ impl Writer<'_> {
             } else {
                 let separator = if swarm { ':' } else { '=' };
                 hosts.push(format!("{}{separator}{address}", name.value));
+            }
+        }
+        let separator = if swarm { ':' } else { '=' };
+        for outside in &self.outside {
+            if outside.namespace == site.namespace() || outside.namespace.is_none() {
+                hosts.push(format!("{}{separator}{}", outside.name, outside.address));
             }
         }
         put_list(service, "extra_hosts", unique(hosts));

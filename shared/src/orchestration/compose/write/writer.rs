@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::document::{Map, escape_dollars, put, put_map};
 use super::files::SideFiles;
 use super::mounts::Sharing;
-use super::names::Reach;
+use super::names::{Outside, Reach};
 use super::networks::Networks;
 use super::objects::Objects;
 use super::plan::Plan;
@@ -31,6 +31,10 @@ pub(super) struct Writer<'a> {
     pub(super) plan: &'a Plan,
     /// Names of each unit.
     pub(super) reach: Vec<Reach>,
+    /// Addresses outside of the application that have names in it.
+    pub(super) outside: Vec<Outside<'a>>,
+    /// Whether Services without a namespace have names with `default` as well.
+    pub(super) named_default: bool,
     /// Top-level volumes.
     pub(super) volumes: Volumes<'a>,
     /// Configs and secrets.
@@ -63,6 +67,8 @@ impl<'a> Writer<'a> {
             findings,
             plan,
             reach: Vec::new(),
+            outside: Vec::new(),
+            named_default: super::names::names_default(app),
             volumes,
             objects,
             networks: Networks::new(app),

@@ -134,8 +134,11 @@ pub(super) fn strip(object: &mut Mapping) -> Vec<String> {
     if object.remove("status").is_some() {
         removed.push("status".to_owned());
     }
+    let mut from_server = false;
     if let Some(metadata) = map_mut(object, "metadata") {
         strip_metadata(metadata, "metadata", &mut removed);
+        // Each object that a server gives has one, and nobody writes it by hand.
+        from_server = removed.iter().any(|key| key == "metadata.resourceVersion");
         if let Some(annotations) = map_mut(metadata, "annotations") {
             for key in [
                 "kubectl.kubernetes.io/last-applied-configuration",
@@ -156,7 +159,23 @@ pub(super) fn strip(object: &mut Mapping) -> Vec<String> {
         metadata.remove("creationTimestamp");
         removed.push("spec.template.metadata.creationTimestamp".to_owned());
     }
+    if from_server && object.get("kind").and_then(Node::as_text) == Some("Service") {
+        strip_addresses(object, &mut removed);
+    }
     removed
+}
+
+/// The addresses that a server gave to a Service; that there is none (`None`) was the user's choice.
+fn strip_addresses(service: &mut Mapping, removed: &mut Vec<String>) {
+    let Some(spec) = map_mut(service, "spec") else {
+        return;
+    };
+    let none = spec.get("clusterIP").and_then(Node::as_text) == Some("None");
+    for key in ["clusterIP", "clusterIPs"] {
+        if !(none && key == "clusterIP") && spec.remove(key).is_some() {
+            removed.push(format!("spec.{key}"));
+        }
+    }
 }
 
 /// What a server writes into the metadata of every object.

@@ -50,7 +50,7 @@ impl Reader<'_> {
                 _ => PullPolicy::Missing,
             })
         });
-        self.environment(&mut fields, &mut container);
+        let given = self.environment(&mut fields, &mut container);
         let known: BTreeMap<String, String> = container
             .environment
             .iter()
@@ -77,7 +77,7 @@ impl Reader<'_> {
         ] {
             container
                 .probes
-                .extend(self.probe(&mut fields, key, purpose));
+                .extend(self.probe(&mut fields, key, purpose, &given));
         }
         if let Some(mut lifecycle) = fields.fields("lifecycle", "Lifecycle", self.ledger) {
             container.post_start = self.hook(&mut lifecycle, "postStart");
@@ -103,7 +103,12 @@ impl Reader<'_> {
         Some(container)
     }
 
-    fn environment(&mut self, fields: &mut Fields<'_>, container: &mut Container) {
+    /// Reads the variables, and gives each with the text that stands there; none is an empty one.
+    fn environment(
+        &mut self,
+        fields: &mut Fields<'_>,
+        container: &mut Container,
+    ) -> BTreeMap<String, String> {
         for item in fields.items("envFrom", self.ledger) {
             let Some(mut from) = item.fields("EnvFromSource", self.ledger) else {
                 continue;
@@ -136,6 +141,7 @@ impl Reader<'_> {
             from.finish(self.ledger);
         }
         let mut known: BTreeMap<String, String> = BTreeMap::new();
+        let mut given = BTreeMap::new();
         let mut seen = BTreeMap::new();
         for item in fields.items("env", self.ledger) {
             let Some(mut variable) = item.fields("EnvVar", self.ledger) else {
@@ -144,6 +150,10 @@ impl Reader<'_> {
             let name = variable.text("name", self.ledger);
             let text = variable.text("value", self.ledger);
             let from = variable.fields("valueFrom", "EnvVarSource", self.ledger);
+            if let Some(name) = &name {
+                let text = text.as_ref().map(|text| text.value.clone());
+                given.insert(name.value.clone(), text.unwrap_or_default());
+            }
             let value = match (from, text) {
                 (Some(mut from), _) => {
                     let value = self.env_source(&mut from);
@@ -173,6 +183,7 @@ impl Reader<'_> {
                 container.environment.push(EnvVar { name, value });
             }
         }
+        given
     }
 
     fn env_source(&mut self, from: &mut Fields<'_>) -> Option<EnvValue> {
@@ -201,6 +212,11 @@ impl Reader<'_> {
                 optional,
             });
         }
+        self.field_value(from)
+    }
+
+    /// A field of the Pod, or a resource of a container.
+    pub(super) fn field_value(&mut self, from: &mut Fields<'_>) -> Option<EnvValue> {
         if let Some(mut field) = from.fields("fieldRef", "ObjectFieldSelector", self.ledger) {
             field.take("apiVersion");
             let path = field

@@ -241,7 +241,7 @@ impl Reader<'_> {
             .map(|(name, o)| Sourced::new(name, o.origin.clone()));
     }
 
-    /// A HorizontalPodAutoscaler's minimum is the number of replicas where the workload has none.
+    /// A HorizontalPodAutoscaler brings its workload to its minimum at once.
     fn autoscaled(&mut self, objects: &[Object]) {
         for object in objects
             .iter()
@@ -263,7 +263,10 @@ impl Reader<'_> {
                 .and_then(|s| s.as_integer());
             let minimum = minimum.and_then(|m| u32::try_from(m).ok()).unwrap_or(1);
             for unit in &mut self.application.units {
-                if Some(unit.name.value.as_str()) == name && unit.replicas.is_none() {
+                // With no replicas at all, the autoscaler stands still.
+                let own = unit.replicas.as_ref().map(|own| own.value);
+                let below = own.is_none_or(|own| own > 0 && own < minimum);
+                if Some(unit.name.value.as_str()) == name && below {
                     unit.replicas = Some(Sourced::new(minimum, object.origin.clone()));
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::orchestration::model::{NodeAttribute, Operator, Predicate, Spread, Unit};
-use crate::source::{Fields, Item, Sourced};
+use crate::source::{Fields, Item, Mapping, Node, Sourced};
 
 const CONTROL_PLANE: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",
@@ -133,21 +133,8 @@ impl Reader<'_> {
                 .and_then(crate::source::Node::as_text);
             let selector = map
                 .and_then(|m| m.get("labelSelector"))
-                .and_then(crate::source::Node::as_mapping)
-                .and_then(|m| m.get("matchLabels"))
                 .and_then(crate::source::Node::as_mapping);
-            // The labels of our own writer are recomputed, so they are no longer among the instance's.
-            let own = selector.is_some_and(|labels| {
-                labels.iter().all(|(key, entry)| {
-                    key.starts_with("app.kubernetes.io/")
-                        || unit
-                            .instance_metadata
-                            .labels
-                            .get(key)
-                            .map(|l| l.value.as_str())
-                            == entry.node.as_text()
-                })
-            });
+            let own = selector.is_some_and(|selector| selects_own(selector, unit));
             if topology == Some("kubernetes.io/hostname") && own {
                 unit.placement.max_per_node = Some(term.sourced(1));
             } else {
@@ -179,6 +166,33 @@ impl Reader<'_> {
             origin: item.origin(),
         });
     }
+}
+
+/// Whether a selector is about the unit's own Pods, by labels or by requirements that each ask for one value.
+fn selects_own(selector: &Mapping, unit: &Unit) -> bool {
+    // The labels of our own writer are recomputed, so they are no longer among the instance's.
+    let has = |key: &str, value: Option<&str>| {
+        let own = unit.instance_metadata.labels.get(key);
+        key.starts_with("app.kubernetes.io/") || own.map(|l| l.value.as_str()) == value
+    };
+    let labels = selector.get("matchLabels").and_then(Node::as_mapping);
+    let requirements = selector.get("matchExpressions").and_then(Node::as_sequence);
+    let (labels, requirements) = match (labels, requirements) {
+        (None, None) => return false,
+        (labels, requirements) => (labels, requirements.unwrap_or_default()),
+    };
+    let single = |requirement: &Node| {
+        let map = requirement.as_mapping()?;
+        let key = map.get("key")?.as_text()?;
+        let operator = map.get("operator")?.as_text()?;
+        match map.get("values")?.as_sequence()? {
+            [value] if operator == "In" => Some(has(key, value.as_text())),
+            _ => None,
+        }
+    };
+    let mut labels = labels.into_iter().flat_map(Mapping::iter);
+    labels.all(|(key, entry)| has(key, entry.node.as_text()))
+        && requirements.iter().all(|r| single(r).unwrap_or(false))
 }
 
 fn attribute(label: &str) -> NodeAttribute {

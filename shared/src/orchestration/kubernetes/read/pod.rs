@@ -165,10 +165,13 @@ impl Reader<'_> {
     fn dns(&mut self, spec: &mut Fields<'_>, unit: &mut Unit) {
         let settings = &mut unit.settings;
         if let Some(policy) = spec.text("dnsPolicy", self.ledger) {
-            settings.dns_only_own = match policy.value.as_str() {
-                "None" => Some(Sourced::new(true, policy.origin)),
-                _ => None,
-            };
+            match policy.value.as_str() {
+                "None" => settings.dns_only_own = Some(Sourced::new(true, policy.origin)),
+                "ClusterFirstWithHostNet" => {
+                    settings.dns_on_host = Some(Sourced::new(true, policy.origin));
+                }
+                _ => {}
+            }
         }
         let Some(mut config) = spec.fields("dnsConfig", "PodDNSConfig", self.ledger) else {
             return;

@@ -1,9 +1,11 @@
 //! Probes and life-cycle hooks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Reader;
 use crate::orchestration::model::{Check, Hook, HookAction, Probe, Purpose, Timings};
+use crate::orchestration::reference;
 use crate::source::{Fields, Item, Sourced};
 
 impl Reader<'_> {
@@ -12,6 +14,7 @@ impl Reader<'_> {
         fields: &mut Fields<'_>,
         key: &str,
         purpose: Purpose,
+        given: &BTreeMap<String, String>,
     ) -> Option<Probe> {
         let item = fields.take(key)?;
         let mut probe = item.fields("Probe", self.ledger)?;
@@ -27,7 +30,7 @@ impl Reader<'_> {
         };
         timings.retries = probe.integer("failureThreshold", self.ledger);
         timings.successes = probe.integer("successThreshold", self.ledger);
-        let check = self.check(&mut probe);
+        let check = self.check(&mut probe).map(|check| expanded(check, given));
         probe.finish(self.ledger);
         let Some(check) = check else {
             self.error(
@@ -125,6 +128,7 @@ impl Reader<'_> {
         Some(check)
     }
 
+    /// Hooks are run as they are written: the kubelet expands the words of probes alone.
     pub(super) fn hook(&mut self, fields: &mut Fields<'_>, key: &str) -> Vec<Hook> {
         let Some(item) = fields.take(key) else {
             return Vec::new();
@@ -152,7 +156,8 @@ impl Reader<'_> {
                 } => {
                     let scheme = if https { "https" } else { "http" };
                     let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
-                    HookAction::Http(format!("{scheme}://{host}:{port}{path}"))
+                    let slash = if path.starts_with('/') { "" } else { "/" };
+                    HookAction::Http(format!("{scheme}://{host}:{port}{slash}{path}"))
                 }
                 Check::Tcp { host, port }
                 | Check::Grpc {
@@ -169,6 +174,18 @@ impl Reader<'_> {
             .into_iter()
             .map(|action| hook(action, &item))
             .collect()
+    }
+}
+
+/// The command of a probe as the kubelet runs it: with the variables that are given as text, as that text stands there;
+/// those whose value comes from elsewhere are empty (kubernetes `pkg/kubelet/container`,
+/// `ExpandContainerCommandOnlyStatic`).
+fn expanded(check: Check, given: &BTreeMap<String, String>) -> Check {
+    let expand = |word: String| reference::expand(&word, |name| given.get(name)).0;
+    match check {
+        Check::Exec(words) => Check::Exec(words.into_iter().map(expand).collect()),
+        Check::Shell(line) => Check::Shell(expand(line)),
+        other => other,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Reader;
-use crate::orchestration::model::Container;
+use crate::orchestration::model::{ComposedWord, Container};
 use crate::orchestration::reference;
 use crate::source::{Fields, Sourced};
 
@@ -46,8 +46,22 @@ impl Reader<'_> {
         container: &mut Container,
     ) {
         let mut shell = Shell::None;
-        container.entrypoint = self.command(fields, "command", known, container, &mut shell);
-        container.command = self.command(fields, "args", known, container, &mut shell);
+        let mut open = Vec::new();
+        for (key, of_entrypoint) in [("command", true), ("args", false)] {
+            let words = self.command(fields, key, known, container, &mut shell, &mut open);
+            let part = if of_entrypoint {
+                &mut container.entrypoint
+            } else {
+                &mut container.command
+            };
+            *part = words;
+            for word in open.drain(..) {
+                container.composed.push(ComposedWord {
+                    of_entrypoint,
+                    ..word
+                });
+            }
+        }
     }
 
     fn command(
@@ -57,23 +71,22 @@ impl Reader<'_> {
         known: &BTreeMap<String, String>,
         container: &Container,
         shell: &mut Shell,
+        composed: &mut Vec<ComposedWord>,
     ) -> Option<Sourced<Vec<String>>> {
         let item = fields.take(key)?;
         let mut words = Vec::new();
         for text in item.texts(self.ledger) {
             let (word, open) = reference::expand(&text.value, |name| known.get(name));
-            // One finding for each text; one that matters goes first.
-            let left_alone = |name: &String| *shell == Shell::Text && is_undefined(name, container);
-            if let Some(name) = open.iter().find(|name| !left_alone(name)) {
-                let message = format!(
-                    "`$({name})` is only known when the container runs; it stays as it is written"
-                );
-                self.error("reference-unresolved", &text.origin, message);
-            } else if let Some(name) = open.first() {
-                let message = format!(
-                    "`$({name})` is no variable of the container: the shell runs it as a command, as in the cluster"
-                );
-                self.error("reference-of-shell", &text.origin, message);
+            if !open.is_empty() {
+                let for_shell =
+                    |name: &String| *shell == Shell::Text && is_undefined(name, container);
+                composed.push(ComposedWord {
+                    of_entrypoint: false,
+                    index: words.len(),
+                    for_shell: open.into_iter().filter(for_shell).collect(),
+                    text: text.value,
+                    origin: text.origin,
+                });
             }
             *shell = shell.after(&word);
             words.push(word);

@@ -172,6 +172,14 @@ impl Reader<'_> {
         if !service.has_selector {
             let addresses =
                 endpoint_addresses(objects, &service.name.value, service.namespace.as_deref());
+            // What the name says needs no word of its own.
+            let used: Vec<_> = addresses.iter().map(|(object, _)| *object).collect();
+            self.application.whole.retain(|whole| {
+                !used
+                    .iter()
+                    .any(|object| object.kind == whole.kind && object.origin == whole.origin)
+            });
+            let addresses: Vec<_> = addresses.into_iter().map(|(_, address)| address).collect();
             self.push_name(
                 &service,
                 NameKind::External(addresses.join(",")),
@@ -403,8 +411,14 @@ impl TemplateLabels {
     }
 }
 
-/// Addresses behind a Service that selects nothing.
-fn endpoint_addresses(objects: &[Object], name: &str, namespace: Option<&str>) -> Vec<String> {
+/// Addresses behind a Service that selects nothing, each with the object that has it.
+fn endpoint_addresses<'o>(
+    objects: &'o [Object],
+    name: &str,
+    namespace: Option<&str>,
+) -> Vec<(&'o Object, String)> {
+    let list = |node: Option<&'o Node>| node.and_then(Node::as_sequence).unwrap_or_default();
+    let key = |node: &'o Node, key: &str| node.as_mapping().and_then(|m| m.get(key));
     let mut addresses = Vec::new();
     for object in objects
         .iter()
@@ -417,35 +431,17 @@ fn endpoint_addresses(objects: &[Object], name: &str, namespace: Option<&str>) -
                 .and_then(|l| l.get("kubernetes.io/service-name"))
                 .and_then(Node::as_text)
                 == Some(name);
-        let list = |node: Option<&Node>| -> Vec<Node> {
-            node.and_then(Node::as_sequence)
-                .unwrap_or_default()
-                .to_vec()
-        };
         if slice {
-            for endpoint in list(object.node.as_mapping().and_then(|m| m.get("endpoints"))) {
-                let inner = endpoint
-                    .as_mapping()
-                    .and_then(|m| m.get("addresses").cloned());
-                addresses.extend(
-                    list(inner.as_ref())
-                        .iter()
-                        .filter_map(Node::as_text)
-                        .map(str::to_owned),
-                );
+            for endpoint in list(key(&object.node, "endpoints")) {
+                let texts = list(key(endpoint, "addresses")).iter();
+                let texts = texts.filter_map(Node::as_text);
+                addresses.extend(texts.map(|text| (object, text.to_owned())));
             }
         } else if object.kind == "Endpoints" && object.name == name {
-            for subset in list(object.node.as_mapping().and_then(|m| m.get("subsets"))) {
-                let inner = subset
-                    .as_mapping()
-                    .and_then(|m| m.get("addresses").cloned());
-                for address in list(inner.as_ref()) {
-                    let ip = address
-                        .as_mapping()
-                        .and_then(|m| m.get("ip"))
-                        .and_then(Node::as_text)
-                        .map(str::to_owned);
-                    addresses.extend(ip);
+            for subset in list(key(&object.node, "subsets")) {
+                for address in list(key(subset, "addresses")) {
+                    let ip = key(address, "ip").and_then(Node::as_text);
+                    addresses.extend(ip.map(|ip| (object, ip.to_owned())));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Reader;
 use crate::orchestration::model::{
-    AccessMode, BindKind, Metadata, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount,
+    BindKind, FieldFile, Metadata, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount,
     Propagation, SharedMedium, Unit, Volume, VolumeBacking,
 };
 use crate::orchestration::quantity::bytes_from_kubernetes;
@@ -148,7 +148,8 @@ impl Reader<'_> {
                 if let Some(mut down) =
                     one.fields("downwardAPI", "DownwardAPIProjection", self.ledger)
                 {
-                    sources.push(MountSource::Fields(self.field_files(&mut down)));
+                    let mode = mode.as_ref().map(|mode| mode.value);
+                    sources.push(MountSource::Fields(self.field_files(&mut down, mode)));
                     down.finish(self.ledger);
                 }
                 one.finish(self.ledger);
@@ -158,7 +159,8 @@ impl Reader<'_> {
         }
         if let Some(mut down) = fields.fields("downwardAPI", "DownwardAPIVolumeSource", self.ledger)
         {
-            let files = self.field_files(&mut down);
+            let mode: Option<Sourced<u32>> = down.integer("defaultMode", self.ledger);
+            let files = self.field_files(&mut down, mode.map(|mode| mode.value));
             down.finish(self.ledger);
             return MountSource::Fields(files);
         }
@@ -190,7 +192,7 @@ impl Reader<'_> {
                 backing,
                 size: None,
                 size_limit: None,
-                access: vec![Sourced::new(AccessMode::ReadWriteMany, item.origin())],
+                access: Vec::new(),
                 class: None,
                 block: None,
                 metadata: Metadata::default(),
@@ -209,8 +211,9 @@ impl Reader<'_> {
             image.finish(self.ledger);
             return source;
         }
-        if fields.contains("ephemeral") {
-            fields.leave("ephemeral", self.ledger);
+        if let Some(item) = fields.take("ephemeral") {
+            let message = format!("`{name}` is an anonymous volume without size or class");
+            self.error("ephemeral-claim", &item.origin(), message);
             return MountSource::Anonymous;
         }
         let rest = fields.take_rest(|_| true);
@@ -277,8 +280,7 @@ impl Reader<'_> {
         }
     }
 
-    fn field_files(&mut self, fields: &mut Fields<'_>) -> Vec<(String, String)> {
-        fields.leave("defaultMode", self.ledger);
+    fn field_files(&mut self, fields: &mut Fields<'_>, mode: Option<u32>) -> Vec<FieldFile> {
         let mut files = Vec::new();
         for item in fields.items("items", self.ledger) {
             let Some(mut file) = item.fields("DownwardAPIVolumeFile", self.ledger) else {
@@ -288,23 +290,13 @@ impl Reader<'_> {
                 .text("path", self.ledger)
                 .map(|t| t.value)
                 .unwrap_or_default();
-            if let Some(mut field) = file.fields("fieldRef", "ObjectFieldSelector", self.ledger) {
-                field.take("apiVersion");
-                let name = field
-                    .text("fieldPath", self.ledger)
-                    .map(|t| t.value)
-                    .unwrap_or_default();
-                field.finish(self.ledger);
-                files.push((path, name));
-            } else if let Some(mut field) =
-                file.fields("resourceFieldRef", "ResourceFieldSelector", self.ledger)
-            {
-                let name = field
-                    .text("resource", self.ledger)
-                    .map(|t| t.value)
-                    .unwrap_or_default();
-                field.finish(self.ledger);
-                files.push((path, format!("resource:{name}")));
+            let own: Option<Sourced<u32>> = file.integer("mode", self.ledger);
+            if let Some(value) = self.field_value(&mut file) {
+                files.push(FieldFile {
+                    path,
+                    value,
+                    mode: own.map(|own| own.value).or(mode),
+                });
             }
             file.finish(self.ledger);
         }

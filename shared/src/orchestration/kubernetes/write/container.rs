@@ -32,6 +32,8 @@ pub(super) fn container(
         pull,
         entrypoint,
         command,
+        // The words stand in the two above; only the reader of Kubernetes leaves references open.
+        composed: _,
         working_dir,
         // With what is filled in; see `placeholders`.
         environment: _,

@@ -5,12 +5,15 @@ use k8s_openapi::api::core::v1::{
     KeyToPath, ObjectFieldSelector, ResourceFieldSelector, SecretProjection, SecretVolumeSource,
     VolumeMount, VolumeProjection,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::{Value, json};
 
 use super::objects;
 use super::pod::Pod;
 use crate::finding::{Code, Findings};
-use crate::orchestration::model::{Container, MountSource, ObjectItem, ObjectKind, ObjectMount};
+use crate::orchestration::model::{
+    Container, EnvValue, FieldFile, MountSource, ObjectItem, ObjectKind, ObjectMount,
+};
 use crate::orchestration::names::to_label;
 use crate::source::Origin;
 
@@ -165,32 +168,46 @@ pub(super) fn projection(
 }
 
 pub(super) fn fields(
-    fields: &[(String, String)],
+    fields: &[FieldFile],
     container: &Container,
     origin: &Origin,
     findings: &mut Findings,
 ) -> Vec<DownwardAPIVolumeFile> {
     let mut files = Vec::new();
-    for (path, field) in fields {
+    for FieldFile { path, value, mode } in fields {
         let mut file = DownwardAPIVolumeFile {
             path: path.clone(),
+            mode: mode.and_then(|mode| i32::try_from(mode).ok()),
             ..DownwardAPIVolumeFile::default()
         };
-        if let Some(resource) = field.strip_prefix("resource:") {
-            file.resource_field_ref = Some(ResourceFieldSelector {
-                container_name: Some(to_label(&container.name.value)),
-                divisor: None,
-                resource: resource.to_owned(),
-            });
-        } else if field.starts_with("metadata.") {
-            file.field_ref = Some(ObjectFieldSelector {
-                api_version: None,
-                field_path: field.clone(),
-            });
-        } else {
-            let message = format!("an instance has no field `{field}` that can be a file");
-            findings.add(Code("env-field"), origin, message);
-            continue;
+        match value {
+            EnvValue::Resource {
+                resource,
+                container: of,
+                divisor,
+            } => {
+                let of = of.as_ref().unwrap_or(&container.name.value);
+                file.resource_field_ref = Some(ResourceFieldSelector {
+                    container_name: Some(to_label(of)),
+                    divisor: divisor.clone().map(Quantity),
+                    resource: resource.clone(),
+                });
+            }
+            EnvValue::Field(field) if field.starts_with("metadata.") => {
+                file.field_ref = Some(ObjectFieldSelector {
+                    api_version: None,
+                    field_path: field.clone(),
+                });
+            }
+            other => {
+                let field = match other {
+                    EnvValue::Field(field) => field.as_str(),
+                    _ => path,
+                };
+                let message = format!("an instance has no field `{field}` that can be a file");
+                findings.add(Code("env-field"), origin, message);
+                continue;
+            }
         }
         files.push(file);
     }

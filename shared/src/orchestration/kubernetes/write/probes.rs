@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     ExecAction, GRPCAction, HTTPGetAction, HTTPHeader, Probe as KubernetesProbe, TCPSocketAction,
 };
 
-use super::command::shell;
+use super::command::{literal, literals, shell};
 use super::lifecycle::port;
 use super::plan::Plan;
 use crate::finding::{Code, Findings};
@@ -198,14 +198,15 @@ fn ask(check: &Check, origin: &Origin, findings: &mut Findings) -> Option<Kubern
             refuse("the health check has no command");
             return None;
         }
+        // The kubelet expands a probe's words with the variables that the container is given as text.
         Check::Exec(words) => {
             probe.exec = Some(ExecAction {
-                command: Some(words.clone()),
+                command: Some(literals(words)),
             });
         }
         Check::Shell(line) => {
             probe.exec = Some(ExecAction {
-                command: Some(shell(line.clone())),
+                command: Some(shell(literal(line))),
             });
         }
         Check::Http {

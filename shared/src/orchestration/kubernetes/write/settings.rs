@@ -41,6 +41,8 @@ pub(super) fn settings(
         dns_search,
         dns_options,
         dns_only_own,
+        // Compose has no word for it.
+        dns_on_host: _,
         host_aliases,
         stop_grace,
         sysctls,

@@ -1,6 +1,6 @@
 //! What is said about leftovers.
 
-use super::super::rows::{compose, kubernetes};
+use super::super::rows::{DEFAULTS, compose, kubernetes, lines};
 use super::super::{Target, report_leftovers, report_whole};
 use crate::finding::{Code, Findings, explain as meaning};
 use crate::orchestration::model::{Dialect, WholeObject};
@@ -19,6 +19,7 @@ fn origin(path: &str) -> Origin {
 fn report(row: &str, path: &str, from: Dialect, to: Target) -> (&'static str, String) {
     let leftover = Leftover {
         row: row.into(),
+        value: None,
         origin: origin(path),
     };
     let mut findings = Findings::default();
@@ -328,5 +329,47 @@ fn whole_objects_are_reported() {
             "{}",
             finding.message
         );
+    }
+}
+
+#[test]
+fn a_stated_default_is_no_loss() {
+    let cases = [
+        (
+            "ServiceSpec.sessionAffinity",
+            Some("None"),
+            "stated-default",
+        ),
+        (
+            "ServiceSpec.sessionAffinity",
+            Some("ClientIP"),
+            "session-affinity",
+        ),
+        ("ServiceSpec.ipFamilies", Some("IPv4"), "stated-default"),
+        (
+            "ServiceSpec.ipFamilies",
+            Some("IPv4,IPv6"),
+            "address-families",
+        ),
+        ("PodSpec.priority", None, "pod-priority"),
+    ];
+    for (row, value, code) in cases {
+        let leftover = Leftover {
+            row: row.into(),
+            value: value.map(str::to_owned),
+            origin: origin("spec.x"),
+        };
+        let mut findings = Findings::default();
+        report_leftovers(
+            &[leftover],
+            Dialect::Kubernetes,
+            Target::Swarm,
+            &mut findings,
+        );
+        assert_eq!(findings.as_slice()[0].code.0, code, "{row} {value:?}");
+    }
+    for line in lines(DEFAULTS) {
+        let row = line.split('\t').next().unwrap_or_default();
+        assert!(kubernetes().get(row).is_some(), "{row} has no row");
     }
 }

@@ -1,5 +1,10 @@
 //! Tests: Kubernetes objects in, a document and findings out.
 
+mod amounts;
+mod names;
+mod process;
+mod storage;
+
 use serde_json::{Value, json};
 
 use crate::finding::Finding;
@@ -10,15 +15,19 @@ use crate::source::Memory;
 
 /// The document without what is carried along, and all findings.
 fn convert(text: &str, target: ComposeTarget) -> (Value, Vec<Finding>) {
-    let source = LoadOptions {
-        texts: vec![("app.yaml".into(), text.to_owned())],
-        ..LoadOptions::default()
-    };
     let options = ComposeOptions {
         target,
         ..ComposeOptions::default()
     };
-    let conversion = to_compose(&source, &options, false, &Memory::default()).unwrap();
+    convert_with(text, &options)
+}
+
+fn convert_with(text: &str, options: &ComposeOptions) -> (Value, Vec<Finding>) {
+    let source = LoadOptions {
+        texts: vec![("app.yaml".into(), text.to_owned())],
+        ..LoadOptions::default()
+    };
+    let conversion = to_compose(&source, options, false, &Memory::default()).unwrap();
     let document = conversion.output.documents[0].value.clone();
     (document, conversion.findings.as_slice().to_vec())
 }

@@ -448,6 +448,11 @@ fn health() {
     }
     for (lines, expected) in [
         ("healthcheck: {test: [CMD, a, b]}", json!(["a", "b"])),
+        // The kubelet would fill in what a shell or nobody shall.
+        (
+            "healthcheck: {test: [CMD, 'a$$(X)', '$$$$']}",
+            json!(["a$$(X)", "$$$"]),
+        ),
         (
             "healthcheck: {test: [CMD-SHELL, a b]}",
             json!(["/bin/sh", "-c", "a b"]),
