@@ -1,9 +1,9 @@
 //! Fields of the instance as files.
 
-use super::document::{Map, put};
+use super::document::{Map, put, put_some};
 use super::keys::{file_name, legal};
 use super::mounts::Mounts;
-use super::object_mounts::{KUBERNETES_MODE, ObjectPlace, target_of};
+use super::object_mounts::{KUBERNETES_MODE, ObjectPlace, Owner, owner, target_of};
 use super::service::Site;
 use super::writer::Writer;
 use crate::orchestration::model::{EnvValue, FieldFile, ObjectKind};
@@ -78,7 +78,15 @@ impl<'a> Writer<'a> {
             let mut map = Map::new();
             put(&mut map, "source", source);
             put(&mut map, "target", target);
-            put(&mut map, "mode", mode.unwrap_or(KUBERNETES_MODE));
+            // Content that stands in the document gets its owner and mode from Compose, too.
+            match owner(site, *mode) {
+                Some(Owner { uid, gid, mode }) => {
+                    put_some(&mut map, "uid", uid);
+                    put(&mut map, "gid", gid);
+                    put(&mut map, "mode", mode);
+                }
+                None => put(&mut map, "mode", mode.unwrap_or(KUBERNETES_MODE)),
+            }
             mounts.configs.push(Value::Object(map));
             let message = format!(
                 "`{path}` of `{}` holds `{field}` as it was at conversion",

@@ -449,7 +449,7 @@ impl<'a> Writer<'a> {
                     list(&plain)
                 )
             } else {
-                format!("`{label}` answers nowhere; {} have no place", list(&plain))
+                format!("`{label}` answers nowhere, on none of {}", list(&plain))
             };
             self.note("name-has-all-ports", origin, message);
         }

@@ -24,11 +24,27 @@ pub(super) struct ObjectPlace<'p> {
     pub(super) origin: &'p Origin,
 }
 
-/// Who may read a file of a stack.
-struct Owner {
-    uid: Option<String>,
-    gid: String,
-    mode: u32,
+/// Who may read a file.
+pub(super) struct Owner {
+    pub(super) uid: Option<String>,
+    pub(super) gid: String,
+    pub(super) mode: u32,
+}
+
+/// What the kubelet makes of the owner of a file that not everybody may read: the group that owns the volumes may read
+/// it too. A stack hands no such group to the process, so the file is given to its user as well.
+pub(super) fn owner(site: &Site<'_>, bits: Option<u32>) -> Option<Owner> {
+    let group = site.unit.settings.volume_group.as_ref()?;
+    let bits = bits.filter(|bits| bits & 0o004 == 0)?;
+    let uid = match site.container.user.as_ref().map(|user| &user.value) {
+        Some(User::Numeric { uid, gid: _ }) => uid.map(|uid| uid.to_string()),
+        _ => None,
+    };
+    Some(Owner {
+        uid,
+        gid: group.value.to_string(),
+        mode: bits | 0o440,
+    })
 }
 
 impl<'a> Writer<'a> {
@@ -120,7 +136,8 @@ impl<'a> Writer<'a> {
             let mut map = Map::new();
             put(&mut map, "source", source);
             put(&mut map, "target", target);
-            let owner = self.owner(site, bits);
+            // Compose mounts a file as it lies on the host.
+            let owner = owner(site, bits).filter(|_| self.is_swarm());
             let (uid, gid) = (uid.as_ref(), gid.as_ref());
             let given = uid.is_some() || gid.is_some();
             let owner = owner.filter(|_| !given);
@@ -161,22 +178,6 @@ impl<'a> Writer<'a> {
             );
             self.note("projected-files", place.origin, message);
         }
-    }
-
-    /// What the kubelet makes of the owner of a file that not everybody may read: the group that owns the volumes may
-    /// read it too. A stack hands no such group to the process, so the file is given to its user as well.
-    fn owner(&self, site: &Site<'a>, bits: Option<u32>) -> Option<Owner> {
-        let group = site.unit.settings.volume_group.as_ref()?;
-        let bits = bits.filter(|bits| bits & 0o004 == 0 && self.is_swarm())?;
-        let uid = match site.container.user.as_ref().map(|user| &user.value) {
-            Some(User::Numeric { uid, gid: _ }) => uid.map(|uid| uid.to_string()),
-            _ => None,
-        };
-        Some(Owner {
-            uid,
-            gid: group.value.to_string(),
-            mode: bits | 0o440,
-        })
     }
 
     /// Compose mounts a file as it lies on the host, where a secret is for the one alone who converted it.

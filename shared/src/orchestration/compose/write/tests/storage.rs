@@ -120,6 +120,14 @@ fn fields_as_files_have_divisors_and_modes() {
         assert_eq!(modes, [&json!(0o400), &json!(0o444)]);
         assert_eq!(said(&findings, "not-understood").len(), 0);
         assert_eq!(said(&findings, "volume-file-details").len(), 0);
+        // The group of the volumes may read what not everybody may.
+        let grouped = format!("securityContext: {{runAsUser: 7, fsGroup: 8}}, {spec}");
+        for target in [Compose, Swarm] {
+            let (document, _) = convert(&workload("Deployment", &grouped), target);
+            let cpu = &document["services"]["app"]["configs"][0];
+            let found = json!([cpu["uid"], cpu["gid"], cpu["mode"]]);
+            assert_eq!(found, json!(["7", "8", 0o440]));
+        }
     }
 }
 
