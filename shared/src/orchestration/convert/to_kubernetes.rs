@@ -80,6 +80,7 @@ pub fn to_kubernetes(
             project.dialect,
             &project.name,
             &mut output,
+            &mut findings,
         );
     }
     findings.sort();
