@@ -44,6 +44,13 @@ impl Files for Overlay {
         names.dedup();
         Ok(names)
     }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        match self.changed.kind(path) {
+            PathKind::File(_) => self.changed.mode(path),
+            _ => Disk.mode(path),
+        }
+    }
 }
 
 /// Variables that fixtures may use.

@@ -35,6 +35,9 @@ pub trait Files {
     /// # Errors
     /// The folder cannot be read.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+
+    /// The permission bits of a file, where the file system has them.
+    fn mode(&self, path: &Path) -> Option<u32>;
 }
 
 /// The files of this machine.
@@ -62,22 +65,41 @@ impl Files for Disk {
         names.sort();
         Ok(names)
     }
+
+    #[cfg(unix)]
+    fn mode(&self, path: &Path) -> Option<u32> {
+        use std::os::unix::fs::PermissionsExt as _;
+        Some(path.metadata().ok()?.permissions().mode() & 0o7777)
+    }
+
+    #[cfg(not(unix))]
+    fn mode(&self, _path: &Path) -> Option<u32> {
+        None
+    }
 }
 
 /// Files in memory. Paths are compared after [`normalize`].
 #[derive(Debug, Clone, Default)]
-pub struct Memory(BTreeMap<PathBuf, Vec<u8>>);
+pub struct Memory {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    modes: BTreeMap<PathBuf, u32>,
+}
 
 impl Memory {
+    /// Gives a file permission bits.
+    pub fn set_mode(&mut self, path: impl AsRef<Path>, mode: u32) {
+        self.modes.insert(normalize(path.as_ref()), mode);
+    }
+
     /// Adds a file.
     pub fn add(&mut self, path: impl AsRef<Path>, bytes: impl Into<Vec<u8>>) {
-        self.0.insert(normalize(path.as_ref()), bytes.into());
+        self.files.insert(normalize(path.as_ref()), bytes.into());
     }
 }
 
 impl Files for Memory {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-        match self.0.get(&normalize(path)) {
+        match self.files.get(&normalize(path)) {
             Some(bytes) if bytes.len() as u64 > limit => Err(too_large(path, limit)),
             Some(bytes) => Ok(bytes.clone()),
             None => Err(io::Error::new(
@@ -89,9 +111,9 @@ impl Files for Memory {
 
     fn kind(&self, path: &Path) -> PathKind {
         let path = normalize(path);
-        match self.0.get(&path) {
+        match self.files.get(&path) {
             Some(bytes) => PathKind::File(bytes.len() as u64),
-            None if self.0.keys().any(|k| k.starts_with(&path)) => PathKind::Directory,
+            None if self.files.keys().any(|k| k.starts_with(&path)) => PathKind::Directory,
             None => PathKind::Missing,
         }
     }
@@ -99,7 +121,7 @@ impl Files for Memory {
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let folder = normalize(folder);
         let mut names: Vec<_> = self
-            .0
+            .files
             .keys()
             .filter_map(|path| path.strip_prefix(&folder).ok())
             .filter_map(|rest| rest.components().next())
@@ -107,6 +129,23 @@ impl Files for Memory {
             .collect();
         names.dedup();
         Ok(names)
+    }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        self.modes.get(&normalize(path)).copied()
+    }
+}
+
+/// What of a file's permission bits matters to whoever reads it: that it can be executed, or that it is only its
+/// owner's. The rest differs from machine to machine with the mask of the one who made it.
+#[must_use]
+pub fn telling_mode(mode: u32) -> Option<u32> {
+    let private = mode & 0o077 == 0;
+    let executable = mode & 0o111 != 0;
+    match (private, executable) {
+        (true, _) => Some(mode & 0o700),
+        (false, true) => Some(0o755),
+        (false, false) => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::diff::walk_keys;
+use super::secrets;
 use super::{Change, apply, diff_nodes, fingerprint, read_changes, report_refused};
 use crate::finding::{Code, Finding, Findings};
 use crate::orchestration::kubernetes::load::Object;
@@ -34,7 +35,16 @@ pub struct Packets {
 
 /// Packs the difference between the canonical source (`want`) and what comes back from the output (`have`) into
 /// annotations of the output's objects. What belongs to no object goes into one ConfigMap, named after the project.
-pub fn pack(want: &Node, have: &Node, dialect: Dialect, project: &str, output: &mut Output) {
+///
+/// Annotations are for all to read: what looks like a secret is not carried, and a finding says so.
+pub fn pack(
+    want: &Node,
+    have: &Node,
+    dialect: Dialect,
+    project: &str,
+    output: &mut Output,
+    findings: &mut Findings,
+) {
     let mut homeless = BTreeMap::new();
     let mut by_document: BTreeMap<usize, Map<String, Value>> = BTreeMap::new();
     let mut homes: BTreeMap<String, usize> = BTreeMap::new();
@@ -44,7 +54,11 @@ pub fn pack(want: &Node, have: &Node, dialect: Dialect, project: &str, output: &
             homes.insert(subject.clone(), index);
         }
     }
-    for (subject, changes) in differences(want, have) {
+    for (subject, mut changes) in differences(want, have) {
+        secrets::remove(want, &subject, &mut changes, findings);
+        if changes.is_empty() {
+            continue;
+        }
         let changes = Value::Array(changes.iter().map(Change::to_json).collect());
         match homes.get(&subject) {
             Some(&index) => {

@@ -9,6 +9,7 @@
 pub mod compose;
 mod diff;
 pub mod kubernetes;
+mod secrets;
 
 pub use diff::{Change, Refused, apply, diff, diff_nodes, fingerprint};
 

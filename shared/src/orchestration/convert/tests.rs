@@ -71,6 +71,7 @@ fn what_services_share() {
   web: {image: b, network_mode: 'container:tunnel'}
   db: {image: c, volumes: [/var/lib/mysql]}
   app: {image: d, volumes_from: [db], logging: {driver: json-file, options: {max-size: 1m}}}
+  side: {image: s, pid: 'service:own', container_name: dbg, depends_on: [own]}
   own: {image: e, user: '7:8', volumes: ['data:/x'], networks: [n]}
   slow: {image: f, healthcheck: {test: x, start_period: 60s}, deploy: {restart_policy: {condition: unless-stopped}}}
 volumes: {data: {}}
@@ -94,10 +95,57 @@ fn what_only_a_stack_says() {
     volumes: ['data:/x', '/srv/{{.Node.Hostname}}:/y']
     deploy: {replicas: 3, endpoint_mode: dnsrr, restart_policy: {condition: on-failure}}
   agent: {image: b, networks: [h], deploy: {mode: global, restart_policy: {condition: on-failure}}}
+  old: {image: c, privileged: true, pid: host, security_opt: ['no-new-privileges:true'], depends_on: [web]}
 volumes: {data: {name: 'data-{{.Task.Slot}}'}}
 networks: {h: {external: true, name: host}}
 ";
     for controller in [ControllerChoice::Auto, ControllerChoice::StatefulSet] {
         there_and_back(text, Dialect::Swarm, controller);
     }
+}
+
+/// Annotations are for all to read.
+#[test]
+fn secrets_do_not_travel_along() {
+    let text = "services:
+  web:
+    build: {context: ., args: {NPM_TOKEN: s3cr3t, MODE: fast}}
+    logging: {driver: splunk, options: {splunk-token: s3cr3t, splunk-url: 'https://x'}}
+    post_start: [{command: [x], environment: {API_KEY: s3cr3t}}]
+    volumes: ['data:/x']
+volumes: {data: {driver: sshfs, driver_opts: {sshcmd: 'u@h:/x', password: s3cr3t, o: 'username=u,password=s3cr3t'}}}
+";
+    let mut files = Memory::default();
+    files.add(Path::new(FILE), text);
+    let there = to_kubernetes(
+        &options(Dialect::Compose),
+        &KubernetesOptions::default(),
+        true,
+        &files,
+    )
+    .unwrap_or_else(|failure| panic!("{:?}", failure.findings));
+    let carried: Vec<_> = there
+        .output
+        .documents
+        .iter()
+        .filter_map(|d| d.value["metadata"]["annotations"]["migrate.tmhcc.io/compose"].as_str())
+        .collect();
+    let carried = carried.join("\n");
+    assert!(!carried.contains("s3cr3t"), "{carried}");
+    for kept in ["fast", "splunk-url", "u@h:/x"] {
+        assert!(carried.contains(kept), "{kept}: {carried}");
+    }
+    let findings = there.findings.as_slice().iter();
+    let told: Vec<_> = findings
+        .filter(|f| f.code.0 == "secret-not-carried")
+        .map(|f| f.path.to_string())
+        .collect();
+    assert!(
+        told.contains(&"services.web.build.args.NPM_TOKEN".to_owned()),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&"volumes.data.driver_opts.o".to_owned()),
+        "{told:?}"
+    );
 }

@@ -81,6 +81,7 @@ pub fn to_kubernetes(
             project.dialect,
             &project.name,
             &mut output,
+            &mut findings,
         );
         parallel::free(have);
     }

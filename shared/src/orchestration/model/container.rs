@@ -192,6 +192,17 @@ pub enum User {
     Named(String),
 }
 
+impl User {
+    /// Whether it surely is root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        match self {
+            Self::Numeric { uid, gid: _ } => *uid == Some(0),
+            Self::Named(name) => name.split(':').next() == Some("root"),
+        }
+    }
+}
+
 /// What runs at a point of the life cycle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hook {

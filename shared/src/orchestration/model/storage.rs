@@ -91,6 +91,8 @@ pub enum VolumeBacking {
     Memory {
         /// Upper bound in bytes.
         size: Option<u64>,
+        /// Other options of its mount (`uid=1000`, `mode=0700`).
+        options: Vec<String>,
         /// Where it stood.
         origin: Origin,
     },

@@ -62,7 +62,10 @@ pub(super) fn check(
             }
         }
     }
-    cycles(services, findings);
+    // A stack starts everything at once, whatever `depends_on` says.
+    if dialect != Dialect::Swarm {
+        cycles(services, findings);
+    }
     for section in ["configs", "secrets"] {
         let items = root.get(section).and_then(Node::as_mapping);
         for (name, entry) in items.into_iter().flat_map(Mapping::iter) {
@@ -214,7 +217,9 @@ impl Check {
                 );
             }
         }
-        for (item, other) in keys(service.get("depends_on")) {
+        let waits = self.dialect != Dialect::Swarm;
+        let dependencies = service.get("depends_on").filter(|_| waits);
+        for (item, other) in keys(dependencies) {
             let optional = item
                 .as_mapping()
                 .and_then(|m| m.get("required"))

@@ -31,6 +31,29 @@ const NOT_IN_STACK: [&str; 12] = [
     "cpus",
 ];
 
+/// Whether a service waits for more than the start of another one, which needs the form of `depends_on` that a stack
+/// refuses.
+fn waits(service: &Mapping) -> bool {
+    let dependencies = service.get("depends_on").and_then(Node::as_mapping);
+    dependencies
+        .into_iter()
+        .flat_map(Mapping::iter)
+        .filter_map(|(_, entry)| entry.node.as_mapping()?.get("condition")?.as_text())
+        .any(|condition| condition != "service_started")
+}
+
+/// Whether `deploy.restart_policy` has a word that only `docker compose` takes there.
+fn ends_like_compose(service: &Mapping) -> bool {
+    ["restart_policy", "condition"]
+        .into_iter()
+        .try_fold(service.get("deploy"), |node, key| {
+            Some(node.and_then(Node::as_mapping)?.get(key))
+        })
+        .flatten()
+        .and_then(Node::as_text)
+        .is_some_and(|word| matches!(word, "always" | "unless-stopped" | "no"))
+}
+
 /// The dialect: what the user says, else `Swarm` when a file of version 3 (or without a version) uses what only a
 /// Swarm acts on (keys of `deploy`, an overlay network, `stack` in the file's name) and nothing that a stack refuses.
 pub(super) fn decide(
@@ -52,7 +75,11 @@ pub(super) fn decide(
             .filter_map(|(_, e)| e.node.as_mapping())
     };
     let refused = root.get("include").is_some()
-        || services().any(|service| NOT_IN_STACK.iter().any(|key| service.get(key).is_some()));
+        || services().any(|service| {
+            NOT_IN_STACK.iter().any(|key| service.get(key).is_some())
+                || waits(service)
+                || ends_like_compose(service)
+        });
     let named_stack = files
         .first()
         .and_then(|f| f.file_name())

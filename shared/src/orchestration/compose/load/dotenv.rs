@@ -89,6 +89,36 @@ pub fn parse_raw(text: &str) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
+/// The variables of a file as `docker stack deploy` reads it (docker/cli `kvfile`): all behind the first `=` is the
+/// value, quotes and `#` included.
+///
+/// # Errors
+/// The first line whose name is none.
+pub fn parse_stack(text: &str) -> Result<Vec<(String, Option<String>)>, BadLine> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut variables = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = match line.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (line, None),
+        };
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return Err(BadLine {
+                line: index + 1,
+                message: format!(
+                    "`{name}` is not the name of a variable; a stack knows no `export` and no blanks around `=`"
+                ),
+            });
+        }
+        variables.push((name.to_owned(), value));
+    }
+    Ok(variables)
+}
+
 /// A value and how many bytes of the text it takes, its line's end included.
 fn value(text: &str, variables: &BTreeMap<String, String>) -> Result<(String, usize), String> {
     match text.chars().next() {
@@ -205,6 +235,22 @@ mod tests {
         let text = format!("A=xxxxxxxxxx\n{}", "A=$A$A$A$A\n".repeat(60));
         let bad = parse(&text, &BTreeMap::new()).unwrap_err();
         assert!(bad.message.contains("too much"), "{}", bad.message);
+    }
+
+    #[test]
+    fn files_of_a_stack() {
+        assert_eq!(
+            parse_stack("\u{feff}A='x' # y\r\n  #c\n B=$A \nC\nD=\n").unwrap(),
+            [
+                ("A".into(), Some("'x' # y".into())),
+                ("B".into(), Some("$A ".into())),
+                ("C".into(), None),
+                ("D".into(), Some(String::new())),
+            ]
+        );
+        for (text, line) in [("A=1\nexport B=1", 2), ("=1", 1), ("A =1", 1)] {
+            assert_eq!(parse_stack(text).unwrap_err().line, line, "{text}");
+        }
     }
 
     #[test]

@@ -188,7 +188,12 @@ fn read(
     findings.add(Code("resolved-by-loader"), &origin, message);
     match text("format") {
         Some("raw") => dotenv::parse_raw(&content),
-        None => dotenv::parse(&content, around.variables).unwrap_or_else(|bad| {
+        None => if around.swarm {
+            dotenv::parse_stack(&content)
+        } else {
+            dotenv::parse(&content, around.variables)
+        }
+        .unwrap_or_else(|bad| {
             findings.add(
                 Code("bad-env-file"),
                 &origin,

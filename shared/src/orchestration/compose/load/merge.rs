@@ -67,8 +67,16 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &KeyPath, findings: &mut 
                 for item in above {
                     let id = identity(&item, keys);
                     match below.iter().position(|old| identity(old, keys) == id) {
-                        Some(index) => merge(&mut below[index], item, &path.index(index), findings),
-                        None => below.push(item),
+                        // Keys of the earlier one would make something of the two that neither says.
+                        Some(index) => {
+                            if below[index].says_the_same(&item) {
+                                lost(&item, &path.index(index), findings);
+                            } else {
+                                lost(&below[index], &path.index(index), findings);
+                                below[index] = settle(item);
+                            }
+                        }
+                        None => below.push(settle(item)),
                     }
                 }
             }
@@ -123,7 +131,7 @@ fn lost(node: &Node, path: &KeyPath, findings: &mut Findings) {
 enum ListRule {
     Replace,
     Append,
-    /// Items with equal values of these keys are the same item.
+    /// Items with equal values of these keys stand for the same; the later one replaces the earlier one as a whole.
     ByKey(&'static [&'static str]),
 }
 

@@ -19,6 +19,8 @@ mod legacy;
 mod merge;
 mod profiles;
 mod project;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -191,6 +193,9 @@ fn load_into(
         findings,
     );
     check::sections(map, at, findings);
+    if dialect == Dialect::Swarm {
+        project::of_stack(options, &found.directory, files, at, findings);
+    }
     let (name, name_origin) = project::name(options, map, &found.directory, &environment, findings);
     profiles::select(map, options, &environment, findings);
     let around = environment::Surroundings {

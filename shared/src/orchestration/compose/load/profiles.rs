@@ -23,11 +23,15 @@ pub(super) fn select(
         options.profiles.iter().map(String::as_str).collect()
     };
     let active: BTreeSet<&str> = active.into_iter().filter(|p| !p.is_empty()).collect();
-    let Some(Value::Mapping(services)) = root.0.get_mut("services").map(|e| &mut e.node.value)
-    else {
+    let path = KeyPath::root().key("services");
+    let Some(entry) = root.0.get_mut("services") else {
         return;
     };
-    let path = KeyPath::root().key("services");
+    let section = Origin::new(entry.key_at, path.clone());
+    let Value::Mapping(services) = &mut entry.node.value else {
+        return;
+    };
+    let mut all_profiles = BTreeSet::new();
     let mut left_out = BTreeSet::new();
     services.0.retain(|name, entry| {
         let Value::Mapping(service) = &mut entry.node.value else {
@@ -56,11 +60,20 @@ pub(super) fn select(
                 "`{name}` is left out; it belongs to the profile `{list}` (--profile {flag})"
             );
             findings.add(Code("profile-not-selected"), &origin, message);
+            all_profiles.extend(wanted.iter().map(|profile| (*profile).to_owned()));
             left_out.insert(name.to_owned());
         }
         selected
     });
     if left_out.is_empty() {
+        return;
+    }
+    if services.is_empty() {
+        let message = format!(
+            "all services belong to profiles, of which none is selected, so that there is nothing to convert: `{}` (--profile NAME, or --profile '*' for all)",
+            Vec::from_iter(all_profiles).join("`, `")
+        );
+        findings.add(Code("no-services"), &section, message);
         return;
     }
     for (name, entry) in services.0.iter_mut() {

@@ -38,6 +38,12 @@ pub(super) fn find(
     files: &dyn Files,
     findings: &mut Findings,
 ) -> Option<Found> {
+    let own = if options.files.is_empty() {
+        own_variables(options, files)
+    } else {
+        BTreeMap::new()
+    };
+    let variable = |name: &str| options.environment.get(name).or_else(|| own.get(name));
     let absolute = |path: &Path| {
         if path.as_os_str() == "-" {
             path.to_owned()
@@ -47,14 +53,10 @@ pub(super) fn find(
     };
     let mut list: Vec<PathBuf> = options.files.iter().map(|f| absolute(f)).collect();
     if list.is_empty()
-        && let Some(value) = options
-            .environment
-            .get("COMPOSE_FILE")
-            .filter(|v| !v.is_empty())
+        && let Some(value) = variable("COMPOSE_FILE").filter(|v| !v.is_empty())
     {
-        let separator = options
-            .environment
-            .get("COMPOSE_PATH_SEPARATOR")
+        let separator = variable("COMPOSE_PATH_SEPARATOR")
+            .filter(|s| !s.is_empty())
             .map_or(":", String::as_str);
         list = value
             .split(separator)
@@ -79,6 +81,41 @@ pub(super) fn find(
         files: list,
         directory,
     })
+}
+
+/// Where `.env` is read before it is known which files there are.
+fn first_folder(options: &LoadOptions) -> PathBuf {
+    match &options.project_directory {
+        Some(directory) => normalize(&options.working_dir.join(directory)),
+        None => options.working_dir.clone(),
+    }
+}
+
+/// The variables that can name the project's files. What is wrong with them is said when all are read.
+fn own_variables(options: &LoadOptions, files: &dyn Files) -> BTreeMap<String, String> {
+    let mut list: Vec<_> = options
+        .env_files
+        .iter()
+        .map(|f| options.working_dir.join(f))
+        .collect();
+    if list.is_empty() {
+        list.push(first_folder(options).join(".env"));
+    }
+    let (mut sources, mut unsaid) = (Sources::default(), Findings::default());
+    let mut variables = BTreeMap::new();
+    for path in list {
+        if matches!(files.kind(&path), PathKind::File(_)) {
+            read_env_file(
+                &path,
+                &mut variables,
+                &options.environment,
+                files,
+                &mut sources,
+                &mut unsaid,
+            );
+        }
+    }
+    variables
 }
 
 fn discover(from: &Path, files: &dyn Files, findings: &mut Findings) -> Option<Vec<PathBuf>> {
@@ -126,7 +163,13 @@ pub(super) fn environment(
             .map(|f| options.working_dir.join(f))
             .collect()
     } else {
-        vec![directory.join(".env")]
+        let mut list = vec![directory.join(".env")];
+        // `docker compose` has read the one of this folder already where no file was named, and it wins.
+        let first = first_folder(options);
+        if options.files.is_empty() && first != directory {
+            list.push(first.join(".env"));
+        }
+        list
     };
     let mut below = BTreeMap::new();
     for path in list {
@@ -144,6 +187,24 @@ pub(super) fn environment(
     }
     below.extend(options.environment.clone());
     below
+}
+
+/// `docker stack deploy` takes its variables from the shell alone.
+pub(super) fn of_stack(
+    options: &LoadOptions,
+    directory: &Path,
+    files: &dyn Files,
+    at: Position,
+    findings: &mut Findings,
+) {
+    if options.env_files.is_empty()
+        && matches!(files.kind(&directory.join(".env")), PathKind::File(1..))
+    {
+        let message =
+            "variables are taken from `.env` here, which `docker stack deploy` does not read";
+        let origin = Origin::new(at, KeyPath::root());
+        findings.add(Code("dotenv-of-stack"), &origin, message);
+    }
 }
 
 /// Adds the variables of one `.env` file; later files win.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Reader;
 use super::service::Service;
-use crate::orchestration::model::{MountSource, NetworkMode, Role, Unit, Volume};
+use crate::finding::Code;
+use crate::orchestration::model::{
+    Metadata, MountSource, Name, NameKind, NetworkMode, Port, Role, Unit, Volume,
+};
 use crate::orchestration::names::{short_hash, to_label, with_suffix};
 use crate::source::Sourced;
 
@@ -14,6 +17,7 @@ impl Reader<'_> {
         &mut self,
         mut services: Vec<Service>,
         volumes: &mut Vec<Volume>,
+        names: &mut Vec<Name>,
     ) -> Vec<Unit> {
         self.take_over_mounts(&mut services, volumes);
         let index: BTreeMap<String, usize> = services
@@ -47,20 +51,24 @@ impl Reader<'_> {
                 host[start] = Some(at);
             }
         }
-        let names: Vec<String> = services.iter().map(|s| s.unit.name.value.clone()).collect();
+        let own: Vec<String> = services.iter().map(|s| s.unit.name.value.clone()).collect();
+        let keeps_network: Vec<bool> = services.iter().map(|s| s.keeps_network).collect();
         let mut units: Vec<Option<Unit>> = services.into_iter().map(|s| Some(s.unit)).collect();
         for (i, target) in host.iter().enumerate() {
             let Some(target) = *target else { continue };
             let (Some(guest), Some(mut into)) = (units[i].take(), units[target].take()) else {
                 continue;
             };
-            self.join(guest, &mut into, &names[target]);
+            if keeps_network[i] {
+                self.one_network(&guest, &into, names);
+            }
+            self.join(guest, &mut into, &own[target]);
             units[target] = Some(into);
         }
         let moved: BTreeMap<&str, &str> = host
             .iter()
             .enumerate()
-            .filter_map(|(i, target)| Some((names[i].as_str(), names[(*target)?].as_str())))
+            .filter_map(|(i, target)| Some((own[i].as_str(), own[(*target)?].as_str())))
             .collect();
         let mut units: Vec<Unit> = units.into_iter().flatten().collect();
         for unit in &mut units {
@@ -70,9 +78,63 @@ impl Reader<'_> {
                 }
             }
             let own = unit.name.value.clone();
-            unit.dependencies.retain(|d| d.unit.value != own);
+            unit.dependencies.retain(|d| {
+                let together = d.unit.value == own;
+                if together && !d.implicit {
+                    let message = format!(
+                        "the services of this Pod start together, so nothing of it waits for `{}`",
+                        d.unit.origin.path.last_key().unwrap_or(&own)
+                    );
+                    self.ledger
+                        .add(Code("start-order-in-pod"), &d.unit.origin, message);
+                }
+                !together
+            });
         }
         units
+    }
+
+    /// A Pod has one network, also where only IPC or processes were shared: the names of the guest lead to it, and
+    /// ports collide.
+    fn one_network(&mut self, guest: &Unit, into: &Unit, names: &mut Vec<Name>) {
+        let host = &into.name.value;
+        let message = format!(
+            "`{}` shares the network of `{host}` as well, since a Pod has one; in Docker each has its own",
+            guest.name.value
+        );
+        self.error("network-of-pod", &guest.origin, message);
+        let ports = |unit: &Unit| -> Vec<Port> {
+            let ports = unit.containers.iter().flat_map(|c| &c.ports);
+            ports.cloned().collect()
+        };
+        let taken = ports(into);
+        for port in ports(guest) {
+            let same = |p: &Port| p.target == port.target && p.transport() == port.transport();
+            if taken.iter().any(same) {
+                let message = format!(
+                    "`{}` and `{host}` both listen on port {} of one Pod, of which only one can",
+                    guest.name.value, port.target
+                );
+                self.error("port-of-pod", &port.origin, message);
+            }
+        }
+        let aliases = guest.networks.iter().flat_map(|n| &n.aliases);
+        let fixed = guest.settings.instance_name.iter();
+        let all = [&guest.name].into_iter().chain(fixed).chain(aliases);
+        for name in all {
+            names.push(Name {
+                name: name.clone(),
+                namespace: None,
+                kind: NameKind::Alias {
+                    networks: Vec::new(),
+                },
+                units: vec![host.clone()],
+                ports: Vec::new(),
+                headless: None,
+                metadata: Metadata::default(),
+                origin: name.origin.clone(),
+            });
+        }
     }
 
     fn join(&mut self, guest: Unit, into: &mut Unit, name: &str) {

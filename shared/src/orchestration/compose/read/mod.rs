@@ -90,7 +90,8 @@ pub fn read(project: &Project, files: &dyn Files, ledger: &mut Ledger) -> Applic
             }
         }
         Reader::predefined_networks(&mut application.networks, &mut services);
-        application.units = reader.group(services, &mut application.volumes);
+        application.units =
+            reader.group(services, &mut application.volumes, &mut application.names);
     }
     for (_, item) in fields.take_rest(|key| key.starts_with("x-")) {
         reader.ledger.leave("x-*", &item);
@@ -98,6 +99,11 @@ pub fn read(project: &Project, files: &dyn Files, ledger: &mut Ledger) -> Applic
     fields.finish(reader.ledger);
     application.leftovers = std::mem::take(&mut ledger.leftovers);
     application
+}
+
+/// An empty name, as a variable that is not set leaves it, is none.
+fn is_given(name: &Sourced<String>) -> bool {
+    !name.value.is_empty()
 }
 
 /// Services by their `container_name`.

@@ -2,10 +2,10 @@
 
 use super::Reader;
 use crate::orchestration::model::{
-    BindKind, Container, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation,
+    BindKind, Container, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, User,
 };
 use crate::orchestration::quantity::bytes_from_compose;
-use crate::source::{Fields, Item, PathKind, Sourced};
+use crate::source::{Fields, Item, Node, PathKind, Sourced, telling_mode};
 
 impl Reader<'_> {
     pub(super) fn mounts(&mut self, fields: &mut Fields<'_>, container: &mut Container) {
@@ -24,7 +24,8 @@ impl Reader<'_> {
             ("secrets", ObjectKind::Secret),
         ] {
             for item in fields.items(key, self.ledger) {
-                if let Some(mount) = self.object_mount(&item, key, kind) {
+                if let Some(mut mount) = self.object_mount(&item, key, kind) {
+                    self.mode_of_host(&mut mount, key, container.user.as_ref());
                     container.mounts.push(mount);
                 }
             }
@@ -116,9 +117,11 @@ impl Reader<'_> {
             });
             bind.finish(self.ledger);
         }
+        let path = plain(path);
         let relative =
             (path.starts_with("./") || path.starts_with("../") || path == "." || path == "..")
-                .then(|| path.clone());
+                .then(|| path.clone())
+                .or_else(|| self.in_project(&path));
         let on_disk = self.project.directory.join(&path);
         let socket = std::path::Path::new(&path)
             .extension()
@@ -148,6 +151,49 @@ impl Reader<'_> {
             relative,
             selinux,
         };
+    }
+
+    /// An absolute path below the project folder, such as `${PWD}/conf`, is one of the project's files.
+    fn in_project(&self, path: &str) -> Option<String> {
+        let inner = std::path::Path::new(path)
+            .strip_prefix(&self.project.directory)
+            .ok()?;
+        let inner = inner.to_string_lossy();
+        // The folder itself may well be meant as one of the machine.
+        (!inner.is_empty()).then(|| format!("./{inner}"))
+    }
+
+    /// `docker compose` mounts the file of a config or secret as it lies there, with its mode.
+    fn mode_of_host(&mut self, mount: &mut Mount, section: &str, user: Option<&Sourced<User>>) {
+        let MountSource::Object(object) = &mut mount.source else {
+            return;
+        };
+        if self.swarm() || object.mode.is_some() {
+            return;
+        }
+        let file = [section, &object.object, "file"]
+            .into_iter()
+            .try_fold(&self.project.node, |node, key| node.as_mapping()?.get(key))
+            .and_then(Node::as_text);
+        let Some(file) = file else { return };
+        let mode = self.files.mode(&self.project.directory.join(file));
+        let Some(mode) = mode.and_then(telling_mode) else {
+            return;
+        };
+        if mode & 0o077 == 0 {
+            let root = user.is_none_or(|user| user.value.is_root());
+            let then = if root {
+                "it keeps the mode, but not the owner"
+            } else {
+                "it does not keep the owner, so all may read it"
+            };
+            let message = format!("`{file}` has the mode {mode:04o} here: {then}");
+            self.error("private-file", &mount.origin, message);
+            if !root {
+                return;
+            }
+        }
+        object.mode = Some(Sourced::new(mode, mount.origin.clone()));
     }
 
     fn object_mount(&mut self, item: &Item<'_>, key: &str, kind: ObjectKind) -> Option<Mount> {
@@ -197,6 +243,16 @@ impl Reader<'_> {
             origin: item.origin(),
         })
     }
+}
+
+/// An absolute path without steps to where it is and back.
+fn plain(path: String) -> String {
+    let steps = |path: &str| path.split('/').any(|part| matches!(part, "." | ".."));
+    if path.starts_with('/') && steps(&path) {
+        let plain = crate::source::normalize(std::path::Path::new(&path));
+        return plain.to_string_lossy().into_owned();
+    }
+    path
 }
 
 /// `path[:size=64m,mode=1777,noexec]`

@@ -1,7 +1,7 @@
 //! Ports of a service, and networks.
 
-use super::Reader;
 use super::service::Service;
+use super::{Reader, is_given};
 use crate::orchestration::model::{
     Attachment, Container, Network, NetworkMode, Port, PortRange, Protocol, Publication,
     PublishMode,
@@ -132,7 +132,7 @@ impl Reader<'_> {
                 metadata: crate::orchestration::model::Metadata::default(),
             };
             if let Some(mut fields) = item.fields("networks.*", self.ledger) {
-                network.real_name = fields.text("name", self.ledger);
+                network.real_name = fields.text("name", self.ledger).filter(is_given);
                 network.external = fields.boolean("external", self.ledger);
                 network.internal = fields.boolean("internal", self.ledger);
                 network.metadata.labels = self.labels(&mut fields);

@@ -44,7 +44,6 @@ impl Reader<'_> {
                 }
             }
         }
-        self.restart(fields, unit);
         self.logging(fields);
     }
 
@@ -92,8 +91,9 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// `restart`; in a stack `no` counts as unset (docker/cli `convertRestartPolicy`).
-    fn restart(&mut self, fields: &mut Fields<'_>, unit: &mut Unit) {
+    /// `restart`; in a stack `no` counts as unset (docker/cli `convertRestartPolicy`). With `decided`, `deploy` says
+    /// what counts instead.
+    pub(super) fn restart(&mut self, fields: &mut Fields<'_>, unit: &mut Unit, decided: bool) {
         let Some(text) = fields.text("restart", self.ledger) else {
             return;
         };
@@ -113,6 +113,9 @@ impl Reader<'_> {
             }
         };
         if self.swarm() && condition == RestartCondition::Never {
+            if decided {
+                return;
+            }
             let message = "a stack takes `restart: no` as unset: the task is restarted; write `deploy.restart_policy.condition: none`";
             self.error("stack-restart-no", &text.origin, message);
             return;

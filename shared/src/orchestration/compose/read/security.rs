@@ -88,6 +88,15 @@ impl Reader<'_> {
         let resources = &mut container.resources;
         resources.memory_limit = fields.integer("mem_limit", self.ledger);
         resources.memory_request = fields.integer("mem_reservation", self.ledger);
+        let reserved = resources.memory_request.as_ref().filter(|r| r.value > 0);
+        if let Some(reserved) = reserved.cloned() {
+            let message = format!(
+                "{} bytes are kept free for it, where Docker only shrinks it to them",
+                reserved.value
+            );
+            self.error("memory-reservation", &reserved.origin, message);
+        }
+        let resources = &mut container.resources;
         resources.cpu_limit = self.cpus(fields, "cpus");
         let quota: Option<Sourced<i64>> = fields.integer("cpu_quota", self.ledger);
         let period: Option<Sourced<i64>> = fields.integer("cpu_period", self.ledger);

@@ -8,14 +8,39 @@ use crate::orchestration::model::{
     IpcMode, Name, NameKind, NetworkMode, PidMode, PullPolicy, Role, Unit,
 };
 use crate::orchestration::quantity::duration_from_compose;
-use crate::source::{Fields, Item, Sourced};
+use crate::source::{Fields, Item, Node, Sourced};
+
+/// What would have a home in the model, but has no effect in a stack (docker/cli `UnsupportedProperties`; the tasks of
+/// a stack do not wait for one another either).
+const IGNORED_BY_STACKS: [&str; 10] = [
+    "depends_on",
+    "domainname",
+    "ipc",
+    "links",
+    "network_mode",
+    "pid",
+    "privileged",
+    "security_opt",
+    "shm_size",
+    "userns_mode",
+];
+
+/// Whether `deploy.restart_policy` has a condition.
+fn restarts_by_deploy(service: &Node) -> bool {
+    ["deploy", "restart_policy", "condition"]
+        .into_iter()
+        .try_fold(service, |node, key| node.as_mapping()?.get(key))
+        .is_some_and(|node| !node.is_null())
+}
 
 /// A service before services that share namespaces are put together.
 pub(super) struct Service {
     /// The unit with its one main container.
     pub(super) unit: Unit,
-    /// The service whose network namespace it joins.
+    /// The service whose namespaces it joins.
     pub(super) joins: Option<Sourced<String>>,
+    /// It joins for other namespaces only and keeps its own network, with its names and ports.
+    pub(super) keeps_network: bool,
     /// Services whose mounts it takes over, and whether read-only.
     pub(super) volumes_from: Vec<Sourced<(String, Option<bool>)>>,
 }
@@ -28,6 +53,12 @@ impl Reader<'_> {
         item: &Item<'_>,
         names: &mut Vec<Name>,
     ) -> Option<Service> {
+        let heeded = self.heeded_by_a_stack(item);
+        let heeded = heeded.as_ref().map(|node| Item {
+            node,
+            path: item.path.clone(),
+        });
+        let item = heeded.as_ref().unwrap_or(item);
         let mut fields = item.fields("services.*", self.ledger)?;
         let mut unit = Unit::new(name.clone());
         let mut container = Container::new(name.clone(), Role::Main);
@@ -36,6 +67,7 @@ impl Reader<'_> {
         let mut joins = None;
         self.image(&mut fields, &mut container);
         self.process(&mut fields, &mut unit, &mut container);
+        self.restart(&mut fields, &mut unit, restarts_by_deploy(item.node));
         self.dependencies(&mut fields, &mut unit);
         self.sharing(&mut fields, &mut unit, &mut joins);
         self.attachments(&mut fields, &mut unit);
@@ -55,11 +87,39 @@ impl Reader<'_> {
         fields.finish(self.ledger);
         unit.containers.push(container);
         unit.containers.extend(hooks);
+        let mode = item
+            .node
+            .as_mapping()
+            .and_then(|map| map.get("network_mode"));
+        let mode = mode.and_then(Node::as_text);
+        let keeps_network = mode.is_none_or(|mode| matches!(mode, "" | "bridge" | "default"));
         Some(Service {
             unit,
             joins,
+            keeps_network,
             volumes_from,
         })
+    }
+
+    /// The service without the keys that `docker stack deploy` takes no notice of, since they say nothing of what ran;
+    /// `None` where there are none.
+    fn heeded_by_a_stack(&mut self, item: &Item<'_>) -> Option<Node> {
+        let map = item.node.as_mapping().filter(|_| self.swarm())?;
+        let ignored = IGNORED_BY_STACKS
+            .iter()
+            .filter_map(|key| Some((*key, map.get(key).filter(|node| !node.is_null())?)));
+        let ignored: Vec<_> = ignored.collect();
+        if ignored.is_empty() {
+            return None;
+        }
+        let mut heeded = map.clone();
+        for (key, node) in ignored {
+            let path = item.path.key(key);
+            self.ledger
+                .leave(format!("services.*.{key}"), &Item { node, path });
+            heeded.remove(key);
+        }
+        Some(Node::mapping(heeded, item.node.at))
     }
 
     fn image(&mut self, fields: &mut Fields<'_>, container: &mut Container) {

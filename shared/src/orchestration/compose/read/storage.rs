@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Reader;
+use super::{Reader, is_given};
 use crate::orchestration::model::{
     AccessMode, FileObject, Metadata, ObjectData, ObjectKind, Volume, VolumeBacking,
 };
@@ -11,6 +11,9 @@ use crate::source::{Fields, Item, Sourced};
 
 /// What a Kubernetes object may hold at most (API validation of ConfigMap and Secret).
 const MAX_OBJECT: u64 = 1 << 20;
+
+/// From here on, a size without a unit is one in bytes.
+const SMALLEST_PLAIN_SIZE: u64 = 1 << 20;
 
 impl Reader<'_> {
     pub(super) fn volumes(&mut self, item: &Item<'_>) -> Vec<Volume> {
@@ -21,7 +24,7 @@ impl Reader<'_> {
                 ..Volume::new(name)
             };
             if let Some(mut fields) = item.fields("volumes.*", self.ledger) {
-                volume.real_name = fields.text("name", self.ledger);
+                volume.real_name = fields.text("name", self.ledger).filter(is_given);
                 volume.external = fields
                     .boolean("external", self.ledger)
                     .is_some_and(|e| e.value);
@@ -62,10 +65,18 @@ impl Reader<'_> {
             .as_ref()
             .map_or_else(|| volume.origin.clone(), Item::origin);
         volume.size = options.get("size").and_then(|size| {
-            Some(Sourced::new(
-                bytes_from_compose(&size.value)?,
-                size.origin.clone(),
-            ))
+            let bytes = bytes_from_compose(&size.value)?;
+            // Drivers count in units of their own; a few bytes are never meant.
+            let unit = size.value.contains(|c: char| c.is_ascii_alphabetic());
+            if !unit && !(local && bytes >= SMALLEST_PLAIN_SIZE) {
+                let message = format!(
+                    "`size: {}` of `{}` has no unit, so it is not taken for bytes",
+                    size.value, volume.name.value
+                );
+                self.error("size-without-unit", &size.origin, message);
+                return None;
+            }
+            Some(Sourced::new(bytes, size.origin.clone()))
         });
         volume.backing = match (local, text("type"), text("device")) {
             (true, Some("nfs" | "nfs4"), Some(device)) => {
@@ -89,6 +100,14 @@ impl Reader<'_> {
                 size: mount_options
                     .iter()
                     .find_map(|o| bytes_from_compose(o.strip_prefix("size=")?)),
+                options: mount_options
+                    .iter()
+                    .filter(|o| {
+                        o.strip_prefix("size=")
+                            .is_none_or(|size| bytes_from_compose(size).is_none())
+                    })
+                    .map(ToString::to_string)
+                    .collect(),
                 origin,
             },
             (true, _, Some(device)) if mount_options.contains(&"bind") => VolumeBacking::HostPath {
@@ -161,7 +180,7 @@ impl Reader<'_> {
             let Some(mut fields) = item.fields(format!("{section}.*"), self.ledger) else {
                 continue;
             };
-            let real_name = fields.text("name", self.ledger);
+            let real_name = fields.text("name", self.ledger).filter(is_given);
             let external = fields
                 .boolean("external", self.ledger)
                 .is_some_and(|e| e.value);

@@ -128,3 +128,51 @@ fn hosts_without_an_address() {
         "{errors:?}"
     );
 }
+
+/// What a stack says in `deploy` needs no advice to say it.
+#[test]
+fn a_stack_that_says_it_twice() {
+    let none = "restart: 'no'\n    deploy: {restart_policy: {condition: none}}";
+    for (lines, told) in [(none, 0), ("restart: 'no'", 1)] {
+        let (findings, _) = said(&file(lines, ""), Dialect::Swarm);
+        assert_eq!(
+            messages(&findings, "stack-restart-no").len(),
+            told,
+            "{lines}"
+        );
+    }
+}
+
+/// What one Pod cannot keep apart is said.
+#[test]
+fn services_of_one_pod() {
+    let text = "services:
+  vpn: {image: a, healthcheck: {test: x}, ports: ['80:80']}
+  web: {image: b, network_mode: 'service:vpn', depends_on: {vpn: {condition: service_healthy}}}
+  side: {image: c, ipc: 'service:vpn', ports: ['81:80', '82:82']}
+";
+    let (findings, _) = said(text, Dialect::Compose);
+    let order = messages(&findings, "start-order-in-pod");
+    assert!(order.len() == 1 && order[0].ends_with("`vpn`"), "{order:?}");
+    assert_eq!(messages(&findings, "network-of-pod").len(), 1);
+    let ports = messages(&findings, "port-of-pod");
+    assert!(
+        ports.len() == 1 && ports[0].contains("port 80 "),
+        "{ports:?}"
+    );
+}
+
+#[test]
+fn words_that_mean_something_else() {
+    let (findings, _) = said(&file("mem_reservation: 64m", ""), Dialect::Compose);
+    assert_eq!(messages(&findings, "memory-reservation").len(), 1);
+    for (size, told) in [("1", 1), ("1g", 0), ("1073741824", 0)] {
+        let section = format!("volumes: {{v: {{driver_opts: {{size: {size}}}}}}}");
+        let (findings, _) = said(&file("", &section), Dialect::Compose);
+        assert_eq!(
+            messages(&findings, "size-without-unit").len(),
+            told,
+            "{size}"
+        );
+    }
+}

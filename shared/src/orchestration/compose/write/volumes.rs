@@ -286,11 +286,17 @@ impl<'a> Writer<'a> {
                     );
                 }
             }
-            VolumeBacking::Memory { size, origin: _ } => {
+            VolumeBacking::Memory {
+                size,
+                options: others,
+                origin: _,
+            } => {
                 put(&mut options, "type", "tmpfs");
                 put(&mut options, "device", "tmpfs");
-                if let Some(size) = size {
-                    put(&mut options, "o", format!("size={size}"));
+                let size = size.map(|size| format!("size={size}"));
+                let all: Vec<_> = size.into_iter().chain(others.iter().cloned()).collect();
+                if !all.is_empty() {
+                    put(&mut options, "o", all.join(","));
                 }
             }
         }

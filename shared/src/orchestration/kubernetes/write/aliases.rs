@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::mentions::Mentions;
 use super::plan::{Plan, has_network};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{Name, NameKind};
@@ -32,7 +33,11 @@ impl Group<'_> {
 }
 
 /// Gathers aliases, container names and aliases of links by name, in the order in which they first stand.
-pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<'a>> {
+pub(super) fn groups<'a>(
+    plan: &Plan<'a>,
+    mentions: &Mentions<'_>,
+    findings: &mut Findings,
+) -> Vec<Group<'a>> {
     let mut found: Vec<(&'a Sourced<String>, Member<'a>)> = Vec::new();
     let member = |role, unit| Member {
         role,
@@ -79,7 +84,14 @@ pub(super) fn groups<'a>(plan: &Plan<'a>, findings: &mut Findings) -> Vec<Group<
     for (name, member) in found {
         if !is_label(&name.value) {
             // A name that is the unit's own needs no second Service; the change of that name was reported already.
-            if plan.application.units[member.unit].name.value != name.value {
+            let own = plan.application.units[member.unit].name.value == name.value;
+            if !own && member.role == ROLE_CONTAINER_NAME && mentions.of(&name.value).is_none() {
+                let message = format!(
+                    "`{}` cannot be the name of a Service; nothing in this application asks for it",
+                    name.value
+                );
+                findings.add(Code("alias-unused"), &name.origin, message);
+            } else if !own {
                 let message = format!(
                     "`{}` cannot be the name of a Service, so it does not resolve",
                     name.value

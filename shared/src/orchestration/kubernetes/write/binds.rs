@@ -1,7 +1,7 @@
 //! Bind mounts: what lies on the author's machine, and what becomes of it in a cluster.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::KeyToPath;
 
@@ -14,11 +14,14 @@ use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::BindPolicy;
 use crate::orchestration::model::BindKind;
 use crate::orchestration::names::{BIND, ROLE_BIND, short_hash, to_label, with_suffix};
-use crate::source::{Files, Origin, PathKind, normalize};
+use crate::source::{Files, Origin, PathKind, normalize, telling_mode};
 
 /// How many files a folder may have to become a ConfigMap, and how deep they may lie.
 const FILES_MAX: usize = 1000;
 const DEPTH_MAX: usize = 16;
+
+/// Where Docker's engine listens.
+const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/docker.sock"];
 
 /// What holds the content of a bind mount.
 #[derive(Debug, Clone)]
@@ -28,7 +31,8 @@ pub(super) enum Held {
         name: String,
         file: Option<String>,
         items: Option<Vec<KeyToPath>>,
-        executable: bool,
+        /// The mode of the one file, or of all, where it is not the usual one.
+        mode: Option<u32>,
     },
     /// A claim; `file` is the file's name in it.
     Claim { name: String, file: Option<String> },
@@ -53,6 +57,9 @@ struct Map {
 
 struct Claim {
     path: String,
+    /// The path on the machine of the source, and where it stood first.
+    full: PathBuf,
+    origin: Origin,
     usage: Usage,
 }
 
@@ -112,6 +119,8 @@ impl<'f> Binds<'f> {
             Held::Claim { name, .. } => {
                 let claim = self.claims.entry(name.clone()).or_insert_with(|| Claim {
                     path: shown(bind).to_owned(),
+                    full: normalize(Path::new(bind.path)),
+                    origin: bind.origin.clone(),
                     usage: Usage::default(),
                 });
                 claim.usage.add(bind.pods, !bind.read_only);
@@ -120,6 +129,13 @@ impl<'f> Binds<'f> {
                     shown(bind)
                 );
                 findings.add(Code("bind-as-claim"), bind.origin, message);
+            }
+            Held::Node(_) if SOCKETS.contains(&bind.path) => {
+                let message = format!(
+                    "nodes of Kubernetes have no Docker engine behind `{}`, as they run containerd or CRI-O",
+                    bind.path
+                );
+                findings.add(Code("docker-socket"), bind.origin, message);
             }
             Held::Node(_) => {
                 let message = format!(
@@ -133,12 +149,8 @@ impl<'f> Binds<'f> {
     }
 
     /// Writes each ConfigMap and each claim that a bind mount became.
-    pub(super) fn write(
-        self,
-        plan: &Plan<'_>,
-        documents: &mut Documents,
-        _findings: &mut Findings,
-    ) {
+    pub(super) fn write(self, plan: &Plan<'_>, documents: &mut Documents, findings: &mut Findings) {
+        self.nested(findings);
         for map in self.maps {
             let mut meta = metadata::new(&map.name, None, None, plan);
             metadata::role(&mut meta, ROLE_BIND);
@@ -153,7 +165,16 @@ impl<'f> Binds<'f> {
                 Vec::new(),
             );
         }
-        for (name, Claim { path, usage }) in self.claims {
+        for (
+            name,
+            Claim {
+                path,
+                usage,
+                full: _,
+                origin: _,
+            },
+        ) in self.claims
+        {
             let mut meta = metadata::new(&name, None, None, plan);
             metadata::role(&mut meta, ROLE_BIND);
             metadata::annotate(&mut meta, BIND, path);
@@ -165,9 +186,28 @@ impl<'f> Binds<'f> {
         }
     }
 
+    /// A folder and one inside of it hold the same files on one machine; as two claims they do not.
+    fn nested(&self, findings: &mut Findings) {
+        let by_path: BTreeMap<&Path, &Claim> = self
+            .claims
+            .values()
+            .map(|claim| (claim.full.as_path(), claim))
+            .collect();
+        for inner in self.claims.values() {
+            let outer = inner.full.ancestors().skip(1).find_map(|p| by_path.get(p));
+            if let Some(outer) = outer {
+                let message = format!(
+                    "`{}` lies inside of `{}`, but the two are claims apart: what is written to one does not show in the other",
+                    inner.path, outer.path
+                );
+                findings.add(Code("bind-nested"), &inner.origin, message);
+            }
+        }
+    }
+
     fn decide(&mut self, bind: &Bind<'_>, policy: BindPolicy, findings: &mut Findings) -> Held {
         let path = Path::new(bind.path);
-        // An absolute path is another machine's after the move; only paths of the project are looked at.
+        // Any other absolute path is another machine's after the move; only paths of the project are looked at.
         let found = if bind.relative.is_some() || policy == BindPolicy::ConfigMap {
             self.files.kind(path)
         } else {
@@ -229,8 +269,18 @@ impl<'f> Binds<'f> {
         let size = content.values().map(|content| content.len() as u64).sum();
         objects::fits(size, &name, bind.origin, findings);
         let runs = |content: &[u8]| content.starts_with(b"#!") || content.starts_with(b"\x7fELF");
-        let executable = content.values().any(|content| runs(content));
         let one_file = matches!(found, PathKind::File(_));
+        let private = || {
+            let mode = self.files.mode(Path::new(bind.path))?;
+            telling_mode(mode).filter(|mode| mode & 0o077 == 0)
+        };
+        let mode = if !one_file {
+            None
+        } else if content.values().any(|content| runs(content)) {
+            Some(0o755)
+        } else {
+            private()
+        };
         let file = one_file.then(|| objects::key(&file_name(bind.path)));
         let items: Vec<_> = content
             .iter()
@@ -252,7 +302,7 @@ impl<'f> Binds<'f> {
             name,
             file,
             items: (!one_file && !plain).then_some(items),
-            executable,
+            mode,
         }
     }
 

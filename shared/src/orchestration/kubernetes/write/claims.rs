@@ -302,7 +302,8 @@ fn storage_class(
             let message = format!("no storage class is known for the volume driver `{driver}`");
             findings.add(Code("driver-without-class"), at, message);
         } else {
-            for (key, option) in options {
+            // The size is the claim's own, or was named where it was read.
+            for (key, option) in options.iter().filter(|(key, _)| *key != "size") {
                 let message = format!("the driver's option `{key}` has no counterpart");
                 findings.add(Code("volume-option"), &option.origin, message);
             }

@@ -15,7 +15,7 @@ use super::volumes::empty;
 use super::{files, fill, placeholders};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{
-    Container, Dialect, Mount, MountSource, Propagation, SharedMedium, VolumeBacking,
+    Container, Dialect, Mount, MountSource, Propagation, SharedMedium, User, VolumeBacking,
 };
 use crate::orchestration::names::{is_label, is_subdomain, to_label};
 use crate::source::Sourced;
@@ -176,7 +176,14 @@ fn mount(
                 pods: pods(pod.unit, pod.plan.options),
                 origin,
             };
-            let Some(place) = self::bind(&bind, wanted, &mut entry, pod, findings) else {
+            let Some(place) = self::bind(
+                &bind,
+                container.user.as_ref(),
+                wanted,
+                &mut entry,
+                pod,
+                findings,
+            ) else {
                 return;
             };
             match (selinux, place) {
@@ -326,9 +333,20 @@ fn volume(
         });
         return (volume, false);
     };
-    if let VolumeBacking::Memory { size, origin: at } = &volume.backing
+    if let VolumeBacking::Memory {
+        size,
+        options,
+        origin: at,
+    } = &volume.backing
         && !volume.external
     {
+        if !options.is_empty() {
+            let message = format!(
+                "`{name}`: {} cannot be said of a volume in memory",
+                options.join(", ")
+            );
+            findings.add(Code("tmpfs-options"), at, message);
+        }
         if usage.access() != crate::orchestration::model::AccessMode::ReadWriteOnce {
             let message =
                 format!("`{name}` lies in the memory of each Pod and is not shared between Pods");
@@ -365,6 +383,7 @@ enum BindPlace {
 /// Where the files come from, or `None` if the mount cannot be made.
 fn bind(
     bind: &Bind<'_>,
+    user: Option<&Sourced<User>>,
     wanted: Option<&str>,
     entry: &mut VolumeMount,
     pod: &mut Pod<'_, '_, '_>,
@@ -377,20 +396,34 @@ fn bind(
             name,
             file,
             items,
-            executable,
+            mut mode,
         } => {
-            let mode = (executable && file.is_some()).then_some(0o755);
-            entry.name =
-                pod.volumes
-                    .add(format!("bind/{name}"), wanted.unwrap_or(&name), |mut v| {
-                        v.config_map = Some(ConfigMapVolumeSource {
-                            default_mode: mode,
-                            items,
-                            name: name.clone(),
-                            optional: None,
-                        });
-                        v
+            if let Some(private) = mode.filter(|mode| mode & 0o077 == 0) {
+                let root = user.is_none_or(|user| user.value.is_root());
+                let then = if root {
+                    "it keeps the mode, but belongs to root"
+                } else {
+                    "it belongs to root in the Pod, so all may read it there"
+                };
+                let path = bind.relative.unwrap_or(bind.path);
+                let message = format!("`{path}` has the mode {private:04o} here: {then}");
+                findings.add(Code("private-file"), bind.origin, message);
+                mode = mode.filter(|_| root);
+            }
+            let mode = mode.and_then(|mode| i32::try_from(mode).ok());
+            entry.name = pod.volumes.add(
+                format!("bind/{name}/{mode:?}"),
+                wanted.unwrap_or(&name),
+                |mut v| {
+                    v.config_map = Some(ConfigMapVolumeSource {
+                        default_mode: mode,
+                        items,
+                        name: name.clone(),
+                        optional: None,
                     });
+                    v
+                },
+            );
             entry.sub_path = join(file, entry.sub_path.take());
             // The kubelet mounts them so in any case.
             entry.read_only = Some(true);

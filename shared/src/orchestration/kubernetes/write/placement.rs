@@ -32,7 +32,7 @@ pub(super) fn apply(
         max_per_node,
         tolerate_control_plane,
     } = &unit.placement;
-    let terms = terms(required, findings);
+    let terms = terms(required, dialect, findings);
     let manager = required.iter().flatten().any(wants_manager);
     let any_role = required
         .iter()
@@ -107,13 +107,17 @@ pub(super) fn apply(
 }
 
 /// Alternatives as terms. Nothing, where any node will do.
-fn terms(required: &[Vec<Predicate>], findings: &mut Findings) -> Option<Vec<NodeSelectorTerm>> {
+fn terms(
+    required: &[Vec<Predicate>],
+    dialect: Dialect,
+    findings: &mut Findings,
+) -> Option<Vec<NodeSelectorTerm>> {
     let mut terms = Vec::new();
     let mut any = false;
     for alternative in required {
         let mut expressions: Vec<NodeSelectorRequirement> = Vec::new();
         for predicate in alternative {
-            expressions.extend(requirement(predicate, findings));
+            expressions.extend(requirement(predicate, dialect, findings));
         }
         // An alternative of which nothing is left would match no node at all, though it should match any.
         any |= expressions.is_empty();
@@ -125,7 +129,11 @@ fn terms(required: &[Vec<Predicate>], findings: &mut Findings) -> Option<Vec<Nod
     (!any && !terms.is_empty()).then_some(terms)
 }
 
-fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSelectorRequirement> {
+fn requirement(
+    predicate: &Predicate,
+    dialect: Dialect,
+    findings: &mut Findings,
+) -> Option<NodeSelectorRequirement> {
     let Predicate {
         attribute,
         operator,
@@ -134,7 +142,20 @@ fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSel
     } = predicate;
     let mut values = values.clone();
     let key = match attribute {
-        NodeAttribute::Hostname => HOSTNAME.to_owned(),
+        NodeAttribute::Hostname => {
+            if dialect != Dialect::Kubernetes {
+                // The kubelet writes host names in lower case.
+                for value in &mut values {
+                    *value = value.to_ascii_lowercase();
+                }
+                let message = format!(
+                    "only nodes whose label `{HOSTNAME}` fits `{}` are chosen, which are others in the cluster",
+                    values.join(", ")
+                );
+                findings.add(Code("node-constraints"), origin, message);
+            }
+            HOSTNAME.to_owned()
+        }
         NodeAttribute::Os => "kubernetes.io/os".to_owned(),
         NodeAttribute::Architecture => {
             for value in &mut values {
@@ -152,8 +173,8 @@ fn requirement(predicate: &Predicate, findings: &mut Findings) -> Option<NodeSel
                 return None;
             }
             let value = values.first().map_or("VALUE", String::as_str);
-            // Labels of Kubernetes' own are there already.
-            if !key.contains("kubernetes.io/") {
+            // Labels of Kubernetes' own are there already; what no label can have is said below.
+            if !key.contains("kubernetes.io/") && values.iter().all(|v| is_label_value(v)) {
                 let line = format!("`kubectl label node NODE {key}={value}`");
                 let message = match operator {
                     Operator::In | Operator::Exists => {

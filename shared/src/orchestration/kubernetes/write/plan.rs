@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aliases::{self, Group};
+use super::mentions::Mentions;
 use super::usage::{VolumePlan, volumes};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::KubernetesOptions;
@@ -105,12 +106,13 @@ impl<'a> Plan<'a> {
             .enumerate()
             .map(|(i, unit)| (unit.name.value.as_str(), i))
             .collect();
+        let mentions = Mentions::new(application);
         let mut plan = Self {
             application,
             options,
             docker,
             instance,
-            units: units(application, docker, findings),
+            units: units(application, docker, &mentions, findings),
             index,
             labels: BTreeMap::new(),
             objects: objects(application, docker, findings),
@@ -135,7 +137,7 @@ impl<'a> Plan<'a> {
             .filter(|name| crate::orchestration::names::is_label(name))
             .collect();
         plan.service_names.extend(legal);
-        plan.groups = aliases::groups(&plan, findings);
+        plan.groups = aliases::groups(&plan, &mentions, findings);
         plan.label_groups();
         plan
     }
@@ -315,7 +317,12 @@ pub(super) fn has_network(unit: &Unit) -> bool {
     )
 }
 
-fn units(application: &Application, docker: bool, findings: &mut Findings) -> Vec<UnitPlan> {
+fn units(
+    application: &Application,
+    docker: bool,
+    mentions: &Mentions<'_>,
+    findings: &mut Findings,
+) -> Vec<UnitPlan> {
     let names = || {
         application
             .units
@@ -336,14 +343,14 @@ fn units(application: &Application, docker: bool, findings: &mut Findings) -> Ve
                 label.clone()
             };
             if object != name.value {
-                findings.add(
-                    Code("name-changed"),
-                    &name.origin,
-                    format!(
-                        "`{}` is called `{object}`, and its DNS name changes with it",
-                        name.value
-                    ),
+                let mut message = format!(
+                    "`{}` is called `{object}`, and its DNS name changes with it",
+                    name.value
                 );
+                if let Some(places) = mentions.of(&name.value).filter(|_| docker) {
+                    message = format!("{message}; the old one still stands in {places}");
+                }
+                findings.add(Code("name-changed"), &name.origin, message);
             }
             UnitPlan {
                 object,

@@ -10,7 +10,9 @@ use super::services::{Writer, selector, service};
 use super::{metadata, ports, routes};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::Publish;
-use crate::orchestration::model::{NetworkMode, Port, Protocol, Publication, PublishMode, Unit};
+use crate::orchestration::model::{
+    Dialect, NetworkMode, Port, Protocol, Publication, PublishMode, Unit,
+};
 use crate::orchestration::names::{ROLE_PUBLISHED, ROLE_PUBLISHED_ANY, with_suffix};
 use crate::source::{Origin, Sourced};
 
@@ -57,7 +59,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             if let Some(ip) = host_ip
-                && !reachable(ip, port, findings)
+                && !reachable(ip, port, self.plan.application.dialect, findings)
             {
                 continue;
             }
@@ -237,14 +239,22 @@ pub(super) fn is_loopback(ip: &Sourced<String>) -> bool {
 }
 
 /// Whether a port bound to this address is to be reached from outside of the node.
-fn reachable(ip: &Sourced<String>, port: &Port, findings: &mut Findings) -> bool {
+fn reachable(ip: &Sourced<String>, port: &Port, dialect: Dialect, findings: &mut Findings) -> bool {
     let text = ip.value.trim_start_matches('[').trim_end_matches(']');
     let parsed: Option<std::net::IpAddr> = text.parse().ok();
     if is_loopback(ip) {
-        let message = format!(
-            "port {} is bound to {text} and stays inside of the cluster",
-            port.target
-        );
+        let message = if dialect == Dialect::Swarm {
+            // Nothing that the file wants to hide is opened to the world, even where it was open.
+            format!(
+                "port {} stays inside of the cluster, as {text} says; the Swarm publishes it on every address all the same",
+                port.target
+            )
+        } else {
+            format!(
+                "port {} is bound to {text} and stays inside of the cluster",
+                port.target
+            )
+        };
         findings.add(Code("port-loopback"), &ip.origin, message);
         return false;
     }

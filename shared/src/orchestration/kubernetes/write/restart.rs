@@ -71,6 +71,14 @@ pub(super) fn always(unit: &Unit, plan: &Plan<'_>, findings: &mut Findings) -> &
                     "it is restarted always",
                 );
             }
+            RestartCondition::OnFailure
+                if plan.application.dialect == Dialect::Swarm
+                    && matches!(unit.kind, UnitKind::Service(_))
+                    && !runs_for_long(unit) =>
+            {
+                let message = "it has neither ports nor a health check and may be a task that ends: the Deployment would start it again and again";
+                findings.add(Code("restart-of-task"), &condition.origin, message);
+            }
             // Most services of a stack that say so never end.
             RestartCondition::OnFailure if plan.application.dialect == Dialect::Swarm => {
                 let message =

@@ -14,6 +14,9 @@ use crate::orchestration::model::{Amount, Rollout, RolloutStrategy};
 use crate::orchestration::quantity::seconds_up;
 use crate::source::Sourced;
 
+/// How long a Deployment waits for progress unless told otherwise, in seconds (API default).
+const PROGRESS_DEADLINE: u64 = 600;
+
 pub(super) fn deployment(
     metadata: ObjectMeta,
     replicas: Option<i32>,
@@ -44,13 +47,16 @@ pub(super) fn deployment(
     let deadline = monitor.as_ref().map(|monitor| {
         // The API server wants it to be longer than the time until an instance counts as ready.
         let least = ready.unwrap_or(0).saturating_add(1);
-        let wanted = number(seconds_up(monitor.value));
+        let mut wanted = seconds_up(monitor.value);
         if plan.docker {
-            let message =
-                "a rollout without progress for that long counts as failed, and stays as it is";
+            // Docker begins to count when the task runs. Here the time for images and their start is part of it.
+            wanted = wanted.saturating_add(PROGRESS_DEADLINE);
+            let message = format!(
+                "a rollout without progress for {wanted} s, starting included, counts as failed, and stays as it is"
+            );
             findings.add(Code("rollout-monitor"), &monitor.origin, message);
         }
-        wanted.max(least)
+        number(wanted).max(least)
     });
     let recreate = match strategy.as_ref().map(|s| s.value) {
         Some(RolloutStrategy::Recreate) => true,

@@ -10,7 +10,7 @@ use super::aliases::{Group, networks_of};
 use super::documents::{Documents, Rank};
 use super::metadata::{self, INSTANCE, NAME};
 use super::plan::{Plan, UnitPlan, alias_label, has_network};
-use super::ports;
+use super::{own_name, ports};
 use crate::finding::{Code, Findings};
 use crate::orchestration::model::{Name, NameKind, Protocol, Publication, PublishMode, Unit};
 use crate::orchestration::names::{
@@ -132,11 +132,16 @@ impl Writer<'_, '_> {
             Some(label) => shared(label, plan),
             None => selector(planned, plan),
         };
-        documents.add(
-            Rank::Service,
-            &service(meta, selector, ports, headless, None),
-            Vec::new(),
-        );
+        let mut object = service(meta, selector, ports, headless, None);
+        let asks_itself = own_name::asks_itself(unit, plan);
+        if let Some((name, probe)) = &asks_itself {
+            let message = format!(
+                "the health check goes through the name `{name}` of the service itself, so the names lead to instances that are not ready as well"
+            );
+            findings.add(Code("health-by-own-name"), &probe.origin, message);
+            answer_always(&mut object);
+        }
+        documents.add(Rank::Service, &object, Vec::new());
         self.publish(unit, planned, documents, findings);
     }
 
@@ -195,11 +200,15 @@ impl Writer<'_, '_> {
             Some(label) => shared(label, plan),
             None => selector(&plan.units[first.unit], plan),
         };
-        documents.add(
-            Rank::Service,
-            &service(meta, selector, ports, headless, None),
-            Vec::new(),
-        );
+        let mut object = service(meta, selector, ports, headless, None);
+        if plan.docker
+            && units
+                .iter()
+                .any(|unit| own_name::asks_itself(unit, plan).is_some())
+        {
+            answer_always(&mut object);
+        }
+        documents.add(Rank::Service, &object, Vec::new());
     }
 
     /// A Service that the source has itself.
@@ -435,6 +444,13 @@ pub(super) fn service(
             ..ServiceSpec::default()
         }),
         status: None,
+    }
+}
+
+/// As Docker's DNS does, whether an instance is healthy or not.
+fn answer_always(service: &mut Service) {
+    if let Some(spec) = &mut service.spec {
+        spec.publish_not_ready_addresses = Some(true);
     }
 }
 

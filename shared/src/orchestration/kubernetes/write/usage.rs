@@ -6,7 +6,9 @@ use super::placeholders::{self, Spread};
 use super::plan::{Names, real_name, renamed};
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::{ControllerChoice, KubernetesOptions};
-use crate::orchestration::model::{AccessMode, Application, MountSource, Unit, UnitKind, Volume};
+use crate::orchestration::model::{
+    AccessMode, Application, Dialect, MountSource, Unit, UnitKind, Volume, VolumeBacking,
+};
 
 /// What a volume is called, and who uses it.
 #[derive(Debug, Clone)]
@@ -106,6 +108,7 @@ pub(super) fn volumes<'a>(
         };
         planned.insert(key, plan);
     }
+    let mut told = BTreeSet::new();
     for unit in &application.units {
         let own: BTreeSet<_> = match &unit.kind {
             UnitKind::Stateful(settings) => settings
@@ -130,11 +133,42 @@ pub(super) fn volumes<'a>(
         }
         for (name, writes) in used {
             if let Some(volume) = planned.get_mut(name) {
-                volume.usage.add(pods(unit, options), writes);
+                let pods = pods(unit, options);
+                volume.usage.add(pods, writes);
+                if pods > 1 && told.insert(name) && of_each_node(volume, application.dialect) {
+                    let message = format!(
+                        "`{name}` is a volume of its own on each node of the Swarm, and the instances of `{}` run on several; here all Pods share the claim `{}`",
+                        unit.name.value, volume.claim
+                    );
+                    findings.add(Code("volume-of-each-node"), &volume.volume.origin, message);
+                }
             }
         }
     }
     planned
+}
+
+/// Whether a Swarm has a volume on each node under one name: the driver `local` keeps it on the node's own disk.
+fn of_each_node(volume: &VolumePlan<'_>, dialect: Dialect) -> bool {
+    let Volume {
+        backing,
+        external,
+        real_name,
+        name,
+        ..
+    } = volume.volume;
+    // Names with placeholders have been told apart already.
+    let placeholder = real_name.as_ref().unwrap_or(name).value.contains("{{");
+    let local = match backing {
+        VolumeBacking::Default => true,
+        VolumeBacking::Driver { name, .. } => {
+            name.as_ref().is_none_or(|driver| driver.value == "local")
+        }
+        VolumeBacking::Nfs { .. }
+        | VolumeBacking::HostPath { .. }
+        | VolumeBacking::Memory { .. } => false,
+    };
+    dialect == Dialect::Swarm && local && !external && !placeholder && !volume.own
 }
 
 /// Whether each instance can have a claim of its own: a StatefulSet gives it one, and no other unit uses the volume.

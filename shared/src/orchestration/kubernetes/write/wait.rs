@@ -9,7 +9,7 @@ use super::ports;
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::StartOrder;
 use crate::orchestration::model::{Application, Dependency, DependencyCondition, Protocol, Unit};
-use crate::source::Origin;
+use crate::source::{Origin, Sourced};
 
 /// Init containers that wait, and what they wait for.
 #[derive(Debug, Default)]
@@ -40,6 +40,7 @@ pub(super) fn containers(
     findings: &mut Findings,
 ) -> Waiting {
     let mut waiting = Waiting::default();
+    let mut unwaited: Vec<&Sourced<String>> = Vec::new();
     for dependency in &unit.dependencies {
         let Dependency {
             unit: name,
@@ -60,10 +61,7 @@ pub(super) fn containers(
             continue;
         };
         match pod.plan.options.start_order {
-            StartOrder::None => {
-                let message = format!("it does not wait for `{}`", name.value);
-                findings.add(Code("start-order"), &name.origin, message);
-            }
+            StartOrder::None => unwaited.push(name),
             StartOrder::Wait => {
                 let Some(line) = line(index, *condition, pod) else {
                     let message = format!("it cannot wait for the end of `{}`", name.value);
@@ -94,6 +92,12 @@ pub(super) fn containers(
                 waiting.entries.push(format!("{}:{word}", name.value));
             }
         }
+    }
+    // One for each service: large files have hundreds of such words.
+    if let Some(first) = unwaited.first() {
+        let names: Vec<_> = unwaited.iter().map(|name| name.value.as_str()).collect();
+        let message = format!("it does not wait for `{}`", names.join("`, `"));
+        findings.add(Code("start-order"), &first.origin, message);
     }
     waiting
 }

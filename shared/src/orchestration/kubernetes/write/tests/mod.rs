@@ -26,6 +26,8 @@ const FOLDER: &str = "/project";
 struct Written {
     output: Output,
     findings: Findings,
+    /// Rows of what the reader left over.
+    leftovers: Vec<String>,
 }
 
 impl Written {
@@ -105,8 +107,17 @@ fn with_files(
         &mut Findings::default(),
     );
     assert_eq!(output, again, "the same input gives the same output");
+    let leftovers = application
+        .leftovers
+        .iter()
+        .map(|l| l.row.clone())
+        .collect();
     check(&output, &findings);
-    Written { output, findings }
+    Written {
+        output,
+        findings,
+        leftovers,
+    }
 }
 
 fn compose(text: &str) -> Written {
@@ -158,7 +169,11 @@ fn kubernetes(text: &str) -> Written {
         &mut findings,
     );
     check(&output, &findings);
-    Written { output, findings }
+    Written {
+        output,
+        findings,
+        leftovers: Vec::new(),
+    }
 }
 
 /// What holds of every output.

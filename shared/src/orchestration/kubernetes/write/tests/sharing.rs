@@ -101,3 +101,68 @@ fn claims_of_other_users() {
         assert_eq!(group(lines), json!(null), "{lines}");
     }
 }
+
+/// What shares processes or IPC keeps its names in Docker, and its network; a Pod has one.
+#[test]
+fn names_of_services_that_share_processes() {
+    let written = compose(
+        "services:\n  app: {image: a, ports: ['80:80']}\n  side: {image: b, container_name: dbg, pid: 'service:app', ports: ['81:80']}\n  own: {image: c, network_mode: 'service:app'}\n",
+    );
+    let pod = &written.only("Deployment")["spec"]["template"]["metadata"]["labels"];
+    for name in ["app", "side", "dbg"] {
+        let selector = &written.object("Service", name)["spec"]["selector"];
+        assert_eq!(
+            selector["app.kubernetes.io/name"], pod["app.kubernetes.io/name"],
+            "{name}"
+        );
+    }
+    assert!(written.find("Service", "own").is_none());
+}
+
+/// Docker resolves the name of a container that is not healthy yet, so a check may go through it.
+#[test]
+fn health_checks_through_the_own_name() {
+    let check = "healthcheck: {test: [CMD, mongosh, 'mongodb://web:27017/']}\nports: ['27017:27017']\ncontainer_name: mongo";
+    let written = compose(&service(check));
+    for (name, open) in [("web", true), ("mongo", true), ("web-published", false)] {
+        let spec = &written.object("Service", name)["spec"];
+        let ready = spec.get("publishNotReadyAddresses");
+        assert_eq!(ready, open.then_some(&json!(true)), "{name}");
+    }
+    assert!(written.codes().contains("health-by-own-name"));
+    for check in [
+        "healthcheck: {test: pg_isready -h localhost -U web}\nexpose: [1]",
+        "healthcheck: {test: pg_isready -h web}\nhostname: web\nexpose: [1]",
+    ] {
+        let written = compose(&service(check));
+        let spec = &written.object("Service", "web")["spec"];
+        assert_eq!(spec.get("publishNotReadyAddresses"), None, "{check}");
+    }
+}
+
+/// A name that changes is still written where others ask for it.
+#[test]
+fn where_old_names_stand() {
+    let written = compose(
+        "services:\n  plugin_daemon: {image: a, container_name: my_daemon}\n  api: {image: b, container_name: my_api, environment: {URL: 'http://plugin_daemon:5002', OTHER: my_plugin_daemon}, command: [run, --to, my_api]}\n",
+    );
+    let message = |code: &str| {
+        let of_code = written
+            .findings
+            .as_slice()
+            .iter()
+            .filter(|f| f.code.0 == code);
+        of_code.map(|f| f.message.clone()).collect::<Vec<_>>()
+    };
+    let changed = message("name-changed");
+    assert!(
+        changed.iter().any(|m| m.ends_with("stands in `api` (URL)")),
+        "{changed:?}"
+    );
+    let unused = message("alias-unused");
+    assert!(
+        unused.len() == 1 && unused[0].contains("my_daemon"),
+        "{unused:?}"
+    );
+    assert!(message("alias-impossible")[0].contains("my_api"));
+}

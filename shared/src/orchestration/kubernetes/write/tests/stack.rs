@@ -19,7 +19,9 @@ fn restart_on_failure() {
         let written = swarm(&service(&lines));
         assert!(written.find(kind, "web").is_some(), "{kind} for {lines}");
         let codes = written.codes();
-        assert_eq!(codes.contains("restart-after-success"), kind != "Job");
+        // What neither serves nor runs on each node may well be a task.
+        assert_eq!(codes.contains("restart-of-task"), kind == "Deployment");
+        assert_eq!(codes.contains("restart-after-success"), kind == "DaemonSet");
         assert!(!codes.contains("restart-changed"), "{codes:?}");
     }
 }
@@ -142,5 +144,118 @@ fn names_of_all_tasks() {
     ] {
         let written = swarm(&service(lines));
         assert_eq!(written.codes().contains("tasks-name"), found, "{lines}");
+    }
+}
+
+/// `docker stack deploy` takes no notice of these keys, so the tasks ran without what they say.
+#[test]
+fn keys_that_a_stack_ignores() {
+    for lines in [
+        "privileged: true",
+        "pid: host",
+        "ipc: host",
+        "network_mode: host",
+        "security_opt: ['no-new-privileges:true']",
+        "shm_size: 1g",
+        "userns_mode: host",
+        "domainname: ab",
+        "depends_on: [none]",
+    ] {
+        let written = swarm(&service(lines));
+        assert_eq!(written.output, swarm(&service("")).output, "{lines}");
+        let key = lines.split(':').next().unwrap_or_default();
+        assert_eq!(written.leftovers, [format!("services.*.{key}")]);
+        if key != "depends_on" {
+            let heeded = compose(&service(lines)).output;
+            assert_ne!(heeded, compose(&service("")).output, "{lines}");
+        }
+    }
+}
+
+/// A stack starts everything at once, so a circle is none.
+#[test]
+fn circles_of_a_stack() {
+    let written =
+        swarm("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: y, depends_on: [a]}\n");
+    assert!(written.find("Deployment", "a").is_some());
+    assert!(!written.codes().contains("start-order"));
+}
+
+/// A local volume is another one on each node.
+#[test]
+fn volumes_of_nodes() {
+    let text = |deploy: &str, volume: &str| {
+        format!(
+            "services:\n  web: {{image: a, volumes: ['data:/d'], deploy: {{{deploy}}}}}\nvolumes: {{data: {volume}}}\n"
+        )
+    };
+    for (deploy, volume, several) in [
+        ("mode: global", "{}", true),
+        ("replicas: 2", "{driver: local}", true),
+        ("replicas: 1", "{}", false),
+        ("replicas: 2", "{driver: rexray}", false),
+        ("replicas: 2", "{external: true}", false),
+        (
+            "replicas: 2",
+            "{driver_opts: {type: nfs, o: addr=a, device: ':/x'}}",
+            false,
+        ),
+    ] {
+        let codes = swarm(&text(deploy, volume)).codes();
+        assert_eq!(
+            codes.contains("volume-of-each-node"),
+            several,
+            "{deploy} {volume}"
+        );
+    }
+}
+
+/// Host names of another cluster are no names of this one.
+#[test]
+fn nodes_by_name() {
+    let written = swarm(&service(
+        "deploy: {placement: {constraints: [node.hostname == Worker-A]}}",
+    ));
+    let pod = &written.only("Deployment")["spec"]["template"]["spec"];
+    let affinity =
+        &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let expression = &affinity["nodeSelectorTerms"][0]["matchExpressions"][0];
+    assert_eq!(expression["values"], json!(["worker-a"]));
+    assert!(written.codes().contains("node-constraints"));
+    let impossible = swarm(&service(
+        "deploy: {placement: {constraints: ['engine.labels.os==ubuntu 20.04']}}",
+    ));
+    let codes = impossible.codes();
+    assert!(codes.contains("placement-impossible") && !codes.contains("node-label"));
+}
+
+/// The first pull of an image takes longer than a task is watched.
+#[test]
+fn rollouts_have_time() {
+    let written = swarm(&service(
+        "deploy: {update_config: {delay: 20s, monitor: 10s}}",
+    ));
+    let spec = &written.only("Deployment")["spec"];
+    assert_eq!(spec["progressDeadlineSeconds"], json!(610));
+    let slow = swarm(&service(
+        "deploy: {update_config: {delay: 700s, monitor: 10s}}",
+    ));
+    // The API server wants more than `minReadySeconds`.
+    let spec = &slow.only("Deployment")["spec"];
+    assert_eq!(spec["progressDeadlineSeconds"], json!(701));
+}
+
+/// An address of the own machine hides nothing in a Swarm.
+#[test]
+fn ports_of_the_own_machine() {
+    let ports = "ports: ['127.0.0.1:6379:6379']";
+    for (written, all) in [
+        (compose(&service(ports)), false),
+        (swarm(&service(ports)), true),
+    ] {
+        let findings = written.findings.as_slice();
+        let message = findings.iter().find(|f| f.code.0 == "port-loopback");
+        let message = message.map_or("", |f| f.message.as_str());
+        assert_eq!(message.contains("on every address"), all, "{message}");
     }
 }

@@ -216,3 +216,133 @@ fn mounts_that_collide() {
     );
     assert!(written.codes().contains("mount-target"));
 }
+
+/// A path of the project is one of its files, however it is written.
+#[test]
+fn absolute_paths_of_the_project() {
+    let mut files = Memory::default();
+    files.add("/project/fs/config.xml", "<x/>");
+    let text = service(
+        "volumes: ['/project/fs/config.xml:/etc/a/config.xml', '/project/fs/../fs/config.xml:/b', '/opt/x/../y:/data']",
+    );
+    let written = with_files(
+        &text,
+        Dialect::Compose,
+        &KubernetesOptions::default(),
+        &files,
+    );
+    let map = written.only("ConfigMap");
+    assert_eq!(map["data"]["config.xml"], "<x/>");
+    let pod = &written.only("Deployment")["spec"]["template"]["spec"];
+    let mounts = &pod["containers"][0]["volumeMounts"];
+    assert_eq!(mounts[0]["subPath"], "config.xml");
+    assert_eq!(mounts[1]["subPath"], "config.xml");
+    assert_eq!(pod["volumes"][1]["hostPath"]["path"], "/opt/y");
+    assert!(!written.codes().contains("mount-impossible"));
+}
+
+/// A folder inside of another one is a claim apart.
+#[test]
+fn binds_inside_of_binds() {
+    let nested = |volumes: &str| {
+        let written = compose(&service(&format!("volumes: [{volumes}]")));
+        let findings = written.findings.as_slice().iter();
+        findings.filter(|f| f.code.0 == "bind-nested").count()
+    };
+    assert_eq!(nested("'./conf:/etc/x', './conf/live:/etc/x/live:ro'"), 1);
+    assert_eq!(nested("'./conf:/etc/x', './conf-live:/etc/y'"), 0);
+}
+
+#[test]
+fn sockets_of_the_engine() {
+    for path in ["/var/run/docker.sock", "/run/docker.sock"] {
+        let codes = compose(&service(&format!("volumes: ['{path}:{path}']"))).codes();
+        assert!(codes.contains("docker-socket") && !codes.contains("bind-node-path"));
+    }
+}
+
+/// Neither a gigabyte of a driver nor a word that is lost.
+#[test]
+fn options_of_volume_drivers() {
+    let text = |options: &str| {
+        format!(
+            "{}volumes: {{data: {options}}}\n",
+            service("volumes: ['data:/d']")
+        )
+    };
+    for (options, size) in [
+        ("{driver_opts: {size: 1}}", "1Gi"),
+        ("{driver: rexray, driver_opts: {size: '10'}}", "1Gi"),
+        ("{driver: rexray, driver_opts: {size: 10g}}", "10Gi"),
+        ("{driver_opts: {size: 2m}}", "2Mi"),
+        ("{driver_opts: {size: 2097152}}", "2Mi"),
+    ] {
+        let written = compose(&text(options));
+        let claim = &written.only("PersistentVolumeClaim")["spec"];
+        assert_eq!(claim["resources"]["requests"]["storage"], size, "{options}");
+        assert!(!written.codes().contains("volume-option"), "{options}");
+    }
+    let memory = compose(&text(
+        "{driver_opts: {type: tmpfs, device: tmpfs, o: 'size=1m,uid=1000,mode=0700'}}",
+    ));
+    let findings = memory.findings.as_slice();
+    let said = findings.iter().find(|f| f.code.0 == "tmpfs-options");
+    assert!(said.is_some_and(|f| f.message.contains("uid=1000, mode=0700")));
+}
+
+/// `docker compose` mounts files as they lie there.
+#[test]
+fn modes_of_the_host() {
+    let mut files = Memory::default();
+    for (path, mode) in [("run", 0o775), ("key", 0o600), ("plain", 0o664)] {
+        let path = format!("/project/{path}");
+        files.add(&path, "x");
+        files.set_mode(&path, mode);
+    }
+    let modes = |user: &str, dialect| {
+        let text = format!(
+            "services:\n  web:\n    image: a\n    user: '{user}'\n    configs: [run, key, plain, {{source: key, target: /own, mode: 0440}}]\n    volumes: ['./key:/bound']\nconfigs: {{run: {{file: ./run}}, key: {{file: ./key}}, plain: {{file: ./plain}}}}\n"
+        );
+        let written = with_files(&text, dialect, &KubernetesOptions::default(), &files);
+        let pod = &written.only("Deployment")["spec"]["template"]["spec"];
+        ["/run", "/key", "/plain", "/own", "/bound"].map(|target| {
+            let mounts = pod["containers"][0]["volumeMounts"]
+                .as_array()
+                .expect("mounts");
+            let mount = mounts
+                .iter()
+                .find(|m| m["mountPath"] == target)
+                .expect("one");
+            let volumes = pod["volumes"].as_array().expect("volumes");
+            let volume = volumes
+                .iter()
+                .find(|v| v["name"] == mount["name"])
+                .expect("one");
+            volume["configMap"]["defaultMode"].as_u64().unwrap_or(0o644)
+        })
+    };
+    assert_eq!(
+        modes("0", Dialect::Compose),
+        [0o755, 0o600, 0o444, 0o440, 0o600]
+    );
+    assert_eq!(
+        modes("7", Dialect::Compose),
+        [0o755, 0o444, 0o444, 0o440, 0o644]
+    );
+    assert_eq!(
+        modes("0", Dialect::Swarm)[..4],
+        [0o444, 0o444, 0o444, 0o440]
+    );
+}
+
+/// A variable that is not set leaves a name empty.
+#[test]
+fn names_that_are_empty() {
+    let written = compose(
+        "services:\n  web: {image: a, volumes: ['one:/a', 'two:/b']}\nvolumes: {one: {external: true, name: ''}, two: {external: true, name: ''}}\n",
+    );
+    let volumes = &written.only("Deployment")["spec"]["template"]["spec"]["volumes"];
+    for (index, name) in ["one", "two"].into_iter().enumerate() {
+        assert_eq!(volumes[index]["persistentVolumeClaim"]["claimName"], name);
+    }
+}

@@ -422,7 +422,7 @@ fn rollouts() {
     let spec = &written.only("Deployment")["spec"];
     assert_eq!(
         (&spec["minReadySeconds"], &spec["progressDeadlineSeconds"]),
-        (&json!(10), &json!(11))
+        (&json!(10), &json!(605))
     );
 }
 
