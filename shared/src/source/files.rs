@@ -136,11 +136,17 @@ impl Files for Memory {
     }
 }
 
+/// Whether a mode lets nobody but the owner near a file.
+#[must_use]
+pub fn is_private(mode: u32) -> bool {
+    mode.trailing_zeros() >= 6
+}
+
 /// What of a file's permission bits matters to whoever reads it: that it can be executed, or that it is only its
 /// owner's. The rest differs from machine to machine with the mask of the one who made it.
 #[must_use]
 pub fn telling_mode(mode: u32) -> Option<u32> {
-    let private = mode & 0o077 == 0;
+    let private = is_private(mode);
     let executable = mode & 0o111 != 0;
     match (private, executable) {
         (true, _) => Some(mode & 0o700),

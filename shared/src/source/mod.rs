@@ -21,7 +21,7 @@ mod text;
 pub use emit::{emit, emit_into};
 pub use fields::{Fields, Item};
 pub use file::{FileId, Position, SourceFile, Sources};
-pub use files::{Disk, Files, Memory, PathKind, normalize, telling_mode};
+pub use files::{Disk, Files, Memory, PathKind, is_private, normalize, telling_mode};
 pub(crate) use indent::Indents;
 pub use keyed::Keyed;
 pub use ledger::{Ledger, Leftover, Origin, Sourced};

@@ -138,7 +138,7 @@ volumes: {data: {driver: sshfs, driver_opts: {sshcmd: 'u@h:/x', password: s3cr3t
     let findings = there.findings.as_slice().iter();
     let told: Vec<_> = findings
         .filter(|f| f.code.0 == "secret-not-carried")
-        .map(|f| f.path.to_string())
+        .map(|f| f.path.clone())
         .collect();
     assert!(
         told.contains(&"services.web.build.args.NPM_TOKEN".to_owned()),

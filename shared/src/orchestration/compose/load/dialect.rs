@@ -31,6 +31,18 @@ const NOT_IN_STACK: [&str; 12] = [
     "cpus",
 ];
 
+/// Keys that `docker compose` acts on and a stack does not, and that change what a container may or whom it reaches.
+const POWERS: [&str; 8] = [
+    "privileged",
+    "devices",
+    "security_opt",
+    "network_mode",
+    "pid",
+    "ipc",
+    "userns_mode",
+    "cgroup",
+];
+
 /// Whether a service waits for more than the start of another one, which needs the form of `depends_on` that a stack
 /// refuses.
 fn waits(service: &Mapping) -> bool {
@@ -115,5 +127,28 @@ pub(super) fn decide(
         &Origin::new(at, KeyPath::root()),
         message,
     );
+    if dialect == Dialect::Swarm {
+        let named = root.get("services").and_then(Node::as_mapping);
+        for (name, entry) in named.into_iter().flat_map(Mapping::iter) {
+            let service = entry.node.as_mapping();
+            let power = service.and_then(|s| {
+                let found = POWERS.iter().map(|key| (*key, s.0.get(key)));
+                found
+                    .into_iter()
+                    .find_map(|(key, entry)| Some((key, entry?)))
+            });
+            if let Some((key, entry)) = power {
+                let path = KeyPath::root().key("services").key(name).key(key);
+                let message = format!(
+                    "the file is read as a Swarm stack, which ignores `{key}`; `docker compose` acts on it"
+                );
+                findings.add(
+                    Code("dialect-doubtful"),
+                    &Origin::new(entry.key_at, path),
+                    message,
+                );
+            }
+        }
+    }
     dialect
 }

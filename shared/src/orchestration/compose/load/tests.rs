@@ -161,3 +161,18 @@ fn all_services_belong_to_profiles() {
         .find(|f| f.code.0 == "no-services");
     assert!(told.is_some_and(|f| f.message.contains("`one`, `two`")));
 }
+
+/// Whoever gives no dialect learns which one was taken, where that costs a power of a container.
+#[test]
+fn a_stack_by_guess_that_ignores_a_power_is_doubtful() {
+    let text = "services: {web: {image: a, privileged: true, deploy: {mode: global}}}\n";
+    for (dialect, doubtful) in [
+        (None, true),
+        (Some(Dialect::Swarm), false),
+        (Some(Dialect::Compose), false),
+    ] {
+        let files = [("compose.yaml", text)];
+        let (_, findings) = project(&files, &["compose.yaml"], dialect).expect("loads");
+        assert_eq!(codes(&findings).contains(&"dialect-doubtful"), doubtful);
+    }
+}

@@ -5,7 +5,7 @@ use crate::orchestration::model::{
     BindKind, Container, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation, User,
 };
 use crate::orchestration::quantity::bytes_from_compose;
-use crate::source::{Fields, Item, Node, PathKind, Sourced, telling_mode};
+use crate::source::{Fields, Item, Node, PathKind, Sourced, is_private, telling_mode};
 
 impl Reader<'_> {
     pub(super) fn mounts(&mut self, fields: &mut Fields<'_>, container: &mut Container) {
@@ -180,7 +180,7 @@ impl Reader<'_> {
         let Some(mode) = mode.and_then(telling_mode) else {
             return;
         };
-        if mode & 0o077 == 0 {
+        if is_private(mode) {
             let root = user.is_none_or(|user| user.value.is_root());
             let then = if root {
                 "it keeps the mode, but not the owner"

@@ -68,7 +68,8 @@ impl Reader<'_> {
             let bytes = bytes_from_compose(&size.value)?;
             // Drivers count in units of their own; a few bytes are never meant.
             let unit = size.value.contains(|c: char| c.is_ascii_alphabetic());
-            if !unit && !(local && bytes >= SMALLEST_PLAIN_SIZE) {
+            let in_bytes = unit || (local && bytes >= SMALLEST_PLAIN_SIZE);
+            if !in_bytes {
                 let message = format!(
                     "`size: {}` of `{}` has no unit, so it is not taken for bytes",
                     size.value, volume.name.value

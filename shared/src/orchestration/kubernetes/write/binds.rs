@@ -14,7 +14,7 @@ use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::BindPolicy;
 use crate::orchestration::model::BindKind;
 use crate::orchestration::names::{BIND, ROLE_BIND, short_hash, to_label, with_suffix};
-use crate::source::{Files, Origin, PathKind, normalize, telling_mode};
+use crate::source::{Files, Origin, PathKind, is_private, normalize, telling_mode};
 
 /// How many files a folder may have to become a ConfigMap, and how deep they may lie.
 const FILES_MAX: usize = 1000;
@@ -272,7 +272,7 @@ impl<'f> Binds<'f> {
         let one_file = matches!(found, PathKind::File(_));
         let private = || {
             let mode = self.files.mode(Path::new(bind.path))?;
-            telling_mode(mode).filter(|mode| mode & 0o077 == 0)
+            telling_mode(mode).filter(|mode| is_private(*mode))
         };
         let mode = if !one_file {
             None

@@ -18,7 +18,7 @@ use crate::orchestration::model::{
     Container, Dialect, Mount, MountSource, Propagation, SharedMedium, User, VolumeBacking,
 };
 use crate::orchestration::names::{is_label, is_subdomain, to_label};
-use crate::source::Sourced;
+use crate::source::{Sourced, is_private};
 
 /// The mounts of one container.
 #[derive(Debug, Default)]
@@ -398,7 +398,7 @@ fn bind(
             items,
             mut mode,
         } => {
-            if let Some(private) = mode.filter(|mode| mode & 0o077 == 0) {
+            if let Some(private) = mode.filter(|mode| is_private(*mode)) {
                 let root = user.is_none_or(|user| user.value.is_root());
                 let then = if root {
                     "it keeps the mode, but belongs to root"

@@ -76,7 +76,7 @@ fn is_host(before: &str, after: &str) -> bool {
         || before.ends_with("--server=")
         || before.ends_with("--address=");
     let begins = before.is_empty() || before.ends_with(['=', ',']);
-    (in_address && (ends || port)) || (option && (ends || port)) || (begins && port)
+    ((in_address || option) && (ends || port)) || (begins && port)
 }
 
 fn is_port(word: &str) -> bool {
