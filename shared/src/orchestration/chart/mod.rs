@@ -10,6 +10,7 @@
 
 mod compare;
 mod conditions;
+mod decisive;
 mod error;
 mod given;
 mod helm;

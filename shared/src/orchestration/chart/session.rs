@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::Value as Json;
 
 use super::conditions;
+use super::decisive;
 use super::given::{file_of_options, user_files};
 use super::helm::{NAMESPACE, RELEASE};
 use super::images;
@@ -255,11 +256,21 @@ fn live_output(
     );
     (summary.values, summary.kept_values, summary.idle_values) =
         count_values(original, &solution.work);
+    let keys = decisive::keys(from);
     for value in &summary.idle_values {
-        findings.push(Finding::new(
-            Code("chart-value-idle"),
-            format!("no template asks for the value `{value}` any more"),
-        ));
+        let finding = match decisive::decided(&original.chart, &keys, value) {
+            Some(key) => Finding::new(
+                Code("chart-exposure-fixed"),
+                format!(
+                    "no template asks for the value `{value}` any more, which decided `{key}`: what it was when the chart was converted is fixed in the templates"
+                ),
+            ),
+            None => Finding::new(
+                Code("chart-value-idle"),
+                format!("no template asks for the value `{value}` any more"),
+            ),
+        };
+        findings.push(finding);
     }
     for kept in conditions::kept(&original.chart, &solution.work.chart) {
         findings.push(Finding::new(Code("chart-condition-kept"), kept));

@@ -256,6 +256,10 @@ pub struct Pods {
     /// Attribute of nodes (`node-pool`, ...) to the labels that have it; the first is written.
     #[serde(default)]
     pub node_labels: IndexMap<String, OneOrMany<String>>,
+    /// Labels whose values are words of the provider: the label to neutral words and their values. A word that is
+    /// missing is said by a node without the label.
+    #[serde(default)]
+    pub node_label_words: IndexMap<String, IndexMap<String, String>>,
     /// Beginnings of node labels and taints that only this provider has.
     #[serde(default)]
     pub owns_node_labels: Vec<String>,

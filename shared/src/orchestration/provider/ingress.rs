@@ -377,7 +377,13 @@ fn certificates(ctx: &mut Context<'_>, object: usize, to: &Ingress, bag: &mut Ba
         certificate.value = ctx.map_ids("certificate", &certificate, object);
         return listener::in_secret(ctx, object, to, &certificate, &[]);
     }
-    if to.secrets == TlsSecrets::Certificate || bag.has("certificate") {
+    if to.secrets == TlsSecrets::Certificate {
+        if ctx.from.ingress.secrets == TlsSecrets::CertificateId {
+            secret::ids_alone(ctx, object, count);
+        }
+        return;
+    }
+    if bag.has("certificate") {
         return;
     }
     let kind = super::mapping::kind("certificate").unwrap_or("certificate");

@@ -57,6 +57,16 @@ pub(super) fn ports(
         {
             ports.from.extend(said.from);
         }
+        // Where they cannot be written, a target that serves HTTP unless it is told otherwise is told so.
+        if no_http
+            && to.settings.rows.contains_key("plain-http")
+            && !bag.has("plain-http")
+            && let Some(ports) = bag.0.get("ports")
+        {
+            let mut attribute = Attribute::made("false");
+            attribute.from.clone_from(&ports.from);
+            bag.set("plain-http", attribute);
+        }
     }
     let certified = tls || bag.has("certificate");
     if certified && managed.is_none() || !(redirected || managed.is_some()) {

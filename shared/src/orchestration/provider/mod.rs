@@ -27,6 +27,7 @@ mod known;
 mod list;
 mod listener;
 mod mapping;
+mod node_words;
 mod pattern;
 mod pod;
 mod rewrite;

@@ -7,6 +7,7 @@ use super::catalog::{OneOrMany, Place};
 use super::context::Context;
 use super::edit::SourceKey;
 use super::mapping;
+use super::node_words::words;
 use super::pattern::glob;
 use super::pod::{count, text};
 use crate::source::{KeyPath, Node};
@@ -158,6 +159,12 @@ fn node_selector(ctx: &mut Context<'_>, object: usize, base: &KeyPath) {
                 if let Some(kind) = kind {
                     mapped(ctx, object, &path, kind);
                 }
+                if let Some(words) = words(ctx, &key, &target)
+                    && !words.selector(ctx, object, &path)
+                {
+                    ctx.take(object, &path);
+                    continue;
+                }
                 let Some(node) = ctx.take(object, &path) else {
                     continue;
                 };
@@ -238,6 +245,12 @@ fn expressions(ctx: &mut Context<'_>, object: usize, base: &KeyPath, required: b
             Label::Neutral => continue,
             Label::Values(kind) => Some(kind),
             Label::Renamed(target, kind) => {
+                if let Some(words) = words(ctx, &key, &target)
+                    && !words.expression(ctx, object, &at, required)
+                {
+                    ctx.take(object, &at);
+                    continue;
+                }
                 let from = [SourceKey {
                     object,
                     path: path.clone(),

@@ -43,6 +43,30 @@ pub(super) fn hold_id(
     ctx.put(object, &at, &Json::from(id), std::slice::from_ref(key));
 }
 
+/// Secrets of an Ingress that are not part of the input: at the source they hold the id of a certificate, which serves
+/// nobody at the target.
+pub(super) fn ids_alone(ctx: &mut Context<'_>, ingress: usize, count: usize) {
+    let namespace = ctx.refs[ingress].namespace.clone();
+    for index in 0..count {
+        let at = KeyPath::root()
+            .join("spec.tls")
+            .index(index)
+            .key("secretName");
+        let Some(name) = ctx.get(ingress, &at).and_then(Node::as_text) else {
+            continue;
+        };
+        let name = name.to_owned();
+        if ctx.find("Secret", namespace.as_deref(), &name).is_some() {
+            continue;
+        }
+        let what = format!(
+            "the Secret `{name}` holds the id of a certificate of {}; at {} it has to be of type kubernetes.io/tls, with the certificate and its key",
+            ctx.from.title, ctx.to.title
+        );
+        ctx.note("certificate-by-id", ingress, &at, &what);
+    }
+}
+
 /// Converts one Secret.
 pub(super) fn secret(ctx: &mut Context<'_>, object: usize) {
     let (from, to) = (&ctx.from.secrets, &ctx.to.secrets);

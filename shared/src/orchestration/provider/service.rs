@@ -151,6 +151,8 @@ pub(super) fn exposure(
         let mut attribute = Attribute::made(word);
         attribute.from.clone_from(&cause);
         ctx.note_attribute(code, object, &attribute, &what);
+        // It follows from the other key, and does not take the place of its value.
+        attribute.from.clear();
         bag.set("scope", attribute);
     };
     match scope {

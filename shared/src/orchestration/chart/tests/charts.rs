@@ -73,7 +73,9 @@ fn a_value_with_two_meanings_is_converted_in_the_template() {
     );
     let text = solution.work.chart.text("templates/pvc.yaml").unwrap();
     assert!(
-        text.contains("{{ .Values.class | toString | replace \"src-class\" \"dst-class\" }}"),
+        text.contains(
+            "{{ dig (toString .Values.class) .Values.class (dict \"src-class\" \"dst-class\") }}"
+        ),
         "{text}"
     );
 }
@@ -320,4 +322,29 @@ fn a_key_stands_once_beside_those_of_a_loop() {
     let text = live(solution, "templates/svc.yaml");
     let added = text.find("dst/release").unwrap_or(usize::MAX);
     assert!(added < text.find("{{- range").unwrap_or_default(), "{text}");
+}
+
+#[test]
+fn no_values_render_a_key_twice() {
+    // One map fills two objects, and only one of them wants more.
+    let headless = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web-hl\n  labels:\n    app: web\n  {{- with .Values.service.annotations }}\n  annotations:\n    {{- toYaml . | nindent 4 }}\n  {{- end }}\nspec:\n  type: ClusterIP\n  ports:\n  - port: 80\n";
+    let files = [
+        ("templates/svc.yaml", SERVICE),
+        ("templates/headless.yaml", headless),
+        (
+            "values.yaml",
+            "service:\n  type: LoadBalancer\n  annotations: {}\n",
+        ),
+    ];
+    let Some(solution) = convert(&files, &[("off.yaml", "service:\n  type: ClusterIP\n")]) else {
+        return;
+    };
+    let solution = solution.unwrap();
+    assert!(solution.flattened.is_empty(), "{:?}", solution.flattened);
+    let text = solution.work.chart.text("templates/svc.yaml").unwrap();
+    assert_eq!(text.matches("annotations:").count(), 1, "{text}");
+    assert!(
+        text.contains("{{- with merge (dict) (.Values.service.annotations | default dict) ("),
+        "{text}"
+    );
 }

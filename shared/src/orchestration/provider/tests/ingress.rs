@@ -363,3 +363,63 @@ fn what_only_a_dedicated_load_balancer_does_asks_for_one() {
     let done = run("ali", "huawei", &text);
     assert_eq!(done.annotation("Ingress", class), Some("union"));
 }
+
+#[test]
+fn http_stays_off_where_ports_cannot_be_written() {
+    let text = ingress(
+        "ingressClassName: alb",
+        &format!(
+            "{{{ALB}scheme: internal, {ALB}certificate-arn: '', {ALB}listen-ports: '[{{\"HTTPS\":443}}]'}}"
+        ),
+        &path("/", "Prefix"),
+    );
+    let done = run("aws", "google", &text);
+    assert_eq!(
+        done.annotation("Ingress", "kubernetes.io/ingress.allow-http"),
+        Some("false"),
+        "{}",
+        done.said()
+    );
+    let both = text.replace("[{\"HTTPS\":443}]", "[{\"HTTP\":80},{\"HTTPS\":443}]");
+    let done = run("aws", "google", &both);
+    assert_eq!(
+        done.annotation("Ingress", "kubernetes.io/ingress.allow-http"),
+        None
+    );
+}
+
+#[test]
+fn an_id_in_a_secret_is_no_certificate() {
+    let text = ingress(
+        "ingressClassName: qcloud\n  tls: [{hosts: [shop.example], secretName: web-cert}]",
+        "{}",
+        &path("/", "Prefix"),
+    );
+    let done = run("tencent", "azure", &text);
+    assert!(
+        done.says("certificate-by-id", "`web-cert`"),
+        "{}",
+        done.said()
+    );
+    let done = run(
+        "azure",
+        "ali",
+        &text.replace("qcloud", "azure-application-gateway"),
+    );
+    assert!(!done.says("certificate-by-id", ""), "{}", done.said());
+}
+
+#[test]
+fn an_address_does_not_become_the_word_for_who_can_reach_it() {
+    let text = ingress(
+        "defaultBackend: null",
+        "{kubernetes.io/ingress.class: gce, kubernetes.io/ingress.global-static-ip-name: web-ip}",
+        &path("/", "Prefix"),
+    )
+    .replace("  defaultBackend: null\n", "");
+    let done = run("google", "aws", &text);
+    let edits = done.converted.outcomes.iter().flat_map(|o| &o.edits);
+    let scheme = edits.filter(|edit| edit.path.to_string().contains("/scheme"));
+    let from: Vec<_> = scheme.flat_map(|edit| &edit.from).collect();
+    assert!(from.is_empty(), "{from:?}");
+}

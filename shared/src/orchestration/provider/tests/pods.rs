@@ -67,3 +67,78 @@ fn an_identity_of_the_source_is_said() {
     assert!(done.says("provider-mark-left", "azure.workload.identity/use"));
     assert!(done.says("provider-mark-left", "aadpodidbinding"));
 }
+
+#[test]
+fn words_for_spot_nodes_are_translated() {
+    let selected = |from: &str, to: &str, selector: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec:\n  nodeSelector: {{{selector}}}\n  containers: [{{name: web, image: nginx}}]\n"
+        );
+        let done = run(from, to, &text);
+        (
+            done.of("Pod")["spec"]["nodeSelector"].clone(),
+            done.says("node-label-lost", ""),
+        )
+    };
+    let (aws, karpenter) = (
+        "eks.amazonaws.com/capacityType",
+        "karpenter.sh/capacity-type",
+    );
+    let (google, azure) = (
+        "cloud.google.com/gke-spot",
+        "kubernetes.azure.com/scalesetpriority",
+    );
+    for (from, to, selector, key, value) in [
+        ("aws", "google", format!("{aws}: SPOT"), google, "true"),
+        ("aws", "azure", format!("{karpenter}: spot"), azure, "spot"),
+        ("azure", "google", format!("{azure}: spot"), google, "true"),
+        ("google", "aws", format!("{google}: 'true'"), aws, "SPOT"),
+    ] {
+        assert_eq!(
+            selected(from, to, &selector),
+            (json!({ key: value }), false)
+        );
+    }
+    for selector in [format!("{aws}: ON_DEMAND"), format!("{aws}: OTHER")] {
+        assert_eq!(selected("aws", "google", &selector), (json!(null), true));
+    }
+    let asked = |from: &str, to: &str, expression: &str| {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        let terms = format!(
+            "{{{required}: {{nodeSelectorTerms: [{{matchExpressions: [{{{expression}}}]}}]}}}}"
+        );
+        affinity(from, to, &terms)["nodeAffinity"][required]["nodeSelectorTerms"][0]["matchExpressions"][0].clone()
+    };
+    assert_eq!(
+        asked(
+            "aws",
+            "google",
+            &format!("key: {aws}, operator: In, values: [ON_DEMAND]")
+        ),
+        json!({"key": google, "operator": "NotIn", "values": ["true"]})
+    );
+    assert_eq!(
+        asked(
+            "aws",
+            "azure",
+            &format!("key: {karpenter}, operator: NotIn, values: [spot]")
+        ),
+        json!({"key": azure, "operator": "NotIn", "values": ["spot"]})
+    );
+    assert_eq!(
+        asked(
+            "google",
+            "aws",
+            &format!("key: {google}, operator: DoesNotExist")
+        ),
+        json!({"key": aws, "operator": "NotIn", "values": ["SPOT"]})
+    );
+    assert_eq!(
+        asked(
+            "aws",
+            "google",
+            &format!("key: {aws}, operator: In, values: [SPOT, ON_DEMAND]")
+        ),
+        json!(null)
+    );
+}

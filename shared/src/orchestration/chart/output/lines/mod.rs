@@ -1,8 +1,10 @@
 //! Lines of templates: what stands in them as text can be changed, and what actions make can be wrapped.
 
+mod beside;
 mod owned;
 mod value;
 
+pub(crate) use beside::{beside, is_asked_for, merged, otherwise};
 pub(crate) use owned::{balance, block, enclosing_loop, item_block};
 pub(crate) use value::{
     as_template, entry_lines, from_root, replace_part, text_of, with_filter, with_key, with_quotes,
@@ -240,7 +242,18 @@ mod tests {
         assert_eq!(new("c: {{ .v }}\n", "csi-disk", "essd"), "");
         assert_eq!(
             with_filter("c: {{ .v | quote }} # d\n", &json!("a"), &json!("b"), &[]).unwrap(),
-            "c: {{ .v | toString | replace \"a\" \"b\" | quote }} # d\n"
+            "c: {{ dig (toString .v) .v (dict \"a\" \"b\") | quote }} # d\n"
+        );
+        // Another value of the same line, and text around the action.
+        assert_eq!(
+            with_filter(
+                "s: {{ dig (toString (.v | int)) (.v | int) (dict \"1\" \"2\") }}Gi\n",
+                &json!("10Gi"),
+                &json!("20Gi"),
+                &[]
+            )
+            .unwrap(),
+            "s: {{ dig (toString (.v | int)) (.v | int) (dict \"1\" \"2\" \"10\" \"20\") }}Gi\n"
         );
         assert_eq!(
             with_key("  a/b: {{ .c }}\n", "d/e").unwrap(),

@@ -123,7 +123,7 @@ enum Control {
 }
 
 /// Whether a line is nothing but actions.
-fn is_action(trimmed: &str) -> bool {
+pub(super) fn is_action(trimmed: &str) -> bool {
     trimmed.starts_with("{{") && trimmed.ends_with("}}") && {
         let mut rest = trimmed;
         loop {
@@ -151,7 +151,7 @@ fn control(trimmed: &str) -> Option<Control> {
 }
 
 /// The first word of each action.
-fn words(line: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split("{{").skip(1).filter_map(|action| {
         action
             .trim_start_matches('-')

@@ -132,8 +132,8 @@ pub(crate) fn with_quotes(line: &str) -> Option<String> {
     ))
 }
 
-/// The line with its one action passed through `replace`: what else comes out of it stays alive. `names` are texts of
-/// the new value that an expression gives, such as the name of the release.
+/// The line with another text where its one action gives the very text that it gave: what else comes out of it stays
+/// as it is, and alive. `names` are texts that an expression gives, such as the name of the release.
 pub(crate) fn with_filter(
     line: &str,
     have: &Json,
@@ -186,9 +186,23 @@ pub(crate) fn with_filter(
         return None;
     }
     let end = &line[line.trim_end_matches(['\n', '\r']).len()..];
-    let want = argument(&want, names);
+    let pair = format!("{} {}", argument(&have, names), argument(&want, names));
+    // A line that was changed for another of its texts before has one more of them.
+    let chosen = match expression.strip_prefix("dig (toString ") {
+        Some(_) if expression.ends_with(')') && expression.contains(" (dict ") => {
+            format!("{} {pair})", &expression[..expression.len() - 1])
+        }
+        _ => {
+            let whole = if expression.contains(char::is_whitespace) {
+                format!("({expression})")
+            } else {
+                expression.to_owned()
+            };
+            format!("dig (toString {whole}) {whole} (dict {pair})")
+        }
+    };
     Some(format!(
-        "{}{}{}{before}{{{{ {expression} | toString | replace \"{have}\" {want}{quote} }}}}{after}{}{end}",
+        "{}{}{}{before}{{{{ {chosen}{quote} }}}}{after}{}{end}",
         parts.prefix, parts.key, parts.separator, parts.tail
     ))
 }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::orchestration::chart::compare::Change;
 use crate::orchestration::chart::identify::{Leaf, Place};
 use crate::orchestration::chart::output::lines::{
-    Line, block, enclosing_loop, entry_lines, item_block,
+    Line, beside, block, enclosing_loop, entry_lines, item_block, otherwise,
 };
 use crate::orchestration::chart::work::ValuesRef;
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
@@ -101,7 +101,7 @@ impl Planner<'_> {
             if parts.is_item() {
                 // Behind the first key of an item.
                 let range = block(&lines, place.line);
-                if range.len() == 1 {
+                if range.len() == 1 && beside(&lines, range.end, parts.column(), key).is_none() {
                     let new = self.named_like(
                         state,
                         document,
@@ -120,6 +120,16 @@ impl Planner<'_> {
                 document,
                 &entry_lines(key, want, parts.column(), &release),
             );
+            if let Some(there) = beside(&lines, place.line, parts.column(), key) {
+                // A mapping gets more; another value stands where the one that is there does not.
+                if !want.is_object()
+                    && let Some(edit) = otherwise(&lines, there, &new)
+                {
+                    self.lines(place, edit.start..edit.end, edit.new);
+                    return;
+                }
+                continue;
+            }
             // A loop that writes keys would write this one as often as it turns.
             let mut at = place.line;
             if parts.key.contains("{{")
@@ -189,6 +199,9 @@ impl Planner<'_> {
             })
             .filter(|step| *step > 0)
             .unwrap_or(2);
+        if beside(lines, place.line + 1, parts.column() + step, key).is_some() {
+            return false;
+        }
         let new = entry_lines(key, want, parts.column() + step, &release);
         let new = self.named_like(state, document, &new);
         match parts.value {

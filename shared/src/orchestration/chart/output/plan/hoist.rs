@@ -4,7 +4,9 @@
 use serde_json::Value as Json;
 
 use crate::orchestration::chart::helm::{NAMESPACE, RELEASE};
-use crate::orchestration::chart::output::lines::{Line, balance};
+use crate::orchestration::chart::output::lines::{
+    Line, LineEdit, balance, beside, merged, otherwise,
+};
 use crate::orchestration::chart::output::write::difference;
 use crate::orchestration::chart::render::Identity;
 use crate::orchestration::chart::target::Wanted;
@@ -123,7 +125,8 @@ impl Planner<'_> {
         let Some(text) = self.text(state, &place) else {
             return false;
         };
-        let Some(line) = text.split_inclusive('\n').nth(place.line) else {
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let Some(line) = lines.get(place.line) else {
             return false;
         };
         let parts = Line::of(line);
@@ -146,21 +149,38 @@ impl Planner<'_> {
         let map = format!("{}Settings", self.target);
         let mut path = self.chart_of(state, document);
         path.extend([Step::Key(map.clone()), Step::Key(slug.clone())]);
-        if !self.set_for_each(&path, &wants, false) {
-            return false;
-        }
         let column = parts.column() + if inside { 2 } else { 0 };
         let pad = " ".repeat(column);
         let written = crate::source::emit(&serde_json::json!({ key: 0 }));
         let written = written.trim_end().trim_end_matches(": 0").to_owned();
         let at = place.line + usize::from(inside);
-        self.lines(
-            &place,
-            at..at,
-            format!(
-                "{pad}{{{{- with (get ($.Values.{map} | default dict) \"{slug}\") }}}}\n{pad}{written}: {{{{ tpl (toJson .) $ }}}}\n{pad}{{{{- end }}}}\n"
-            ),
+        let setting = format!("get ($.Values.{map} | default dict) \"{slug}\"");
+        let new = format!(
+            "{pad}{{{{- with ({setting}) }}}}\n{pad}{written}: {{{{ tpl (toJson .) $ }}}}\n{pad}{{{{- end }}}}\n"
         );
+        let edit = match beside(&lines, at, column, key) {
+            None => LineEdit {
+                start: at,
+                end: at,
+                new,
+            },
+            // The template writes the key under a condition: both together would double it.
+            Some(there) => {
+                let mapping = wants.iter().flatten().all(Json::is_object);
+                let found = if mapping {
+                    let more = format!("tpl (toJson ({setting} | default dict)) $ | fromJson");
+                    merged(&lines, there, &more)
+                } else {
+                    otherwise(&lines, there, &new)
+                };
+                let Some(edit) = found else { return false };
+                edit
+            }
+        };
+        if !self.set_for_each(&path, &wants, false) {
+            return false;
+        }
+        self.lines(&place, edit.start..edit.end, edit.new);
         true
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{Planner, neutral};
 use crate::orchestration::chart::identify::Place;
-use crate::orchestration::chart::output::lines::{Line, balance};
+use crate::orchestration::chart::output::lines::{Line, balance, beside};
 use crate::orchestration::chart::target::Wanted;
 use crate::orchestration::chart::yaml::Step;
 
@@ -35,6 +35,10 @@ impl Planner<'_> {
             || line.key.is_empty()
             || (inside && line.value.starts_with(['{', '|']) && !line.value.contains("indent"))
         {
+            return false;
+        }
+        let column = line.column() + if inside { 2 } else { 0 };
+        if beside(&lines, place.line + usize::from(inside), column, key).is_some() {
             return false;
         }
         let users = self.users_of(&place);
@@ -95,8 +99,16 @@ impl Planner<'_> {
                         chosen.insert(name, want);
                     }
                 }
+                // What any key of a loop has for a value tells nothing of this one.
+                let written = |at: &&Place| {
+                    at.text == place.text
+                        && lines
+                            .get(at.line)
+                            .is_some_and(|line| Line::of(line).key_text().is_some())
+                };
                 expression = self
                     .place(*s, *d, &sibling)
+                    .filter(written)
                     .and_then(|at| self.expression(&lines, &place, at));
                 if expression.is_none() {
                     fits = false;
@@ -128,7 +140,7 @@ impl Planner<'_> {
             if pairs.is_empty() {
                 continue;
             }
-            let pad = " ".repeat(line.column() + if inside { 2 } else { 0 });
+            let pad = " ".repeat(column);
             let at = place.line + usize::from(inside);
             let written = crate::source::emit(&serde_json::json!({ key: 0 }));
             let written = written.trim_end().trim_end_matches(": 0");

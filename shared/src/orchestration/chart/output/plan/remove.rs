@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::orchestration::chart::compare::Change;
-use crate::orchestration::chart::identify::TextRef;
-use crate::orchestration::chart::output::lines::{Line, block, item_block};
+use crate::orchestration::chart::identify::{Source, TextRef};
+use crate::orchestration::chart::output::lines::{Line, block, is_asked_for, item_block};
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
 
 use super::{Op, Planner, balanced};
@@ -51,6 +51,9 @@ impl Planner<'_> {
                 YamlEdit::Remove(local)
             };
             self.push(Op::Value(file, edit));
+            return;
+        }
+        if level == 0 && self.empty_value(state, document, path) {
             return;
         }
         if level > 2 {
@@ -114,6 +117,35 @@ impl Planner<'_> {
         if balanced(&lines[range.clone()]) {
             self.lines(place, range, String::new());
         }
+    }
+
+    /// Empties the value of a key that the template writes only if there is one: the line stays for other values.
+    fn empty_value(&mut self, state: usize, document: usize, path: &[Step]) -> bool {
+        let here = &self.states[state];
+        let Some([Source::Value(leaf)]) = here.sources[document].get(path).map(Vec::as_slice)
+        else {
+            return false;
+        };
+        let leaf = leaf.clone();
+        let asked = self.place(state, document, path).is_some_and(|place| {
+            let Some(text) = self.text(state, place) else {
+                return false;
+            };
+            let lines: Vec<&str> = text.split_inclusive('\n').collect();
+            place.line < lines.len() && is_asked_for(&lines, place.line)
+        });
+        if !asked || !self.alone(state, &leaf) || !self.follow(state, &leaf, "") {
+            return false;
+        }
+        let has = self.work.definer(&here.variant, &leaf);
+        let in_place = has.is_some_and(|(file, local)| {
+            let text = self.work.values_text(&file).unwrap_or_default();
+            let tree = crate::orchestration::chart::yaml::parse_tree(&text);
+            tree.ok()
+                .flatten()
+                .is_some_and(|tree| tree.get(&local).is_some())
+        });
+        in_place && self.set_value(state, &leaf, Json::from(""))
     }
 
     /// The lines of an object that the target has no use for go; conditions around them stay.
