@@ -10,10 +10,8 @@ use crate::orchestration::model::{
 use crate::orchestration::quantity::duration_from_compose;
 use crate::source::{Fields, Item, Node, Sourced};
 
-/// What would have a home in the model, but has no effect in a stack (docker/cli `UnsupportedProperties`; the tasks of
-/// a stack do not wait for one another either).
-const IGNORED_BY_STACKS: [&str; 10] = [
-    "depends_on",
+/// What would have a home in the model, but has no effect in a stack (docker/cli `UnsupportedProperties`).
+const IGNORED_BY_STACKS: [&str; 9] = [
     "domainname",
     "ipc",
     "links",

@@ -1,5 +1,7 @@
 //! Start order: nothing, or init containers that wait.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::Container as KubernetesContainer;
 
 use super::command::shell;
@@ -8,7 +10,9 @@ use super::pod::Pod;
 use super::ports;
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::StartOrder;
-use crate::orchestration::model::{Application, Dependency, DependencyCondition, Protocol, Unit};
+use crate::orchestration::model::{
+    Application, Dependency, DependencyCondition, Dialect, Protocol, Unit,
+};
 use crate::source::{Origin, Sourced};
 
 /// Init containers that wait, and what they wait for.
@@ -62,6 +66,13 @@ pub(super) fn containers(
         };
         match pod.plan.options.start_order {
             StartOrder::None => unwaited.push(name),
+            StartOrder::Wait if waits_for(pod.plan.application, &name.value, &unit.name.value) => {
+                let message = format!(
+                    "`{}` waits for `{}` as well, so neither would start",
+                    name.value, unit.name.value
+                );
+                findings.add(Code("wait-impossible"), &name.origin, message);
+            }
             StartOrder::Wait => {
                 let Some(line) = line(index, *condition, pod) else {
                     let message = format!("it cannot wait for the end of `{}`", name.value);
@@ -96,10 +107,34 @@ pub(super) fn containers(
     // One for each service: large files have hundreds of such words.
     if let Some(first) = unwaited.first() {
         let names: Vec<_> = unwaited.iter().map(|name| name.value.as_str()).collect();
-        let message = format!("it does not wait for `{}`", names.join("`, `"));
-        findings.add(Code("start-order"), &first.origin, message);
+        let names = names.join("`, `");
+        if pod.plan.application.dialect == Dialect::Swarm {
+            let message = format!("a task of a stack did not wait for `{names}` either");
+            findings.add(Code("ignored-by-swarm"), &first.origin, message);
+        } else {
+            let message = format!("it does not wait for `{names}`");
+            findings.add(Code("start-order"), &first.origin, message);
+        }
     }
     waiting
+}
+
+/// Whether a unit waits for another one, or for one that does. Only stacks have such circles, as nothing waits there.
+fn waits_for(application: &Application, unit: &str, other: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![unit];
+    while let Some(name) = next.pop() {
+        if name == other {
+            return true;
+        }
+        if seen.insert(name) {
+            let units = application.units.iter();
+            let waiting = units.filter(|unit| unit.name.value == name);
+            let dependencies = waiting.flat_map(|unit| &unit.dependencies);
+            next.extend(dependencies.map(|dependency| dependency.unit.value.as_str()));
+        }
+    }
+    false
 }
 
 /// A Service only leads to instances that are ready, so a connection through it is what Docker calls healthy.

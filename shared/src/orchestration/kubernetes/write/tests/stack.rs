@@ -159,26 +159,40 @@ fn keys_that_a_stack_ignores() {
         "shm_size: 1g",
         "userns_mode: host",
         "domainname: ab",
-        "depends_on: [none]",
     ] {
         let written = swarm(&service(lines));
         assert_eq!(written.output, swarm(&service("")).output, "{lines}");
         let key = lines.split(':').next().unwrap_or_default();
         assert_eq!(written.leftovers, [format!("services.*.{key}")]);
-        if key != "depends_on" {
-            let heeded = compose(&service(lines)).output;
-            assert_ne!(heeded, compose(&service("")).output, "{lines}");
-        }
+        let heeded = compose(&service(lines)).output;
+        assert_ne!(heeded, compose(&service("")).output, "{lines}");
     }
 }
 
-/// A stack starts everything at once, so a circle is none.
+/// A stack starts everything at once: a circle is none, and who asks for an order gets it where there is one.
 #[test]
-fn circles_of_a_stack() {
-    let written =
-        swarm("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: y, depends_on: [a]}\n");
+fn order_of_a_stack() {
+    let text = "services:
+  a: {image: x, depends_on: [b]}
+  b: {image: y, depends_on: [a, c]}
+  c: {image: z}
+";
+    let written = swarm(text);
     assert!(written.find("Deployment", "a").is_some());
     assert!(!written.codes().contains("start-order"));
+    assert!(written.codes().contains("ignored-by-swarm"));
+
+    let options = KubernetesOptions {
+        start_order: StartOrder::Wait,
+        ..Default::default()
+    };
+    let written = with_files(text, Dialect::Swarm, &options, &Memory::default());
+    let init = |name: &str| {
+        let pod = &written.object("Deployment", name)["spec"]["template"]["spec"];
+        pod["initContainers"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!((init("a"), init("b")), (0, 1));
+    assert!(written.codes().contains("wait-impossible"));
 }
 
 /// A local volume is another one on each node.
