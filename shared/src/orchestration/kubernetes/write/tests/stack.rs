@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{compose, service, swarm, with_files};
-use crate::orchestration::kubernetes::{ControllerChoice, KubernetesOptions};
+use crate::orchestration::kubernetes::{ControllerChoice, KubernetesOptions, StartOrder};
 use crate::orchestration::model::Dialect;
 use crate::source::Memory;
 
