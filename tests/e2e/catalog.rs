@@ -120,7 +120,7 @@ fn collect(folder: &Path, sources: &mut Vec<String>, tables: &mut BTreeSet<Strin
         } else if path.extension().is_some_and(|e| e == "rs") && name != "tests.rs" {
             sources.push(
                 read()
-                    .split("#[cfg(test)]")
+                    .split("#[cfg(test)]\nmod tests {")
                     .next()
                     .unwrap_or_default()
                     .to_owned(),
