@@ -196,7 +196,12 @@ fn with(
     let ignored = findings
         .as_slice()
         .iter()
-        .filter(|f| matches!(f.code.0, "overridden-by-merge" | "profile-not-selected"))
+        .filter(|f| {
+            matches!(
+                f.code.0,
+                "overridden-by-merge" | "profile-not-selected" | "secret-not-carried"
+            )
+        })
         .map(|f| f.path.replace('"', ""))
         .collect();
     (outcome(&result), ignored)
