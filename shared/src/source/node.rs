@@ -124,6 +124,13 @@ impl Node {
         self.tag.as_deref() == Some(tag)
     }
 
+    /// The node below these keys of mappings in one another.
+    #[must_use]
+    pub fn below(&self, keys: &[&str]) -> Option<&Node> {
+        keys.iter()
+            .try_fold(self, |node, key| node.as_mapping()?.get(key))
+    }
+
     /// The mapping, if it is one.
     #[must_use]
     pub fn as_mapping(&self) -> Option<&Mapping> {

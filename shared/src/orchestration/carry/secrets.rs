@@ -46,13 +46,7 @@ pub(super) fn remove(
         let mut path: Vec<Value> = base.iter().map(|key| Value::from(*key)).collect();
         path.extend(change.path.iter().cloned());
         let mut hidden = Vec::new();
-        let keep = !is_secret(&path, value) && {
-            inside(&mut path, value, &mut hidden);
-            true
-        };
-        if !keep {
-            hidden.push(path);
-        }
+        let keep = keep(&mut path, value, &mut hidden);
         for path in hidden {
             let origin = place(document, &path);
             let message = format!(

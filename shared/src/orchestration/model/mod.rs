@@ -111,6 +111,25 @@ impl Application {
         }
     }
 
+    /// All that units are told: the texts of variables, the words of commands, and the content of configs and secrets.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let containers = self.units.iter().flat_map(|unit| &unit.containers);
+        let told = containers.flat_map(|container| {
+            let variables = container.environment.iter();
+            let variables = variables.filter_map(|variable| match &variable.value {
+                EnvValue::Literal(text) | EnvValue::Composed(text) => Some(text.as_str()),
+                EnvValue::Object { .. }
+                | EnvValue::Field(_)
+                | EnvValue::Resource { .. }
+                | EnvValue::Unset => None,
+            });
+            let words = container.entrypoint.iter().chain(&container.command);
+            variables.chain(words.flat_map(|words| &words.value).map(String::as_str))
+        });
+        let content = self.objects.iter().flat_map(|object| object.data.values());
+        told.chain(content.filter_map(|data| std::str::from_utf8(&data.bytes).ok()))
+    }
+
     /// The unit of that name.
     #[must_use]
     pub fn unit(&self, name: &str) -> Option<&Unit> {

@@ -56,12 +56,9 @@ fn waits(service: &Mapping) -> bool {
 
 /// Whether `deploy.restart_policy` has a word that only `docker compose` takes there.
 fn ends_like_compose(service: &Mapping) -> bool {
-    ["restart_policy", "condition"]
-        .into_iter()
-        .try_fold(service.get("deploy"), |node, key| {
-            Some(node.and_then(Node::as_mapping)?.get(key))
-        })
-        .flatten()
+    service
+        .get("deploy")
+        .and_then(|deploy| deploy.below(&["restart_policy", "condition"]))
         .and_then(Node::as_text)
         .is_some_and(|word| matches!(word, "always" | "unless-stopped" | "no"))
 }

@@ -171,10 +171,8 @@ impl Reader<'_> {
         if self.swarm() || object.mode.is_some() {
             return;
         }
-        let file = [section, &object.object, "file"]
-            .into_iter()
-            .try_fold(&self.project.node, |node, key| node.as_mapping()?.get(key))
-            .and_then(Node::as_text);
+        let file = self.project.node.below(&[section, &object.object, "file"]);
+        let file = file.and_then(Node::as_text);
         let Some(file) = file else { return };
         let mode = self.files.mode(&self.project.directory.join(file));
         let Some(mode) = mode.and_then(telling_mode) else {

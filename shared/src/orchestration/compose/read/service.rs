@@ -25,9 +25,8 @@ const IGNORED_BY_STACKS: [&str; 9] = [
 
 /// Whether `deploy.restart_policy` has a condition.
 fn restarts_by_deploy(service: &Node) -> bool {
-    ["deploy", "restart_policy", "condition"]
-        .into_iter()
-        .try_fold(service, |node, key| node.as_mapping()?.get(key))
+    service
+        .below(&["deploy", "restart_policy", "condition"])
         .is_some_and(|node| !node.is_null())
 }
 

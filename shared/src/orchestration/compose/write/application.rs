@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names::list;
 use super::plan::UnitPlan;
 use super::writer::Writer;
-use crate::orchestration::model::{Application, EnvValue, MountSource, Unit, UnitKind};
+use crate::orchestration::model::{Application, MountSource, Unit, UnitKind};
 use crate::orchestration::names::DOMAIN;
-use crate::source::Sourced;
 
 impl Writer<'_> {
     /// The project's name in the form that Compose accepts.
@@ -207,30 +206,11 @@ impl Writer<'_> {
 
 /// Whether a text of the application has the name of a variable that Kubernetes makes from a Service.
 fn reads_service_variables(app: &Application) -> bool {
-    let has = |text: &str| {
+    app.texts().any(|text| {
         ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_", "_TCP_ADDR"]
             .iter()
             .any(|part| text.contains(part))
-    };
-    let words = |command: &Option<Sourced<Vec<String>>>| {
-        let words = command.as_ref().map(|c| c.value.as_slice());
-        words.unwrap_or_default().iter().any(|word| has(word))
-    };
-    let containers = app.units.iter().flat_map(|unit| &unit.containers);
-    let in_containers = containers.into_iter().any(|container| {
-        let mut variables = container.environment.iter();
-        words(&container.entrypoint)
-            || words(&container.command)
-            || variables.any(|variable| match &variable.value {
-                EnvValue::Literal(text) | EnvValue::Composed(text) => has(text),
-                _ => false,
-            })
-    });
-    let content = app.objects.iter().flat_map(|object| object.data.values());
-    in_containers
-        || content
-            .filter_map(|data| std::str::from_utf8(&data.bytes).ok())
-            .any(has)
+    })
 }
 
 /// The only item of an iterator.

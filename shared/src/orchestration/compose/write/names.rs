@@ -9,7 +9,7 @@ use crate::orchestration::model::{
     Application, Container, EnvValue, MountSource, Name, NameKind, NamePort, NetworkMode, PortRef,
     Unit, UnitKind,
 };
-use crate::source::{Origin, Sourced};
+use crate::source::Origin;
 
 /// How a unit is reached beside its own key.
 #[derive(Debug, Default)]
@@ -92,35 +92,21 @@ pub(super) fn names_default(app: &Application) -> bool {
                     }))
         })
     };
-    let namespace = |field: &str| field == "metadata.namespace";
-    let asks = |value: &EnvValue| match value {
-        EnvValue::Literal(text) | EnvValue::Composed(text) => with_default(text),
-        EnvValue::Field(field) => namespace(field),
-        EnvValue::Object { .. } | EnvValue::Resource { .. } | EnvValue::Unset => false,
-    };
-    let words = |command: &Option<Sourced<Vec<String>>>| {
-        let words = command.as_ref().map(|c| c.value.as_slice());
-        words.unwrap_or_default().iter().any(|w| with_default(w))
-    };
+    let is_namespace =
+        |value: &EnvValue| matches!(value, EnvValue::Field(field) if field == "metadata.namespace");
     let field = |source: &MountSource| match source {
-        MountSource::Fields(files) => files.iter().any(|file| asks(&file.value)),
+        MountSource::Fields(files) => files.iter().any(|file| is_namespace(&file.value)),
         _ => false,
     };
-    let containers = app.units.iter().flat_map(|unit| &unit.containers);
-    let in_containers = containers.into_iter().any(|container| {
-        container.environment.iter().any(|v| asks(&v.value))
-            || words(&container.entrypoint)
-            || words(&container.command)
-            || container.mounts.iter().any(|mount| match &mount.source {
-                MountSource::Projected(sources) => sources.iter().any(field),
-                source => field(source),
-            })
-    });
-    let content = app.objects.iter().flat_map(|object| object.data.values());
-    in_containers
-        || content
-            .filter_map(|data| std::str::from_utf8(&data.bytes).ok())
-            .any(with_default)
+    let mut containers = app.units.iter().flat_map(|unit| &unit.containers);
+    app.texts().any(with_default)
+        || containers.any(|container| {
+            container.environment.iter().any(|v| is_namespace(&v.value))
+                || container.mounts.iter().any(|mount| match &mount.source {
+                    MountSource::Projected(sources) => sources.iter().any(field),
+                    source => field(source),
+                })
+        })
 }
 
 impl<'a> Writer<'a> {

@@ -3,14 +3,34 @@
 //! Docker resolves a name whether its containers are healthy or not. A Service leads to an instance only once that is
 //! ready, so such a check would wait for itself.
 
-use super::plan::Plan;
-use crate::orchestration::model::{Check, NameKind, Probe, Unit};
+use std::collections::HashMap;
+
+use crate::orchestration::model::{Application, Check, NameKind, Probe, Unit};
 
 /// Options after which programs expect a host.
 const HOST_OPTIONS: [&str; 6] = ["-h", "-H", "--host", "--hostname", "--server", "--address"];
 
-/// The first health check of a unit that names the unit, and the name.
-pub(super) fn asks_itself<'u>(unit: &'u Unit, plan: &Plan<'u>) -> Option<(&'u str, &'u Probe)> {
+/// For each unit the first health check that names the unit, and the name.
+pub(super) fn asking(application: &Application) -> Vec<Option<(&str, &Probe)>> {
+    let mut given: HashMap<&str, Vec<&str>> = HashMap::new();
+    for name in &application.names {
+        if matches!(name.kind, NameKind::Alias { .. } | NameKind::Link { .. }) {
+            for unit in &name.units {
+                given.entry(unit).or_default().push(&name.name.value);
+            }
+        }
+    }
+    let units = application.units.iter();
+    units
+        .map(|unit| {
+            let given = given.get(unit.name.value.as_str());
+            asks_itself(unit, given.map_or(&[], Vec::as_slice))
+        })
+        .collect()
+}
+
+/// `given` are the names that others have for the unit.
+fn asks_itself<'a>(unit: &'a Unit, given: &[&'a str]) -> Option<(&'a str, &'a Probe)> {
     let probes = unit.containers.iter().flat_map(|c| &c.probes);
     let mut names: Option<Vec<&str>> = None;
     for probe in probes {
@@ -19,7 +39,7 @@ pub(super) fn asks_itself<'u>(unit: &'u Unit, plan: &Plan<'u>) -> Option<(&'u st
             Check::Shell(line) => split(line).collect(),
             Check::Http { .. } | Check::Tcp { .. } | Check::Grpc { .. } => continue,
         };
-        let names = names.get_or_insert_with(|| names_of(unit, plan));
+        let names = names.get_or_insert_with(|| names_of(unit, given));
         if let Some(name) = names.iter().find(|name| asks(&words, name)) {
             return Some((name, probe));
         }
@@ -28,19 +48,15 @@ pub(super) fn asks_itself<'u>(unit: &'u Unit, plan: &Plan<'u>) -> Option<(&'u st
 }
 
 /// The names that resolve to a unit. Its host name is in each instance's own `/etc/hosts`.
-fn names_of<'u>(unit: &'u Unit, plan: &Plan<'u>) -> Vec<&'u str> {
+fn names_of<'a>(unit: &'a Unit, given: &[&'a str]) -> Vec<&'a str> {
     let aliases = unit.networks.iter().flat_map(|n| &n.aliases);
-    let links = plan.application.names.iter().filter(|name| {
-        matches!(name.kind, NameKind::Alias { .. } | NameKind::Link { .. })
-            && name.units.contains(&unit.name.value)
-    });
     let host = unit.settings.hostname.as_ref().map(|h| h.value.as_str());
     [&unit.name]
         .into_iter()
         .chain(aliases)
         .chain(&unit.settings.instance_name)
-        .chain(links.map(|name| &name.name))
         .map(|name| name.value.as_str())
+        .chain(given.iter().copied())
         .filter(|name| Some(*name) != host)
         .collect()
 }

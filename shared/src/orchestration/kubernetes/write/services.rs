@@ -12,7 +12,7 @@ use super::metadata::{self, INSTANCE, NAME};
 use super::plan::{Plan, UnitPlan, alias_label, has_network};
 use super::{own_name, ports};
 use crate::finding::{Code, Findings};
-use crate::orchestration::model::{Name, NameKind, Protocol, Publication, PublishMode, Unit};
+use crate::orchestration::model::{Name, NameKind, Probe, Protocol, Publication, PublishMode};
 use crate::orchestration::names::{
     ALIAS_NETWORKS, LINK_FROM, ROLE_NAME, is_label, is_subdomain, short_hash, to_label, with_suffix,
 };
@@ -31,10 +31,15 @@ pub(super) fn write(plan: &Plan<'_>, documents: &mut Documents, findings: &mut F
             .map(|name| (name.name.value.as_str(), name))
             .collect(),
         by_service: publications_by_service(plan),
+        asking: if plan.docker {
+            own_name::asking(plan.application)
+        } else {
+            Vec::new()
+        },
     };
     if plan.docker {
-        for (unit, planned) in plan.application.units.iter().zip(&plan.units) {
-            writer.unit(unit, planned, documents, findings);
+        for (index, planned) in plan.units.iter().enumerate() {
+            writer.unit(index, planned, documents, findings);
         }
     }
     for group in &plan.groups {
@@ -59,6 +64,8 @@ pub(super) struct Writer<'p, 'a> {
     /// What the source says of units' own names.
     own: BTreeMap<&'a str, &'a Name>,
     by_service: BTreeMap<&'a str, Vec<(u16, Protocol, &'a Publication)>>,
+    /// Docker's health checks that ask their own unit by a name, by unit.
+    asking: Vec<Option<(&'a str, &'a Probe)>>,
 }
 
 /// Publications by the Kubernetes Service that they belong to.
@@ -89,15 +96,16 @@ fn publications_by_service<'a>(
 impl Writer<'_, '_> {
     fn unit(
         &mut self,
-        unit: &Unit,
+        index: usize,
         planned: &UnitPlan,
         documents: &mut Documents,
         findings: &mut Findings,
     ) {
+        let plan = self.plan;
+        let unit = &plan.application.units[index];
         if !has_network(unit) {
             return;
         }
-        let plan = self.plan;
         let own = self.own.get(unit.name.value.as_str()).copied();
         let mut meta = metadata::new(
             &planned.label,
@@ -133,8 +141,7 @@ impl Writer<'_, '_> {
             None => selector(planned, plan),
         };
         let mut object = service(meta, selector, ports, headless, None);
-        let asks_itself = own_name::asks_itself(unit, plan);
-        if let Some((name, probe)) = &asks_itself {
+        if let Some((name, probe)) = self.asking[index] {
             let message = format!(
                 "the health check goes through the name `{name}` of the service itself, so the names lead to instances that are not ready as well"
             );
@@ -201,11 +208,8 @@ impl Writer<'_, '_> {
             None => selector(&plan.units[first.unit], plan),
         };
         let mut object = service(meta, selector, ports, headless, None);
-        if plan.docker
-            && units
-                .iter()
-                .any(|unit| own_name::asks_itself(unit, plan).is_some())
-        {
+        let asks = |index: &usize| self.asking.get(*index).is_some_and(Option::is_some);
+        if indices.iter().any(asks) {
             answer_always(&mut object);
         }
         documents.add(Rank::Service, &object, Vec::new());
