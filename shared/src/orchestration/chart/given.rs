@@ -47,7 +47,7 @@ pub(super) fn file_of_options(
     if options.set.is_empty() {
         return Ok(());
     }
-    let disk = OnDisk::write(&original.chart, &original.user, true, true)?;
+    let disk = OnDisk::write(&original.chart, &original.user, true, true)?.knowing(&job.known);
     let all = Variant {
         name: String::new(),
         files: (0..original.user.len()).collect(),

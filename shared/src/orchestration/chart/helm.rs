@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{ChartError, ChartOutput};
@@ -158,11 +158,13 @@ impl Helm {
         };
         // Whether the cluster can be reached is said elsewhere.
         let text = render(true).or_else(|_| render(false))?;
-        Ok(super::render::split(&text)
-            .into_iter()
-            .map(|document| document.value)
-            .filter(serde_json::Value::is_object)
-            .collect())
+        Ok(
+            super::render::split(&text, &super::render::Known::default())
+                .into_iter()
+                .map(|document| Arc::unwrap_or_clone(document.value))
+                .filter(serde_json::Value::is_object)
+                .collect(),
+        )
     }
 
     /// Downloads a chart into a folder.

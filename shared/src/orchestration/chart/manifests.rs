@@ -2,7 +2,7 @@
 
 use super::ChartError;
 use super::options::Choice;
-use super::render::split;
+use super::render::{Known, split};
 use super::seen::source_provider;
 use super::target::{FileTable, nodes};
 use crate::orchestration::provider::{Converted, Mapping, Options, Provider, convert};
@@ -32,7 +32,7 @@ pub fn convert_manifests(
     map: &Mapping,
     options: &Options,
 ) -> Result<ManifestConversion, ChartError> {
-    let documents = split(text);
+    let documents = split(text, &Known::default());
     for document in &documents {
         if document.tree.is_none() {
             let error = super::yaml::parse_documents(&document.text)

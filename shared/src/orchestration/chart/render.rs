@@ -1,6 +1,7 @@
 //! What helm rendered: documents, each with the template that it came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
@@ -12,13 +13,42 @@ pub(crate) struct Document {
     /// The template, as helm names it: `shop/charts/db/templates/service.yaml`.
     pub source: String,
     /// Its text, without the separator and without helm's comment.
-    pub text: String,
+    pub text: Arc<str>,
     /// The line of the whole output on which the text begins, counted from 0.
     pub line: usize,
     /// What it holds; nothing, if it is not a mapping that can be read.
-    pub tree: Option<Tree>,
+    pub tree: Option<Arc<Tree>>,
     /// The same as a value.
-    pub value: Json,
+    pub value: Arc<Json>,
+}
+
+/// Documents that were read before. The renderings of one chart repeat most of each other, and reading them takes
+/// longer than all else that is done with them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known(Arc<Mutex<HashMap<Arc<str>, Content>>>);
+
+/// What a document holds; `None` where nothing can be read.
+#[derive(Debug, Clone)]
+struct Content {
+    tree: Option<Arc<Tree>>,
+    value: Arc<Json>,
+}
+
+impl Known {
+    fn content(&self, text: &Arc<str>) -> Content {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(content) = known().get(text) {
+            return content.clone();
+        }
+        let tree = parse_documents(text)
+            .ok()
+            .and_then(|trees| trees.into_iter().next());
+        let value = Arc::new(tree.as_ref().map_or(Json::Null, Tree::to_json));
+        let tree = tree.map(Arc::new);
+        let content = Content { tree, value };
+        known().insert(Arc::clone(text), content.clone());
+        content
+    }
 }
 
 /// What tells an object from others.
@@ -60,7 +90,7 @@ pub(crate) fn identity(value: &Json) -> Identity {
 }
 
 /// Splits what `helm template` printed. Documents without content are left out.
-pub(crate) fn split(output: &str) -> Vec<Document> {
+pub(crate) fn split(output: &str, known: &Known) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut source = String::new();
     let mut start_line = 0;
@@ -70,11 +100,8 @@ pub(crate) fn split(output: &str) -> Vec<Document> {
             text.clear();
             return;
         }
-        let body = std::mem::take(text);
-        let tree = parse_documents(&body)
-            .ok()
-            .and_then(|trees| trees.into_iter().next());
-        let value = tree.as_ref().map_or(Json::Null, Tree::to_json);
+        let body: Arc<str> = std::mem::take(text).into();
+        let Content { tree, value } = known.content(&body);
         if tree.is_none()
             && body
                 .lines()
@@ -144,7 +171,7 @@ mod tests {
     #[test]
     fn documents_know_their_template() {
         let text = "---\n# Source: a/templates/x.yaml\nkind: A\nmetadata:\n  name: x\n---\n# Source: a/crds/c.yaml\nkind: B\n---\nkind: C\n---\n# Source: a/templates/empty.yaml\n# nothing\n";
-        let documents = split(text);
+        let documents = split(text, &Known::default());
         let seen: Vec<_> = documents
             .iter()
             .map(|d| (d.source.as_str(), d.identity().kind, d.line))

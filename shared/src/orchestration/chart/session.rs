@@ -18,6 +18,7 @@ use super::output::flat;
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
+use super::render::Known;
 use super::seen::source_provider;
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
@@ -76,6 +77,7 @@ fn converted(
     let job = Job {
         helm,
         capabilities: &options.capabilities,
+        known: Known::default(),
         target: options.to.name(),
         chart_name: &options.source.chart,
     };

@@ -1,6 +1,7 @@
 //! The conversion layer's view of a rendering, and what the rendering shall be afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -23,7 +24,7 @@ pub(crate) struct Wanted {
     /// The template it comes from, or that of the object that needs it.
     pub source: String,
     /// The object.
-    pub value: Json,
+    pub value: Arc<Json>,
     /// The document of the original rendering; none for an added object.
     pub base: Option<usize>,
     /// The original documents that an added object is needed for.
@@ -71,18 +72,20 @@ pub(crate) fn nodes(
     text_of: &dyn Fn(&str) -> Option<(String, String)>,
 ) -> Vec<Node> {
     let empty = BTreeMap::new();
+    let mut positions = Positions {
+        known: &empty,
+        files,
+        columns: HashMap::new(),
+        text_of,
+        rendering,
+        line: 0,
+    };
     documents
         .iter()
         .enumerate()
         .map(|(index, document)| {
-            let known = places.get(index).unwrap_or(&empty);
-            let mut positions = Positions {
-                known,
-                files,
-                text_of,
-                rendering,
-                line: document.line,
-            };
+            positions.known = places.get(index).unwrap_or(&empty);
+            positions.line = document.line;
             let start = positions.of(&[], 0, None);
             match &document.tree {
                 Some(tree) => node(tree, &mut Vec::new(), start, &mut positions),
@@ -95,6 +98,8 @@ pub(crate) fn nodes(
 struct Positions<'p> {
     known: &'p BTreeMap<Vec<Step>, Place>,
     files: &'p mut FileTable,
+    /// For each file that was asked for, its handle and the column of the first letter of each line.
+    columns: HashMap<&'p str, Option<(FileId, Vec<u32>)>>,
     /// Name and text of a file of the chart.
     text_of: &'p dyn Fn(&str) -> Option<(String, String)>,
     rendering: &'p str,
@@ -114,18 +119,22 @@ impl Positions<'_> {
             text: TextRef::File(file),
             line,
         }) = place
-            && let Some((name, text)) = (self.text_of)(file)
         {
-            let column = text
-                .lines()
-                .nth(*line)
-                .map_or(1, |l| l.len() - l.trim_start().len() + 1);
-            let file = self.files.id(&name, || text);
-            return Position {
-                file,
-                line: small(line + 1),
-                column: small(column),
-            };
+            let known = self.columns.entry(file).or_insert_with(|| {
+                let (name, text) = (self.text_of)(file)?;
+                let columns = text
+                    .lines()
+                    .map(|line| small(line.len() - line.trim_start().len() + 1))
+                    .collect();
+                Some((self.files.id(&name, || text), columns))
+            });
+            if let Some((file, columns)) = known {
+                return Position {
+                    file: *file,
+                    line: small(line + 1),
+                    column: columns.get(*line).copied().unwrap_or(1),
+                };
+            }
         }
         // Without a place of its own, a node stands where its parent does.
         if let Some(parent) = parent.filter(|_| !self.known.is_empty()) {
@@ -224,9 +233,9 @@ pub(crate) fn target(documents: &[Document], nodes: &[Node], convert: &Convert<'
             from.insert(steps(&edit.path), keys);
         }
         let value = if outcome.edits.is_empty() {
-            document.value.clone()
+            Arc::clone(&document.value)
         } else {
-            node.to_json()
+            Arc::new(node.to_json())
         };
         wanted.push(Wanted {
             identity: identity(&value),
@@ -238,7 +247,7 @@ pub(crate) fn target(documents: &[Document], nodes: &[Node], convert: &Convert<'
         });
     }
     for added in &converted.added {
-        let value = added.node.to_json();
+        let value = Arc::new(added.node.to_json());
         let source = added
             .because
             .first()

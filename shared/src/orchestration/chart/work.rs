@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::helm::Render;
 use super::identify::TextRef;
 use super::input::ChartFiles;
-use super::render::{Document, split};
+use super::render::{Document, Known, split};
 use super::yaml::{Step, Tree, parse_tree};
 use super::{ChartError, Helm};
 use crate::host::private::PrivateFolder;
@@ -98,6 +98,7 @@ pub(crate) struct OnDisk {
     folder: PrivateFolder,
     chart: PathBuf,
     values: Vec<PathBuf>,
+    known: Known,
 }
 
 impl OnDisk {
@@ -134,7 +135,16 @@ impl OnDisk {
             folder,
             chart: root,
             values,
+            known: Known::default(),
         })
+    }
+
+    /// Documents that `known` has seen are not read again, and it learns the others.
+    pub(crate) fn knowing(self, known: &Known) -> Self {
+        Self {
+            known: known.clone(),
+            ..self
+        }
     }
 
     /// Renders a variant.
@@ -187,7 +197,7 @@ impl OnDisk {
             values: &values,
             capabilities,
         })?;
-        let mut documents = split(&text);
+        let mut documents = split(&text, &self.known);
         let mut values = Json::Null;
         documents.retain(|document| {
             if document

@@ -112,7 +112,7 @@ fn into_values(job: &Job<'_>, work: &mut Work, states: &[State], source: &str) {
             .wanted
             .iter()
             .find(|w| w.source == source && file_name(&w.identity, RELEASE) == slug)
-            .map(|w| as_value(w.value.clone()))
+            .map(|w| as_value(Json::clone(&w.value)))
     };
     let slugs: BTreeSet<String> = required
         .iter()

@@ -1,6 +1,7 @@
 //! The renderings of the original chart, and what differs between them by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -21,7 +22,7 @@ pub(crate) fn render_bases(
     variants: &[Variant],
     files: &mut FileTable,
 ) -> Result<Vec<Base>, ChartError> {
-    let plain = OnDisk::write(&work.chart, &work.user, true, true)?;
+    let plain = OnDisk::write(&work.chart, &work.user, true, true)?.knowing(&job.known);
     let mut marked = Marked::default();
     let marked_chart = mark_chart(&work.chart, &mut marked);
     let marked_disk = OnDisk::write(&marked_chart, &work.user, false, true)?;
@@ -83,11 +84,14 @@ fn note_changes(
         .enumerate()
     {
         let Some(partner) = partner else { continue };
-        for Difference { path, change } in compare(
+        let (have, want) = (
             &first.documents[index].value,
             &second.documents[partner].value,
-            &nothing,
-        ) {
+        );
+        if Arc::ptr_eq(have, want) {
+            continue;
+        }
+        for Difference { path, change } in compare(have, want, &nothing) {
             if let Change::Replace { have, want } = &change
                 && counts(have, want)
             {

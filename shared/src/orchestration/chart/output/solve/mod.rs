@@ -10,9 +10,10 @@ mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use super::super::compare::compare;
-use super::super::render::{Identity, pair};
+use super::super::render::{Identity, Known, pair};
 use super::super::target::{Convert, Target, target};
 use super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::yaml::Step;
@@ -38,6 +39,8 @@ pub(crate) struct Job<'j> {
     pub helm: &'j Helm,
     /// `--kube-version`, `--api-versions`
     pub capabilities: &'j [OsString],
+    /// The documents of all renderings without marks.
+    pub known: Known,
     /// Name of the target, for new files.
     pub target: &'j str,
     /// How the user named the chart, for messages.
@@ -221,7 +224,7 @@ fn look(
     let renderings: Vec<Rendering> = if unchanged {
         bases.iter().map(|base| base.rendering.clone()).collect()
     } else {
-        let disk = OnDisk::write(&work.chart, &work.user, true, true)?;
+        let disk = OnDisk::write(&work.chart, &work.user, true, true)?.knowing(&job.known);
         let results = parallel::tasks(bases.len(), |index| {
             disk.render(job.helm, &bases[index].variant, job.capabilities)
         });
@@ -271,6 +274,9 @@ fn state(rendering: &Rendering, base: &Base, target: &Target) -> State {
                     .base
                     .and_then(|base_index| base.ignored.get(base_index))
                     .unwrap_or(&nothing);
+                if Arc::ptr_eq(&document.value, &wanted.value) {
+                    return Vec::new();
+                }
                 compare(&document.value, &wanted.value, ignored)
             }
             None => Vec::new(),

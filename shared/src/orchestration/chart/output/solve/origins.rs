@@ -187,7 +187,7 @@ fn maps_of(probe: &Probe, document: &Document) -> BTreeMap<Vec<Step>, BTreeSet<L
     let mut stack: Vec<(Vec<Step>, &Tree)> = document
         .tree
         .iter()
-        .map(|tree| (Vec::new(), tree))
+        .map(|tree| (Vec::new(), tree.as_ref()))
         .collect();
     while let Some((path, tree)) = stack.pop() {
         let deeper = |step: Step| {
