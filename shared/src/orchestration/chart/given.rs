@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use serde_json::Value as Json;
 
 use super::ChartError;
+use super::desk::Form;
 use super::helm::RELEASE;
 use super::options::ChartOptions;
 use super::output::solve::{self, Job};
 use super::output::write;
-use super::work::{OnDisk, Origin, UserFile, Variant, Work};
+use super::work::{Origin, UserFile, Variant, Work};
 use super::yaml::parse_tree;
 use crate::finding::{Code, Finding, Findings};
 use crate::parallel;
@@ -47,7 +48,6 @@ pub(super) fn file_of_options(
     if options.set.is_empty() {
         return Ok(());
     }
-    let disk = OnDisk::write(&original.chart, &original.user, true, true)?.knowing(&job.known);
     let all = Variant {
         name: String::new(),
         files: (0..original.user.len()).collect(),
@@ -61,23 +61,27 @@ pub(super) fn file_of_options(
         with.push(option.value.clone().into());
     }
     with.extend(options.capabilities.iter().cloned());
-    let results = parallel::tasks(2, |index| {
-        let more: &[OsString] = if index == 0 {
-            &options.capabilities
-        } else {
-            &with
-        };
-        disk.render(job.helm, &all, more)
-    });
-    let mut values = Vec::new();
-    for (index, result) in results.into_iter().enumerate() {
-        match result {
-            Ok(rendering) => values.push(rendering.values),
-            // Without the options the chart may lack a value that it requires.
-            Err(ChartError::Helm { .. }) if index == 0 => values.push(Json::Null),
-            Err(error) => return Err(solve::renamed(error, &disk, original, job.chart_name)),
+    let (chart, user) = (&original.chart, &original.user);
+    let values = job.desks.with(Form::Plain, chart, user, |disk| {
+        let results = parallel::tasks(2, |index| {
+            let more: &[OsString] = if index == 0 {
+                &options.capabilities
+            } else {
+                &with
+            };
+            disk.render(job.helm, &all, more)
+        });
+        let mut values = Vec::new();
+        for (index, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(rendering) => values.push(rendering.values),
+                // Without the options the chart may lack a value that it requires.
+                Err(ChartError::Helm { .. }) if index == 0 => values.push(Json::Null),
+                Err(error) => return Err(solve::renamed(error, disk, original, job.chart_name)),
+            }
         }
-    }
+        Ok(values)
+    })?;
     if let [before, after] = values.as_slice()
         && let Some(changes) = write::difference(before, after)
     {

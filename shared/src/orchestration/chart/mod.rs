@@ -8,9 +8,11 @@
 //! The law, checked with the real helm after each conversion: what the converted chart renders is what was rendered,
 //! converted; for the default values and for each values file. A chart that breaks it is not written.
 
+mod chance;
 mod compare;
 mod conditions;
 mod decisive;
+mod desk;
 mod error;
 mod given;
 mod helm;

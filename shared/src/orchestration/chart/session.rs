@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::conditions;
 use super::decisive;
+use super::desk::{Desks, Form};
 use super::given::{file_of_options, user_files};
 use super::helm::{NAMESPACE, RELEASE};
 use super::images;
@@ -18,7 +19,6 @@ use super::output::flat;
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
-use super::render::Known;
 use super::seen::source_provider;
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
@@ -77,7 +77,7 @@ fn converted(
     let job = Job {
         helm,
         capabilities: &options.capabilities,
-        known: Known::default(),
+        desks: Desks::default(),
         target: options.to.name(),
         chart_name: &options.source.chart,
     };
@@ -283,16 +283,23 @@ fn live_output(
         }
     }
     summary.changed_files = changed_files(&original.chart, &solution.work.chart);
-    let written: ChartFiles = solution.work.chart;
-    let disk = OnDisk::write(&written, &solution.work.user, false, true)?;
-    let original_disk = OnDisk::write(&original.chart, &original.user, false, true)?;
+    let lint = |work: &Work| {
+        job.desks
+            .with(Form::Plain, &work.chart, &work.user, |disk| {
+                let told = job.helm.lint(disk.folder(), &[]);
+                let Err(ChartError::Helm { message, .. }) = told else {
+                    return Ok(None);
+                };
+                let folder = disk.folder().display().to_string();
+                Ok(Some(message.replace(&folder, job.chart_name)))
+            })
+    };
     // What helm lint had against the original already is no fault of the conversion.
-    if let Err(ChartError::Helm { message, .. }) = job.helm.lint(disk.folder(), &[])
-        && job.helm.lint(original_disk.folder(), &[]).is_ok()
+    if let Some(message) = lint(&solution.work)?
+        && lint(original)?.is_none()
     {
         return Err(ChartError::Law(format!(
-            "helm lint refuses the converted chart, so it was not written:\n{}",
-            message.replace(&disk.folder().display().to_string(), job.chart_name)
+            "helm lint refuses the converted chart, so it was not written:\n{message}"
         )));
     }
     Ok(output)

@@ -92,6 +92,9 @@ pub(crate) struct Rendering {
 const VALUES_TEMPLATE: &str = "templates/zz-helm-convert-values.yaml";
 const VALUES_NAME: &str = "helm-convert-values";
 
+/// The chart's files and the texts of the values files.
+type Contents = (ChartFiles, Vec<String>);
+
 /// A chart on disk, ready to be rendered many times.
 #[derive(Debug)]
 pub(crate) struct OnDisk {
@@ -99,6 +102,8 @@ pub(crate) struct OnDisk {
     chart: PathBuf,
     values: Vec<PathBuf>,
     known: Known,
+    /// What stands there.
+    written: Contents,
 }
 
 impl OnDisk {
@@ -111,7 +116,25 @@ impl OnDisk {
         schema: bool,
     ) -> Result<Self, ChartError> {
         let folder = PrivateFolder::for_much()?;
-        let root = folder.path().join("chart");
+        let mut disk = Self {
+            chart: folder.path().join("chart"),
+            folder,
+            values: Vec::new(),
+            known: Known::default(),
+            written: Contents::default(),
+        };
+        disk.update(chart, user, telling, schema)?;
+        Ok(disk)
+    }
+
+    /// Writes what has become different.
+    pub(crate) fn update(
+        &mut self,
+        chart: &ChartFiles,
+        user: &[UserFile],
+        telling: bool,
+        schema: bool,
+    ) -> Result<(), ChartError> {
         let mut chart = chart.clone();
         if telling {
             let text = format!(
@@ -124,19 +147,18 @@ impl OnDisk {
                 .files
                 .retain(|path, _| !path.ends_with("values.schema.json"));
         }
-        chart.write_unpacked(&root)?;
-        let mut values = Vec::new();
-        for (index, file) in user.iter().enumerate() {
-            let path = folder.path().join(format!("values-{index}.yaml"));
-            fs_err::write(&path, &file.text)?;
-            values.push(path);
+        chart.write_unpacked(&self.chart, &self.written.0)?;
+        let texts: Vec<String> = user.iter().map(|file| file.text.clone()).collect();
+        self.values.clear();
+        for (index, text) in texts.iter().enumerate() {
+            let path = self.folder.path().join(format!("values-{index}.yaml"));
+            if self.written.1.get(index) != Some(text) {
+                fs_err::write(&path, text)?;
+            }
+            self.values.push(path);
         }
-        Ok(Self {
-            folder,
-            chart: root,
-            values,
-            known: Known::default(),
-        })
+        self.written = (chart, texts);
+        Ok(())
     }
 
     /// Documents that `known` has seen are not read again, and it learns the others.

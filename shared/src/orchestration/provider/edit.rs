@@ -149,8 +149,13 @@ fn node(before: &Node, after: &Node, path: &KeyPath, edits: &mut Vec<Edit>) {
 
 fn mapping(old: &Mapping, new: &Mapping, path: &KeyPath, edits: &mut Vec<Edit>) {
     for (key, entry) in old.iter() {
+        let after = new.get(key);
+        // Most is as it was, and needs no path.
+        if after == Some(&entry.node) {
+            continue;
+        }
         let path = path.key(key);
-        match new.get(key) {
+        match after {
             Some(after) => node(&entry.node, after, &path, edits),
             None => edits.push(gone(&path, &entry.node)),
         }

@@ -25,13 +25,23 @@ pub(crate) struct Place {
     pub line: usize,
 }
 
-/// The places behind the numbers.
+/// The places behind the numbers. A mark names its text and its line, so that a change in one text leaves the marks of
+/// the others as they are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Marked {
-    places: Vec<Place>,
-    /// For each place, the key that is written there; nothing, if an action writes it.
-    keys: Vec<Option<String>>,
+    texts: Vec<BTreeMap<usize, Spot>>,
 }
+
+/// What stands where a mark is.
+#[derive(Debug, Clone)]
+struct Spot {
+    place: Place,
+    /// The key that is written there; nothing, if an action writes it.
+    key: Option<String>,
+}
+
+/// A text and a line of it.
+type Number = (usize, usize);
 
 /// Begin and end of a mark. It begins with a space, so that it always is a comment.
 const OPEN: &str = " #hc:";
@@ -41,7 +51,8 @@ impl Marked {
     /// Marks the lines of one text.
     pub(crate) fn mark(&mut self, text: &str, owner: &TextRef) -> String {
         let lines = markable(text);
-        let mut out = String::with_capacity(text.len() + 12 * lines.len());
+        let mut out = String::with_capacity(text.len() + 16 * lines.len());
+        let mut spots = BTreeMap::new();
         for (number, line) in text.split_inclusive('\n').enumerate() {
             if !lines.get(number).copied().unwrap_or(false) {
                 out.push_str(line);
@@ -49,35 +60,38 @@ impl Marked {
             }
             let body = line.trim_end_matches(['\n', '\r']);
             out.push_str(body);
-            out.push_str(&format!("{OPEN}{}{CLOSE}", self.places.len()));
+            out.push_str(&format!("{OPEN}{}.{number}{CLOSE}", self.texts.len()));
             out.push_str(&line[body.len()..]);
-            self.places.push(Place {
+            let key = Line::of(body)
+                .key_text()
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned);
+            let place = Place {
                 text: owner.clone(),
                 line: number,
-            });
-            let parts = Line::of(body);
-            self.keys.push(
-                parts
-                    .key_text()
-                    .filter(|key| !key.is_empty())
-                    .map(str::to_owned),
-            );
+            };
+            spots.insert(number, Spot { place, key });
         }
+        self.texts.push(spots);
         out
     }
 
     /// The place that a line of output comes from.
     pub(crate) fn place(&self, line: &str) -> Option<&Place> {
-        self.places.get(number(line)?)
+        self.spot(number(line)?).map(|spot| &spot.place)
+    }
+
+    fn spot(&self, (text, line): Number) -> Option<&Spot> {
+        self.texts.get(text)?.get(&line)
     }
 
     /// The place that the line of a key comes from. An action at the end of a template line can print many lines, of
     /// which only the last one has the mark: that is the place of the key that is written there.
     fn place_of_key(&self, key: &str, line: &str, last: &str) -> Option<&Place> {
-        let written = |number: usize| self.keys.get(number).and_then(Option::as_deref);
+        let written = |number: Number| self.spot(number).and_then(|spot| spot.key.as_deref());
         let own = number(line).filter(|n| written(*n).is_none_or(|written| written == key));
         let number = own.or_else(|| number(last).filter(|n| written(*n) == Some(key)))?;
-        self.places.get(number)
+        self.spot(number).map(|spot| &spot.place)
     }
 
     /// The place of each key and list item of a document that was rendered from marked templates.
@@ -136,9 +150,13 @@ impl Marked {
 }
 
 /// The number of the mark at the end of a line.
-fn number(line: &str) -> Option<usize> {
+fn number(line: &str) -> Option<Number> {
     let at = line.rfind(OPEN)?;
-    line[at + OPEN.len()..].split(CLOSE).next()?.parse().ok()
+    let (text, line) = line[at + OPEN.len()..]
+        .split(CLOSE)
+        .next()?
+        .split_once('.')?;
+    Some((text.parse().ok()?, line.parse().ok()?))
 }
 
 /// The chart with marks in all of its templates.

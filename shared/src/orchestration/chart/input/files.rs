@@ -136,10 +136,17 @@ impl ChartFiles {
         Ok(())
     }
 
-    /// Writes the files into a folder; archives that are unpacked are left out, so that helm sees each chart once.
-    pub(crate) fn write_unpacked(&self, folder: &Path) -> Result<(), ChartError> {
-        for (path, file) in &self.files {
-            if !self.archives.contains_key(path) {
+    /// Writes the files into a folder in which `there` stands; archives that are unpacked are left out, so that helm
+    /// sees each chart once.
+    pub(crate) fn write_unpacked(&self, folder: &Path, there: &Self) -> Result<(), ChartError> {
+        let stands = |files: &Self, path: &str| !files.archives.contains_key(path);
+        for path in there.files.keys().filter(|path| stands(there, path)) {
+            if !self.files.contains_key(path) || !stands(self, path) {
+                fs_err::remove_file(folder.join(path))?;
+            }
+        }
+        for (path, file) in self.files.iter().filter(|(path, _)| stands(self, path)) {
+            if there.files.get(path) != Some(file) || !stands(there, path) {
                 write_file(&folder.join(path), file)?;
             }
         }

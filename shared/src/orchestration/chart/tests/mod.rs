@@ -70,7 +70,7 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
     let job = Job {
         helm: &helm,
         capabilities: &[],
-        known: super::render::Known::default(),
+        desks: super::desk::Desks::default(),
         target: "dst",
         chart_name: "shop",
     };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::super::super::ChartError;
+use super::super::super::chance;
 use super::super::super::compare::{Change, Difference, compare};
+use super::super::super::desk::Form;
 use super::super::super::identify::{Marked, mark_chart};
 use super::super::super::target::{FileTable, nodes};
 use super::super::super::work::{OnDisk, Rendering, Variant, Work};
@@ -22,12 +24,30 @@ pub(crate) fn render_bases(
     variants: &[Variant],
     files: &mut FileTable,
 ) -> Result<Vec<Base>, ChartError> {
-    let plain = OnDisk::write(&work.chart, &work.user, true, true)?.knowing(&job.known);
     let mut marked = Marked::default();
     let marked_chart = mark_chart(&work.chart, &mut marked);
-    let marked_disk = OnDisk::write(&marked_chart, &work.user, false, true)?;
+    let (chart, user) = (&work.chart, &work.user);
+    job.desks.with(Form::Plain, chart, user, |plain| {
+        job.desks
+            .with(Form::Marked, &marked_chart, user, |marked_disk| {
+                rendered(job, work, variants, files, (plain, marked_disk, &marked))
+            })
+    })
+}
+
+fn rendered(
+    job: &Job<'_>,
+    work: &Work,
+    variants: &[Variant],
+    files: &mut FileTable,
+    (plain, marked_disk, marked): (&OnDisk, &OnDisk, &Marked),
+) -> Result<Vec<Base>, ChartError> {
+    let by_chance = chance::is_possible(&work.chart, &work.user);
     let renderings = parallel::tasks(variants.len() * 3, |index| {
-        let disk = if index % 3 == 2 { &marked_disk } else { &plain };
+        if index % 3 == 1 && !by_chance {
+            return Err(ChartError::Input(String::new()));
+        }
+        let disk = if index % 3 == 2 { marked_disk } else { plain };
         disk.render(job.helm, &variants[index / 3], job.capabilities)
     });
     let mut bases = Vec::new();
@@ -37,7 +57,7 @@ pub(crate) fn render_bases(
         let rendering = match first {
             Some(Ok(rendering)) => rendering,
             Some(Err(error)) if variant.required => {
-                return Err(renamed(error, &plain, work, job.chart_name));
+                return Err(renamed(error, plain, work, job.chart_name));
             }
             _ => continue,
         };
@@ -48,7 +68,7 @@ pub(crate) fn render_bases(
         let mut places = vec![BTreeMap::new(); rendering.documents.len()];
         if let Some(Ok(third)) = third {
             note_changes(&rendering, &third, &mut ignored, is_digest);
-            places = places_of(&marked, &rendering.documents, &third.documents);
+            places = places_of(marked, &rendering.documents, &third.documents);
         }
         let text_of = |path: &str| {
             let name = format!("{}/{path}", job.chart_name.trim_end_matches('/'));

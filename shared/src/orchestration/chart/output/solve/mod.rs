@@ -13,7 +13,8 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use super::super::compare::compare;
-use super::super::render::{Identity, Known, pair};
+use super::super::desk::{Desks, Form};
+use super::super::render::{Identity, pair};
 use super::super::target::{Convert, Target, target};
 use super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::yaml::Step;
@@ -39,8 +40,8 @@ pub(crate) struct Job<'j> {
     pub helm: &'j Helm,
     /// `--kube-version`, `--api-versions`
     pub capabilities: &'j [OsString],
-    /// The documents of all renderings without marks.
-    pub known: Known,
+    /// The folders that it is rendered in.
+    pub desks: Desks,
     /// Name of the target, for new files.
     pub target: &'j str,
     /// How the user named the chart, for messages.
@@ -224,10 +225,13 @@ fn look(
     let renderings: Vec<Rendering> = if unchanged {
         bases.iter().map(|base| base.rendering.clone()).collect()
     } else {
-        let disk = OnDisk::write(&work.chart, &work.user, true, true)?.knowing(&job.known);
-        let results = parallel::tasks(bases.len(), |index| {
-            disk.render(job.helm, &bases[index].variant, job.capabilities)
-        });
+        let results = job
+            .desks
+            .with(Form::Plain, &work.chart, &work.user, |disk| {
+                Ok(parallel::tasks(bases.len(), |index| {
+                    disk.render(job.helm, &bases[index].variant, job.capabilities)
+                }))
+            })?;
         let mut renderings = Vec::new();
         for (result, base) in results.into_iter().zip(bases) {
             match result {

@@ -6,9 +6,10 @@ use serde_json::Value as Json;
 
 use super::super::super::ChartError;
 use super::super::super::compare::Change;
+use super::super::super::desk::Form;
 use super::super::super::identify::{Leaf, Marked, Place, Probe, TextRef, mark_chart};
 use super::super::super::render::{Document, Identity, pair};
-use super::super::super::work::{OnDisk, Rendering, Work, complete_values};
+use super::super::super::work::{Rendering, Work, complete_values};
 use super::super::super::yaml::{Item, Step, Tree};
 use super::super::lines;
 use super::super::plan::State;
@@ -24,7 +25,6 @@ pub(super) fn probe(
 ) -> Result<(), ChartError> {
     let mut marked = Marked::default();
     let chart = mark_chart(&work.chart, &mut marked);
-    let disk = OnDisk::write(&chart, &[], false, false)?;
     let defaults = renderings
         .first()
         .map(|r| r.values.clone())
@@ -44,13 +44,15 @@ pub(super) fn probe(
         values.push(marked_values);
         probes.push(probe);
     }
-    let results = parallel::tasks(states.len() * 2, |index| {
-        let state = &states[index / 2];
-        if index % 2 == 1 && probes[index / 2].is_empty() {
-            return Err(ChartError::Input(String::new()));
-        }
-        disk.render_values(job.helm, &state.variant, job.capabilities, &values[index])
-    });
+    let results = job.desks.with(Form::Probed, &chart, &[], |disk| {
+        Ok(parallel::tasks(states.len() * 2, |index| {
+            let state = &states[index / 2];
+            if index % 2 == 1 && probes[index / 2].is_empty() {
+                return Err(ChartError::Input(String::new()));
+            }
+            disk.render_values(job.helm, &state.variant, job.capabilities, &values[index])
+        }))
+    })?;
     let mut results = results.into_iter();
     for (index, state) in states.iter_mut().enumerate() {
         let (by_line, by_value) = (results.next(), results.next());
