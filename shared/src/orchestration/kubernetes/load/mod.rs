@@ -373,6 +373,17 @@ impl Loader<'_> {
             name.clone(),
         );
         if !self.seen.insert(key) {
+            // Folders of manifests repeat a namespace or a ServiceAccount in each file; kubectl applies it twice.
+            let twin = self.objects.iter().find(|known| {
+                known.kind == kind && known.name == name && known.namespace == namespace
+            });
+            if twin.is_some_and(|twin| {
+                twin.api_version == api_version && twin.node.to_json() == node.to_json()
+            }) {
+                let message = format!("{kind} `{name}` is there twice, with the same content");
+                self.findings.add(Code("object-repeated"), &origin, message);
+                return;
+            }
             let message = format!("{kind} `{name}` is there twice");
             self.findings
                 .add(Code("duplicate-object"), &origin, message);

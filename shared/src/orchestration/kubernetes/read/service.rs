@@ -77,7 +77,14 @@ impl Reader<'_> {
                 .take("clusterIP")
                 .filter(|i| i.node.as_text() == Some("None"));
             match headless {
-                Some(item) => pending.headless = Some(item.sourced(true)),
+                Some(item) => {
+                    pending.headless = Some(item.sourced(true));
+                    // The same once more, as a server writes it.
+                    let again = spec.take("clusterIPs");
+                    if again.is_some_and(|list| !says_none(list.node)) {
+                        spec.leave("clusterIPs", self.ledger);
+                    }
+                }
                 None => {
                     if spec.contains("clusterIP") {
                         spec.leave("clusterIP", self.ledger);
@@ -447,4 +454,10 @@ fn endpoint_addresses<'o>(
         }
     }
     addresses
+}
+
+/// Whether a list of addresses says that there is none.
+fn says_none(list: &Node) -> bool {
+    let items = list.as_sequence().unwrap_or_default();
+    !items.is_empty() && items.iter().all(|item| item.as_text() == Some("None"))
 }

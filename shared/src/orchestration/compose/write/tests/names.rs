@@ -153,6 +153,18 @@ fn addresses_that_a_server_gave_are_not_missed() {
     );
     let (_, findings) = convert(&read, Compose);
     assert_eq!(said(&findings, "fixed-service-address").len(), 0);
+    let headless = text.replace("10.1.2.3", "None");
+    let (_, findings) = convert(&headless, Compose);
+    assert_eq!(said(&findings, "fixed-service-address").len(), 0);
+}
+
+#[test]
+fn what_two_files_repeat_is_read_once() {
+    let text = workload("Deployment", "containers: [{name: app, image: a}]");
+    let (once, _) = convert(&text, Compose);
+    let (twice, findings) = convert(&format!("{text}---\n{text}"), Compose);
+    assert_eq!(said(&findings, "object-repeated").len(), 1);
+    assert_eq!(once, twice);
 }
 
 #[test]
