@@ -13,6 +13,7 @@
 mod application;
 mod charts;
 mod kubernetes_to_swarm;
+mod presynchronised;
 mod runs;
 mod site;
 mod swarm_to_kubernetes;

@@ -11,7 +11,7 @@ use super::live::Live;
 use super::queue::{Clock, OpenError, Queue};
 use super::receiver::{self, ServeError, serve};
 use super::rules::{Rules, load};
-use super::{admin, health, trigger, worker};
+use super::{admin, health, nodes, trigger, worker};
 use crate::images::ImageError;
 
 /// How long what was begun may take to end.
@@ -78,6 +78,7 @@ pub async fn run(
         let runtime = tokio::runtime::Handle::current();
         tasks.spawn_blocking(move || runtime.block_on(worker::work(live, stop)));
     }
+    tasks.spawn(nodes::run(Arc::clone(&live), stop.clone()));
     tasks.spawn(triggers_and_rules(Arc::clone(&live), stop.clone()));
     tracing::info!(parallel, "started");
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::health::Metrics;
+use super::nodes::Nodes;
 use super::queue::{Hint, Job, JobKey, Queue, QueueError, Recorded};
 use super::rules::{OriginKind, Rules};
 use super::stores::{Stores, locate};
@@ -28,6 +29,8 @@ pub struct Live {
     pub metrics: Metrics,
     /// Clients of registries.
     pub stores: Stores,
+    /// What nodes are to pull.
+    pub nodes: Nodes,
     /// Which hosts are down.
     pub breakers: Breakers,
     /// Moves images.
@@ -91,6 +94,7 @@ impl Live {
             queue,
             metrics: Metrics::default(),
             stores: Stores::default(),
+            nodes: Nodes::default(),
             breakers: Breakers::default(),
             engine,
             rate,

@@ -7,6 +7,7 @@
 //! | [`receiver`] | events of registries |
 //! | [`trigger`] | engines, clusters, and the comparison of both sides |
 //! | [`worker`] | one image at a time: look at both sides, copy, remember |
+//! | [`nodes`] | nodes pull what their registry has got |
 //! | [`health`] | metrics, probes, the status page |
 //! | [`daemon`] | all of it together, from start to stop |
 //! | [`admin`] | talking to a daemon that runs |
@@ -21,6 +22,7 @@ pub mod daemon;
 pub mod health;
 pub mod install;
 pub mod live;
+pub mod nodes;
 pub mod queue;
 pub mod receiver;
 pub mod rules;

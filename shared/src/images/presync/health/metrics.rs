@@ -40,6 +40,7 @@ pub struct Metrics {
     refused: Counters,
     folded: Counter,
     comparisons: Counters,
+    pulled: Counters,
     requests: Counters,
     down: Gauges,
     writable: Gauge,
@@ -71,6 +72,7 @@ impl Default for Metrics {
             refused: Family::default(),
             folded: Counter::default(),
             comparisons: Family::default(),
+            pulled: Family::default(),
             requests: Family::default(),
             down: Family::default(),
             writable: Gauge::default(),
@@ -146,6 +148,11 @@ impl Metrics {
             "comparisons",
             "Comparisons of both sides by source and result",
             self.comparisons.clone(),
+        );
+        r.register(
+            "node_pulls",
+            "Images that the nodes of a target pulled beforehand, or could not, by result",
+            self.pulled.clone(),
         );
         r.register(
             "registry_requests",
@@ -256,6 +263,18 @@ impl Metrics {
                 ("result", result.to_owned()),
             ])
             .inc();
+    }
+
+    /// The nodes of a target have pulled so many images, and could not pull so many others.
+    pub fn pulled(&self, target: &str, done: usize, failed: usize) {
+        for (result, count) in [("pulled", done), ("failed", failed)] {
+            self.pulled
+                .get_or_create(&vec![
+                    ("target", target.to_owned()),
+                    ("result", result.to_owned()),
+                ])
+                .inc_by(count as u64);
+        }
     }
 
     /// All figures as text.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use tera::{Context, Tera};
 
-use crate::images::presync::rules::{OriginKind, Rules};
+use crate::images::presync::rules::{Nodes, OriginKind, Rules};
 
 static TEMPLATE: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
     let mut tera = Tera::default();
@@ -76,7 +76,21 @@ pub fn manifests(
         .collect();
     namespaces.sort_unstable();
     namespaces.dedup();
+    // Where Pods stand that let the nodes of this very cluster pull.
+    let mut pulls: Vec<&str> = rules
+        .targets
+        .values()
+        .filter_map(|target| match &target.nodes {
+            Some(Nodes::Cluster(cluster)) if cluster.kubeconfig.is_none() => {
+                Some(cluster.namespaces.first().map_or("default", String::as_str))
+            }
+            _ => None,
+        })
+        .collect();
+    pulls.sort_unstable();
+    pulls.dedup();
     let mut context = Context::new();
+    context.insert("pulling_namespaces", &pulls);
     context.insert("name", &options.name);
     context.insert("namespace", &options.namespace);
     context.insert("image", &options.image);

@@ -131,6 +131,17 @@ pub struct Cluster {
 pub struct Destination {
     /// The registry; its prefix stands before every repository.
     pub registry: Registry,
+    /// Who pulls what has come, before anything asks for it; `None` pulls nothing.
+    pub nodes: Option<Nodes>,
+}
+
+/// Where the images of a target will run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nodes {
+    /// Docker engines.
+    Engines(Vec<Engine>),
+    /// Every node of a cluster. The Pods that pull stand in its first namespace, or in `default`.
+    Cluster(Cluster),
 }
 
 /// One rule.

@@ -24,7 +24,7 @@ use crate::images::store::Name;
 const SECONDS: u64 = 30;
 
 /// Connects to an engine, and agrees on a version of the API with it.
-pub(super) async fn connect(engine: &Engine) -> Result<Docker, String> {
+pub(in crate::images::presync) async fn connect(engine: &Engine) -> Result<Docker, String> {
     let address = &engine.address;
     let endpoint = Endpoint {
         host: address.clone(),

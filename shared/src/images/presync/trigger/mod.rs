@@ -22,6 +22,7 @@ use crate::images::rewrite::ImageName;
 use crate::images::store::Name;
 
 pub use compare::{Candidate, Difference, candidates, compare, differences};
+pub(super) use engine::connect;
 pub use kubernetes::client;
 
 /// Pause before a listener that lost its connection tries again; doubles up to [`LONGEST_PAUSE`].

@@ -270,7 +270,28 @@ impl Worker<'_> {
         if let Some(digest) = outcome.digest.as_ref().filter(|_| mirrored) {
             self.remember_ways_back(rules, rule, digest).await;
         }
-        Ok(self.brought(rule, outcome))
+        let finish = self.brought(rule, outcome);
+        if let Finish::Done { done, .. } = &finish
+            && done.what == "copied"
+            && !self.key.tag().is_some_and(is_referrer_tag)
+        {
+            self.live
+                .nodes
+                .has_come(&self.key.target, self.at_target(rules, ends));
+        }
+        Ok(finish)
+    }
+
+    /// The image as the nodes of the target name it.
+    fn at_target(&self, rules: &Rules, ends: &Ends) -> String {
+        let host = rules
+            .targets
+            .get(&self.key.target)
+            .map_or("", |target| target.registry.host.as_str());
+        match &self.key.name {
+            Name::Tag(tag) => format!("{host}/{}:{tag}", ends.target_repository),
+            Name::Digest(digest) => format!("{host}/{}@{digest}", ends.target_repository),
+        }
     }
 
     /// Registries send the event of a push before they write its tag. A tag that still has another image than its event

@@ -1,10 +1,13 @@
 //! Sources and targets: registries, engines, clusters.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{BAD_VALUE, MISSING, Reader};
-use crate::images::presync::rules::{Cluster, Destination, Engine, Origin, OriginKind, Registry};
-use crate::source::{Fields, Item};
+use crate::images::presync::rules::{
+    Cluster, Destination, Engine, Nodes, Origin, OriginKind, Registry,
+};
+use crate::source::{Fields, Item, Sourced};
 
 impl Reader<'_> {
     pub(super) fn origin(&mut self, item: &Item<'_>) -> Option<Origin> {
@@ -42,10 +45,47 @@ impl Reader<'_> {
             let message = format!("`{}.registry` is missing", item.path);
             self.ledger.add(MISSING, &item.origin(), message);
         }
+        let nodes = self.nodes(&mut fields);
         fields.finish(self.ledger);
         Some(Destination {
             registry: registry?,
+            nodes,
         })
+    }
+
+    /// Who pulls what has come to a target.
+    fn nodes(&mut self, fields: &mut Fields<'_>) -> Option<Nodes> {
+        let item = fields.take("nodes")?;
+        let mut own = item.fields("presync.targets.*.nodes", self.ledger)?;
+        let given = ["docker", "kubernetes"].map(|kind| own.contains(kind));
+        if given[0] == given[1] {
+            let message = format!("`{}` needs one of `docker` and `kubernetes`", item.path);
+            self.ledger.add(MISSING, &item.origin(), message);
+        }
+        let nodes = if given[0] {
+            let addresses = own.texts("docker", self.ledger);
+            let tls = self.path_of(&mut own, "tls");
+            let engines = addresses.into_iter();
+            let engines = engines.filter_map(|address| self.engine_at(address, tls.clone()));
+            Some(Nodes::Engines(engines.collect()))
+        } else {
+            let table = "presync.targets.*.nodes.kubernetes";
+            own.fields("kubernetes", table, self.ledger).map(|mut own| {
+                let cluster = Cluster {
+                    kubeconfig: self.path_of(&mut own, "kubeconfig"),
+                    context: own.text("context", self.ledger).map(|text| text.value),
+                    namespaces: own
+                        .text("namespace", self.ledger)
+                        .map(|text| text.value)
+                        .into_iter()
+                        .collect(),
+                };
+                own.finish(self.ledger);
+                Nodes::Cluster(cluster)
+            })
+        };
+        own.finish(self.ledger);
+        nodes
     }
 
     fn registry(&mut self, fields: &mut Fields<'_>) -> Option<Registry> {
@@ -85,6 +125,10 @@ impl Reader<'_> {
     fn engine(&mut self, fields: &mut Fields<'_>, key: &str) -> Option<Engine> {
         let address = fields.text(key, self.ledger)?;
         let tls = self.path_of(fields, "tls");
+        self.engine_at(address, tls)
+    }
+
+    fn engine_at(&mut self, address: Sourced<String>, tls: Option<PathBuf>) -> Option<Engine> {
         if tls.is_some() && !address.value.starts_with("tcp://") {
             let message = format!(
                 "`tls` is for an engine at tcp://HOST:PORT, not at `{}`",
