@@ -22,6 +22,7 @@ mod manifests;
 mod options;
 mod output;
 mod render;
+mod said;
 mod seen;
 mod session;
 mod summary;

@@ -14,13 +14,18 @@ use super::origins::{partners, places_of};
 use super::{Base, Job, renamed};
 use crate::parallel;
 
-/// Renders the original chart in all variants. Optional variants that do not render are left out.
+/// A variant that helm does not render, and what helm says about it.
+pub(crate) type Refused = (String, String);
+
+/// Renders the original chart in all variants. Optional variants that do not render are left out, and so are those that
+/// must hold where the last of them, which has all values, does render: a chart may ask for values that it has no
+/// default for.
 pub(crate) fn render_bases(
     job: &Job<'_>,
     work: &Work,
     variants: &[Variant],
     files: &mut FileTable,
-) -> Result<Vec<Base>, ChartError> {
+) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
     let plain = OnDisk::write(&work.chart, &work.user, true, true)?;
     let mut marked = Marked::default();
     let marked_chart = mark_chart(&work.chart, &mut marked);
@@ -30,13 +35,22 @@ pub(crate) fn render_bases(
         disk.render(job.helm, &variants[index / 3], job.capabilities)
     });
     let mut bases = Vec::new();
+    let mut refused = Vec::new();
+    let last = variants.iter().rposition(|variant| variant.required);
     let mut renderings = renderings.into_iter();
-    for variant in variants {
+    for (number, variant) in variants.iter().enumerate() {
         let (first, second, third) = (renderings.next(), renderings.next(), renderings.next());
         let rendering = match first {
             Some(Ok(rendering)) => rendering,
             Some(Err(error)) if variant.required => {
-                return Err(renamed(error, &plain, work, job.chart_name));
+                let error = renamed(error, &plain, work, job.chart_name);
+                match error {
+                    ChartError::Helm { message, .. } if last != Some(number) => {
+                        refused.push((variant.name.clone(), message));
+                    }
+                    error => return Err(error),
+                }
+                continue;
             }
             _ => continue,
         };
@@ -67,7 +81,7 @@ pub(crate) fn render_bases(
             nodes,
         });
     }
-    Ok(bases)
+    Ok((bases, refused))
 }
 
 /// Notes the paths at which two renderings of the same differ.
