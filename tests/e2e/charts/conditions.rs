@@ -75,11 +75,11 @@ fn the_namespace_of_a_secret_is_that_of_the_release() {
         let conversion = convert(&helm, &chart, "huawei", to.name(), &[]).unwrap();
         conversion.output.write(&out, false).unwrap();
         let text = rendered(&helm, &out, &[]);
-        assert!(!text.contains("migrate-namespace"), "{text}");
+        assert!(!text.contains("nq4zx8kj"), "{text}");
         for (path, bytes) in conversion.output.files() {
             let text = String::from_utf8_lossy(bytes);
             assert!(!text.contains("namespace: default"), "{path} {text}");
-            assert!(!text.contains("migrate-namespace"), "{path} {text}");
+            assert!(!text.contains("nq4zx8kj"), "{path} {text}");
         }
     }
 }

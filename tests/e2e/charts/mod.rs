@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod conditions;
+mod edges;
 mod fixtures;
 mod law;
 mod server;

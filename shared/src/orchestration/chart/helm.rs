@@ -306,7 +306,23 @@ impl Helm {
     }
 }
 
-/// The release name that charts are rendered with: no chart has it by chance, so that it can be told apart.
-pub(crate) const RELEASE: &str = "migrate-release";
+/// The release name that charts are rendered with. No chart has it by chance, so that it can be told apart, and no
+/// chart's name is a part of it: the usual helper for names (`contains $name .Release.Name`) would leave that name out.
+pub(crate) const RELEASE: &str = "zq7xk9vj";
+/// Another one, for what must not depend on it.
+pub(crate) const OTHER_RELEASE: &str = "yx8wqz3k";
 /// The namespace that charts are rendered with.
-pub(crate) const NAMESPACE: &str = "migrate-namespace";
+pub(crate) const NAMESPACE: &str = "nq4zx8kj";
+
+/// A text for a person, who knows nothing of the names that charts are rendered with.
+pub(crate) fn for_people(text: &str) -> String {
+    let text = text.replace(RELEASE, "RELEASE");
+    let text = text.replace(OTHER_RELEASE, "RELEASE");
+    text.replace(NAMESPACE, "NAMESPACE")
+}
+
+/// The text of [`for_people`] as it is rendered.
+pub(crate) fn from_people(text: &str) -> String {
+    let text = text.replace("RELEASE", RELEASE);
+    text.replace("NAMESPACE", NAMESPACE)
+}

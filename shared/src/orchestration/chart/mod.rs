@@ -24,6 +24,7 @@ mod manifests;
 mod options;
 mod output;
 mod render;
+mod said;
 mod seen;
 mod session;
 mod summary;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
-use super::yaml::{Tree, parse_documents};
+use super::yaml::{Entry, Item, Step, Tree, parse_documents};
 
 /// One document of a rendering.
 #[derive(Debug, Clone)]
@@ -66,6 +66,61 @@ impl Document {
     /// Which object it is.
     pub(crate) fn identity(&self) -> Identity {
         identity(&self.value)
+    }
+
+    /// The keys that stand more than once in their mapping, with the lines of all but the last. Helm lets them through,
+    /// and the API server takes the last of them.
+    pub(crate) fn doubled(&self) -> Vec<Doubled> {
+        let mut found = Vec::new();
+        if let Some(tree) = &self.tree {
+            doubled(tree, &mut Vec::new(), &mut found);
+        }
+        found
+    }
+}
+
+/// A key that stands more than once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Doubled {
+    /// Where.
+    pub path: Vec<Step>,
+    /// A line that does not count, from 0.
+    pub line: usize,
+}
+
+fn doubled(tree: &Tree, path: &mut Vec<Step>, found: &mut Vec<Doubled>) {
+    match &tree.item {
+        Item::Scalar { .. } => {}
+        Item::Sequence { items, .. } => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(Step::Index(index));
+                doubled(item, path, found);
+                path.pop();
+            }
+        }
+        Item::Mapping { entries, .. } => {
+            // What an alias brings stands elsewhere.
+            let own = |entry: &&Entry| !entry.merged && !entry.value.aliased;
+            let mut last = BTreeMap::new();
+            for (index, entry) in entries.iter().enumerate() {
+                last.insert(entry.key.as_str(), index);
+            }
+            for (index, entry) in entries.iter().enumerate().filter(|(_, e)| own(e)) {
+                path.push(Step::Key(entry.key.clone()));
+                if last
+                    .get(entry.key.as_str())
+                    .is_some_and(|last| *last != index)
+                {
+                    found.push(Doubled {
+                        path: path.clone(),
+                        line: entry.key_line,
+                    });
+                } else {
+                    doubled(&entry.value, path, found);
+                }
+                path.pop();
+            }
+        }
     }
 }
 
@@ -166,7 +221,20 @@ pub(crate) fn pair(left: &[(Identity, &str)], right: &[(Identity, &str)]) -> Vec
 
 #[cfg(test)]
 mod tests {
+    use super::super::yaml::path_text;
     use super::*;
+
+    #[test]
+    fn keys_that_stand_twice_are_found() {
+        let text = "a: 1\nb:\n- c: 1\n  d: 2\n  c: 3\na: 4\ne: {f: 1, f: 2}\ng: &g {h: 1}\ni: {<<: *g, h: 2}\n";
+        let found: Vec<(String, usize)> = split(text, &Known::default())[0]
+            .doubled()
+            .iter()
+            .map(|d| (path_text(&d.path), d.line))
+            .collect();
+        let expected = [("a", 0), ("b[0].c", 2), ("e.f", 6)];
+        assert_eq!(found, expected.map(|(path, line)| (path.to_owned(), line)));
+    }
 
     #[test]
     fn documents_know_their_template() {

@@ -10,7 +10,7 @@ use super::conditions;
 use super::decisive;
 use super::desk::{Desks, Form};
 use super::given::{file_of_options, user_files};
-use super::helm::{NAMESPACE, RELEASE};
+use super::helm::{NAMESPACE, RELEASE, from_people};
 use super::images;
 use super::input::{self, ChartFiles};
 use super::leftover;
@@ -19,6 +19,7 @@ use super::output::flat;
 use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
+use super::said;
 use super::seen::source_provider;
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
@@ -49,6 +50,7 @@ pub fn convert_chart_with_images(
 ) -> Result<ChartConversion, ChartError> {
     let (begun, before) = (Instant::now(), helm.busy());
     let mut conversion = converted(options, rules, helm)?;
+    said::in_plain_names(&mut conversion);
     conversion.timings = ChartTimings {
         total: begun.elapsed(),
         helm: helm.busy().saturating_sub(before),
@@ -92,7 +94,10 @@ fn converted(
     }
     let mut files = FileTable::default();
     let required = variants::required(&original.user);
-    let mut bases = solve::render_bases(&job, &original, &required, &mut files)?;
+    let (mut bases, refused) = solve::render_bases(&job, &original, &required, &mut files)?;
+    for (variant, message) in &refused {
+        findings.push(said::unrendered(variant, message));
+    }
     let nodes: Vec<Node> = bases.iter().flat_map(|base| base.nodes.clone()).collect();
     let (from, seen) = source_provider(&options.from, &nodes)?;
     // The last of those that must hold has all values files and options together.
@@ -100,7 +105,10 @@ fn converted(
     let (needed, pull_secrets) = given
         .map(|base| images::needed(&base.nodes))
         .unwrap_or_default();
-    for finding in unread(&bases) {
+    for finding in said::unread(&bases)
+        .into_iter()
+        .chain(said::doubled(&bases))
+    {
         findings.push(finding);
     }
     let from = match from {
@@ -115,7 +123,7 @@ fn converted(
         }
         // Nothing but the names of images changes.
         None => {
-            findings.push(neutral_finding());
+            findings.push(said::neutral());
             options.to.clone()
         }
     };
@@ -127,8 +135,9 @@ fn converted(
         namespace: Some(NAMESPACE.to_owned()),
         ..options.options.clone()
     };
+    let map = options.map.spelled(from_people);
     let strict = |nodes: &[Node]| {
-        let converted = convert(nodes, &from, &options.to, &options.map, &strict_options);
+        let converted = convert(nodes, &from, &options.to, &map, &strict_options);
         images::rewrite(converted, rules)
     };
     let lenient_options = Options {
@@ -136,7 +145,7 @@ fn converted(
         ..strict_options.clone()
     };
     let lenient = |nodes: &[Node]| {
-        let converted = convert(nodes, &from, &options.to, &options.map, &lenient_options);
+        let converted = convert(nodes, &from, &options.to, &map, &lenient_options);
         images::rewrite(converted, rules)
     };
     let mut targets = solve::targets(&bases, &strict, &lenient);
@@ -145,7 +154,7 @@ fn converted(
     for (base, target) in bases.iter().zip(&targets) {
         if base.variant.release == RELEASE {
             for finding in target.converted.findings.as_slice() {
-                findings.push(named_release(finding.clone()));
+                findings.push(finding.clone());
             }
         }
         if base.variant.required {
@@ -181,7 +190,19 @@ fn converted(
         });
     }
     let output = if options.flat {
-        flat_output(&job, &original, &bases, &targets, &mut summary)?
+        let written = flat_output(&job, &original, &bases, &targets, &mut summary)?;
+        let secrets = bases
+            .last()
+            .zip(targets.last())
+            .into_iter()
+            .flat_map(|(_, target)| {
+                let wanted = target.wanted.iter();
+                wanted.filter_map(|w| Some((flat::secret(&w.value)?, &w.source)))
+            });
+        for (name, source) in secrets {
+            findings.push(said::secret_written(&name, source));
+        }
+        written
     } else {
         live_output(
             &job,
@@ -219,12 +240,23 @@ fn live_output(
     findings: &mut Findings,
     summary: &mut Summary,
 ) -> Result<ChartOutput, ChartError> {
-    let solution = solve::solve(job, original, bases, targets)?;
-    for (file, why) in &solution.flattened {
-        findings.push(Finding::new(
-            Code("chart-template-flattened"),
-            format!("`{file}` holds rendered objects now: {why}"),
-        ));
+    let mut solution = solve::solve(job, original, bases, targets)?;
+    // No object becomes text for the sake of words that nobody has given.
+    let tail = bases.iter().position(|b| variants::is_exposure(&b.variant));
+    if let Some(tail) = tail.filter(|_| !solution.flattened.is_empty()) {
+        let (own, exposed) = bases.split_at(tail);
+        let (wanted, others) = targets.split_at(tail);
+        let without = solve::solve(job, original, own, wanted)?;
+        if without.flattened.len() < solution.flattened.len() {
+            let open = solve::open_in(job, &without.work, exposed, others)?;
+            solution = without;
+            solution.open.extend(open);
+        }
+    }
+    for one in &solution.flattened {
+        for finding in said::flattened(one) {
+            findings.push(finding);
+        }
     }
     let mut said = BTreeSet::new();
     for (variant, path) in &solution.open {
@@ -234,6 +266,9 @@ fn live_output(
                 format!("with {variant}, {path}"),
             ));
         }
+    }
+    for at in &solution.doubled {
+        findings.push(said::still_doubled(at));
     }
     for path in &solution.schemas {
         findings.push(Finding::new(
@@ -252,7 +287,7 @@ fn live_output(
         solution
             .flattened
             .iter()
-            .map(|(file, _)| file)
+            .map(|one| &one.file)
             .collect::<BTreeSet<_>>()
             .len(),
     );
@@ -342,7 +377,7 @@ fn nothing_to_do(
     helm: &Helm,
     bases: &[Base],
 ) -> ChartConversion {
-    findings.push(neutral_finding());
+    findings.push(said::neutral());
     let templates = live_sources(bases).len();
     let (values, kept_values, _) = count_values(&original, &original);
     ChartConversion {
@@ -368,30 +403,6 @@ fn nothing_to_do(
     }
 }
 
-/// Documents that are no objects to us stay as they are, which has to be said: helm may take more than we do.
-fn unread(bases: &[Base]) -> Vec<Finding> {
-    let mut said = BTreeSet::new();
-    let documents = bases.iter().flat_map(|base| &base.rendering.documents);
-    documents
-        .filter(|document| document.tree.is_none() && said.insert(document.source.clone()))
-        .map(|document| {
-            let why = super::yaml::parse_documents(&document.text)
-                .err()
-                .unwrap_or_else(|| "it is no mapping".to_owned());
-            let source = &document.source;
-            let message = format!("`{source}` renders a document that cannot be read: {why}");
-            Finding::new(Code("chart-document-unread"), message)
-        })
-        .collect()
-}
-
-fn neutral_finding() -> Finding {
-    Finding::new(
-        Code("chart-neutral"),
-        "nothing of any provider was seen in what the chart renders, so nothing had to change",
-    )
-}
-
 /// Adds the variants for which the law should hold as well: those that show provider parts that the others do not.
 fn add_optional(
     job: &Job<'_>,
@@ -404,7 +415,15 @@ fn add_optional(
     let Some(values) = bases.first().map(|base| base.rendering.values.clone()) else {
         return Ok(());
     };
-    let more = solve::render_bases(job, original, &variants::optional(&values), files)?;
+    // Without the values that the chart asks for, nothing can be tried.
+    let with = bases.first().map(|b| b.variant.files.clone());
+    let mut tried = variants::optional(&values);
+    let exposures = variants::exposures(&values, from);
+    tried.extend(exposures);
+    for variant in &mut tried {
+        variant.files = with.clone().unwrap_or_default();
+    }
+    let (more, _) = solve::render_bases(job, original, &tried, files)?;
     let lenient = Options {
         allow_missing: true,
         ..options.options.clone()
@@ -428,10 +447,20 @@ fn add_optional(
             .collect()
     };
     let mut known: BTreeSet<(String, String, String)> = bases.iter().flat_map(changed).collect();
-    for base in more {
-        let here = changed(&base);
+    let more: Vec<_> = more.into_iter().map(|b| (changed(&b), b)).collect();
+    // Where one of the words changes something, each of them has to be converted.
+    let is_exposure = |base: &Base| variants::is_exposure(&base.variant);
+    let exposes = more
+        .iter()
+        .any(|(here, base)| is_exposure(base) && !here.is_subset(&known));
+    for (here, base) in more {
         let renamed = base.variant.release != RELEASE;
-        if (renamed && !here.is_empty()) || (!renamed && !here.is_subset(&known)) {
+        let is_new = if is_exposure(&base) {
+            exposes
+        } else {
+            !here.is_subset(&known)
+        };
+        if (renamed && !here.is_empty()) || (!renamed && is_new) {
             known.extend(here);
             bases.push(base);
         }
@@ -490,10 +519,4 @@ fn changed_files(before: &ChartFiles, after: &ChartFiles) -> Vec<String> {
         }
     }
     changed.into_iter().collect()
-}
-
-/// The release that the chart was rendered with says nothing to the user.
-fn named_release(mut finding: Finding) -> Finding {
-    finding.message = finding.message.replace(RELEASE, "RELEASE");
-    finding
 }

@@ -62,9 +62,19 @@ pub(crate) struct Variant {
 }
 
 impl Variant {
-    /// The values file that no other variant reads last: its own, if it has one.
+    /// Whether a value is one that no file has.
+    fn sets(&self, leaf: &[Step]) -> bool {
+        let mut steps = leaf.iter();
+        let found = steps.try_fold(&self.overlay, |at, step| match step {
+            Step::Key(key) => at.get(key),
+            Step::Index(index) => at.get(index),
+        });
+        found.is_some_and(|value| !value.is_object() && !value.is_null())
+    }
+
+    /// The values file that no other variant reads last: its own, if it has one. What is only tried writes into none.
     pub(crate) fn own_file(&self) -> Option<usize> {
-        self.files.last().copied()
+        self.files.last().copied().filter(|_| self.required)
     }
 }
 
@@ -297,6 +307,9 @@ impl Work {
         variant: &Variant,
         leaf: &[Step],
     ) -> Option<(ValuesRef, Vec<Step>)> {
+        if variant.sets(leaf) {
+            return None;
+        }
         for index in variant.files.iter().rev() {
             if defines(&self.user.get(*index)?.text, leaf) {
                 return Some((ValuesRef::User(*index), leaf.to_vec()));

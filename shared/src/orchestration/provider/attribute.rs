@@ -1,5 +1,6 @@
 //! The attributes of the neutral model.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
@@ -70,9 +71,13 @@ impl Attribute {
     }
 }
 
-/// The neutral attributes of one object, in the order in which they were read.
+/// The neutral attributes of one object, in the order in which they were read, and the names of those whose words
+/// nobody knows: what holds without a word does not hold for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Bag(pub(super) IndexMap<String, Attribute>);
+pub(super) struct Bag(
+    pub(super) IndexMap<String, Attribute>,
+    pub(super) BTreeSet<String>,
+);
 
 impl Bag {
     pub(super) fn get(&self, name: &str) -> Option<&str> {

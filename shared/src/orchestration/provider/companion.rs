@@ -123,14 +123,13 @@ pub(super) fn make(
             continue;
         }
         let who = ctx.refs[object].clone();
-        let base = who.name.clone();
         let print = format!(
             "{name} {:?} {:?}",
             shape.listeners,
             own.iter().map(|v| (&v.field, &v.value)).collect::<Vec<_>>()
         );
         let first = ctx.to.ingress.classes.first().cloned().unwrap_or_default();
-        let mut own_class = format!("{first}-{base}");
+        let mut own_class = format!("{first}-{}", who.name);
         if companion.link.class
             && let Some(shared) = ctx.shared_classes.get(&print)
         {
@@ -139,7 +138,7 @@ pub(super) fn make(
         let named = if companion.link.class {
             own_class.clone()
         } else {
-            base.clone()
+            own_name(ctx, (name, companion), &who)
         };
         let context = json!({
             "name": named,
@@ -217,6 +216,37 @@ pub(super) fn make(
         ctx.note("companion-added", object, &KeyPath::root(), &what);
     }
     class
+}
+
+/// The name of an object's companion: its own, apart from kinds that Services and Ingresses name both. Those of
+/// Ingresses say so, since a Service and its Ingress often have one name, and each needs settings of its own.
+fn own_name(ctx: &Context<'_>, (name, companion): (&str, &Companion), who: &ObjectRef) -> String {
+    let twin = ctx.to.companions.iter().any(|(other, c)| {
+        other != name && c.kind == companion.kind && c.link.from != companion.link.from
+    });
+    let mut base = who.name.clone();
+    if twin && companion.link.from == "ingress" {
+        base.push_str("-ingress");
+    }
+    let namespace = who.namespace.clone().filter(|_| !companion.cluster);
+    let taken = |name: &str| {
+        let added = ctx.added.iter().any(|added| {
+            added.object.kind == companion.kind
+                && added.object.name == name
+                && added.object.namespace == namespace
+        });
+        added
+            || ctx
+                .find(&companion.kind, namespace.as_deref(), name)
+                .is_some()
+    };
+    let mut named = base.clone();
+    let mut number = 2;
+    while taken(&named) {
+        named = format!("{base}-{number}");
+        number += 1;
+    }
+    named
 }
 
 fn render(template: &str, context: &Json) -> Result<Vec<Node>, String> {

@@ -130,6 +130,16 @@ impl Mapping {
         }
     }
 
+    /// The same with other texts in the place of its ids of the source.
+    #[must_use]
+    pub fn spelled(&self, spell: impl Fn(&str) -> String) -> Self {
+        let ids = self.ids.iter().map(|(kind, ids)| {
+            let ids = ids.iter().map(|(id, target)| (spell(id), target.clone()));
+            (kind.clone(), ids.collect())
+        });
+        Self { ids: ids.collect() }
+    }
+
     /// What stands at the target: for the id, else for the object that needs it, else for all of the kind.
     #[must_use]
     pub fn find(&self, kind: &str, source: Option<&str>, object: &ObjectRef) -> Option<&str> {

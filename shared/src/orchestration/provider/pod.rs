@@ -53,6 +53,7 @@ pub(super) fn pod(ctx: &mut Context<'_>, object: usize, base: &KeyPath) {
     };
     let mut bag = Bag::default();
     read(ctx, from.pods.view(), &holder, &[], &mut bag);
+    role(ctx, object, &mut bag);
     write(ctx, to.pods.view(), &holder, &[], &bag);
     storage::inline(ctx, object, base);
     annotations_of_storage(ctx, object, base);
@@ -71,20 +72,24 @@ pub(super) fn service_account(ctx: &mut Context<'_>, object: usize) {
     };
     let mut bag = Bag::default();
     read(ctx, ctx.from.pods.view(), &holder, &[], &mut bag);
+    role(ctx, object, &mut bag);
     for (name, attribute) in &bag.0 {
-        if name == "role" {
-            let what = format!(
-                "{} (`{}`) is left out; {} gives roles in its own way",
-                meaning(name).what,
-                attribute.value,
-                ctx.to.title
-            );
-            ctx.note_attribute("credentials-needed", object, attribute, &what);
-        } else {
-            ctx.lost(name, attribute, object);
-        }
+        ctx.lost(name, attribute, object);
     }
     pull_secrets(ctx, object, &KeyPath::root().key("imagePullSecrets"), false);
+}
+
+/// An identity of the source opens nothing at the target, and none of the target's can be guessed from it.
+fn role(ctx: &mut Context<'_>, object: usize, bag: &mut Bag) {
+    if let Some(attribute) = bag.take("role") {
+        let what = format!(
+            "{} (`{}`) is left out; {} gives roles in its own way",
+            meaning("role").what,
+            attribute.value,
+            ctx.to.title
+        );
+        ctx.note_attribute("credentials-needed", object, &attribute, &what);
+    }
 }
 
 pub(super) fn count(ctx: &Context<'_>, object: usize, path: &KeyPath) -> usize {

@@ -130,7 +130,17 @@ pub(super) fn encode(row: &Row, attribute: &str, neutral: &str) -> Option<Encode
     let mut change = None;
     let text = match row.form {
         Form::Text if !row.protocols.is_empty() => {
-            each_protocol(neutral, |name| row.protocols.get(name).map(String::as_str))
+            let own = |name: &str| row.protocols.get(name).map(String::as_str);
+            let mut names = neutral.split(',').filter_map(|item| item.split_once(':'));
+            if names.any(|(name, _)| own(name.trim()) == Some("")) {
+                return None;
+            }
+            let made = each_protocol(neutral, own);
+            if decode(row, &made, false).is_some_and(|back| back != neutral) {
+                let message = format!("`{neutral}` becomes `{made}`, which looks less into it");
+                change = Some(("provider-setting-approximate", message));
+            }
+            made
         }
         Form::StatusClasses => codes_to_classes(neutral, &mut change)?,
         Form::Text | Form::AboveBaseline => number(row, neutral, &mut change),

@@ -137,7 +137,12 @@ pub(super) fn exposure(
                 .as_ref()
                 .is_none_or(|name| companions.contains(name))
     });
-    let scope = rule.map_or(Scope::Unknown, |rule| rule.scope);
+    // What holds without a word does not hold for a word that nobody knows.
+    let scope = match rule {
+        Some(rule) if !bag.1.contains("scope") => rule.scope,
+        _ => Scope::Unknown,
+    };
+    let unknown = bag.1.contains("scope");
     let reused = bag.has("existing") && to.rows.contains_key("existing");
     let (title, target) = (ctx.from.title.clone(), ctx.to.title.clone());
     let cause = bag
@@ -189,6 +194,7 @@ pub(super) fn exposure(
             };
             let why = match scope {
                 Scope::None => format!("{title} makes no load balancer for it"),
+                _ if unknown => "the word for who can reach it is not known".to_owned(),
                 _ => "who can reach it is not told".to_owned(),
             };
             let what = format!("{why}; at {target} it becomes {word}");

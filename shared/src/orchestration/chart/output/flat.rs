@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::super::helm::RELEASE;
 use super::super::input::ChartFiles;
+use super::super::render::{Identity, identity};
 use super::super::target::Wanted;
 use super::super::work::{ValuesRef, Work};
 use super::super::yaml::{Step, YamlEdit, edit_yaml};
@@ -16,24 +17,60 @@ use super::solve::Job;
 use super::write::difference;
 use crate::source::emit;
 
+/// Something of a template that became text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Flattened {
+    /// The template.
+    pub file: String,
+    /// The object; nothing, if it is all that the template renders.
+    pub object: Option<Identity>,
+    /// Why it had to be.
+    pub why: String,
+    /// Secrets whose content stands there now, by name.
+    pub secrets: Vec<String>,
+}
+
+/// The name of a Secret with content.
+pub(crate) fn secret(value: &Json) -> Option<String> {
+    let has = |key: &str| value[key].as_object().is_some_and(|map| !map.is_empty());
+    (value["kind"] == "Secret" && (has("data") || has("stringData"))).then(|| identity(value).name)
+}
+
+/// Why a document is not what it shall be; nothing, if it is.
+pub(crate) fn why_open(state: &State, index: usize) -> Option<String> {
+    let who = state.documents[index].identity();
+    let at = |path: &[Step]| super::super::target::describe(&who, path);
+    if state.pairs[index].is_none() {
+        return Some("an object in it could not be taken out".to_owned());
+    }
+    if let Some(difference) = state.differences[index].first() {
+        let path = at(&difference.path);
+        return Some(format!(
+            "{path} comes neither from a value nor from a line of its own"
+        ));
+    }
+    let twice = state.doubled[index].first()?;
+    Some(format!("{} stands twice for some values", at(&twice.path)))
+}
+
+/// An object as text of a template.
+pub(crate) fn text_of(value: &Json, release: &str) -> String {
+    as_template(&emit(value), release)
+}
+
 /// Writes the templates that still differ as text. Gives the files, and why each had to be.
 pub(crate) fn flatten_open(
     job: &Job<'_>,
     work: &mut Work,
     original: &Work,
     states: &[State],
-) -> Vec<(String, String)> {
+) -> Vec<Flattened> {
     let mut flattened = Vec::new();
     let mut open: BTreeMap<String, String> = BTreeMap::new();
     for state in states.iter().filter(|state| state.variant.required) {
         for (index, document) in state.documents.iter().enumerate() {
-            let why = match (state.pairs[index], state.differences[index].first()) {
-                (None, _) => "an object in it could not be taken out".to_owned(),
-                (Some(_), Some(difference)) => format!(
-                    "{} comes neither from a value nor from a line of its own",
-                    super::super::target::describe(&document.identity(), &difference.path)
-                ),
-                (Some(_), None) => continue,
+            let Some(why) = why_open(state, index) else {
+                continue;
             };
             open.entry(document.source.clone()).or_insert(why);
         }
@@ -65,6 +102,19 @@ pub(crate) fn flatten_open(
         else {
             continue;
         };
+        let whole = |file: String, why: String| Flattened {
+            file,
+            object: None,
+            why,
+            secrets: states
+                .iter()
+                .filter(|state| state.variant.required)
+                .flat_map(|state| state.wanted.iter().filter(|w| w.source == source))
+                .filter_map(|wanted| secret(&wanted.value))
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+        };
         if differs(states, &source) {
             into_values(job, work, states, &source);
             let text = definitions(original.chart.text(&file).unwrap_or_default());
@@ -73,7 +123,7 @@ pub(crate) fn flatten_open(
             } else {
                 work.chart.set_text(&file, text);
             }
-            flattened.push((file, why));
+            flattened.push(whole(file, why));
             continue;
         }
         let documents: Vec<&Wanted> = state.wanted.iter().filter(|w| w.source == source).collect();
@@ -84,8 +134,7 @@ pub(crate) fn flatten_open(
         } else {
             work.chart.set_text(&file, text);
         }
-        let _ = job;
-        flattened.push((file, why));
+        flattened.push(whole(file, why));
     }
     flattened
 }
@@ -192,7 +241,7 @@ fn documents_text(documents: &[&Wanted], release: &str) -> String {
     let mut out = String::new();
     for document in documents {
         out.push_str("---\n");
-        out.push_str(&as_template(&emit(&document.value), release));
+        out.push_str(&text_of(&document.value, release));
     }
     out
 }

@@ -5,6 +5,7 @@ pub(crate) mod flat;
 pub(crate) mod lines;
 pub(crate) mod plan;
 pub(crate) mod schema;
+mod single;
 pub(crate) mod solve;
 pub(crate) mod widen;
 pub(crate) mod write;

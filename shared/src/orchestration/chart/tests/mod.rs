@@ -2,6 +2,7 @@
 
 mod charts;
 mod conversion;
+mod edges;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -75,17 +76,19 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
         chart_name: "shop",
     };
     let mut table = FileTable::default();
-    let mut variants = variants::required(&work.user);
-    let defaults = solve::render_bases(&job, &work, &variants[..1], &mut table);
-    let values = match defaults {
-        Ok(bases) => bases[0].rendering.values.clone(),
+    let required = variants::required(&work.user);
+    let mut bases = match solve::render_bases(&job, &work, &required, &mut table) {
+        Ok((bases, _)) => bases,
         Err(error) => return Some(Err(error)),
     };
-    variants.extend(variants::optional(&values));
-    let bases = match solve::render_bases(&job, &work, &variants, &mut table) {
-        Ok(bases) => bases,
+    let mut optional = variants::optional(&bases[0].rendering.values);
+    for variant in &mut optional {
+        variant.files.clone_from(&bases[0].variant.files);
+    }
+    match solve::render_bases(&job, &work, &optional, &mut table) {
+        Ok((more, _)) => bases.extend(more),
         Err(error) => return Some(Err(error)),
-    };
+    }
     let targets = solve::targets(&bases, &conversion::convert, &conversion::convert);
     Some(solve::solve(&job, &work, &bases, &targets))
 }

@@ -11,5 +11,5 @@ mod write;
 
 pub(crate) use edit::{YamlEdit, edit_yaml};
 pub(crate) use parse::{parse_documents, parse_tree};
-pub(crate) use tree::{Item, Step, Style, Tree, path_text};
+pub(crate) use tree::{Entry, Item, Step, Style, Tree, path_text};
 pub(crate) use write::render_value;

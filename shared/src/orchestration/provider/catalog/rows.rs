@@ -92,7 +92,7 @@ pub struct Row {
     /// Values that ask for what holds without the key: they are read as nothing.
     #[serde(default)]
     pub nothing: Vec<String>,
-    /// Protocols before a colon whose names are others here: `tls` to `tcpssl`.
+    /// Protocols before a colon whose names are others here: `tls` to `tcpssl`; empty for one that there is not.
     #[serde(default)]
     pub protocols: IndexMap<String, String>,
 }

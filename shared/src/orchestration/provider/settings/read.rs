@@ -138,12 +138,14 @@ fn read_row(
         if !switched_on(ctx, row, holder, taken, &path, name) {
             continue;
         }
-        let Some(value) = decode(row, &raw, holder.tls) else {
+        let decoded = decode(row, &raw, holder.tls).or_else(|| alike(row, name, &raw));
+        let Some(value) = decoded else {
             let what = format!(
                 "`{raw}` is no known value of {} and is left out",
                 describe(row, &path)
             );
             ctx.note("provider-value-unknown", object, &path, &what);
+            bag.1.insert(name.to_owned());
             continue;
         };
         if let Some(usual) = row.words.get(&value).and_then(|words| words.iter().next())
@@ -191,6 +193,27 @@ fn read_row(
             }
         }
     }
+}
+
+/// The neutral value of a word in other letters (`Intranet`), or of another word for yes and no. What opens a load
+/// balancer must be said exactly: providers differ in what they take for it, and a guess could make it public.
+fn alike(row: &Row, name: &str, raw: &str) -> Option<String> {
+    let raw = raw.trim().to_lowercase();
+    if raw.is_empty() {
+        return None;
+    }
+    let same = match raw.as_str() {
+        "yes" | "on" | "1" | "t" => "true",
+        "no" | "off" | "0" | "f" => "false",
+        other => other,
+    };
+    let found = row.words.iter().find(|(_, words)| {
+        words
+            .iter()
+            .any(|word| [raw.as_str(), same].contains(&word.to_lowercase().as_str()))
+    });
+    let value = found.map(|(neutral, _)| neutral.clone());
+    value.filter(|value| name != "scope" || value == "internal")
 }
 
 /// The switches that are on beside a key: they go where it goes.
@@ -392,9 +415,11 @@ fn read_companion(ctx: &mut Context<'_>, name: &str, row: &Row, holder: &Holder,
             .or_default()
             .insert(path.to_string());
         at = at.or(Some(node.at));
-        let Some(value) = decode(row, &text, holder.tls) else {
+        let decoded = decode(row, &text, holder.tls).or_else(|| alike(row, name, &text));
+        let Some(value) = decoded else {
             let what = format!("`{text}` is no known value of {path} and is left out");
             ctx.note("provider-value-unknown", object, &path, &what);
+            bag.1.insert(name.to_owned());
             continue;
         };
         from.push(SourceKey { object, path });

@@ -168,3 +168,24 @@ fn traffic_without_a_limit_is_a_warning() {
         done.said()
     );
 }
+
+#[test]
+fn a_volume_that_must_not_be_written_to_stays_so() {
+    let volume = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: d-1}\nspec:\n  capacity: {storage: 20Gi}\n  accessModes: [ReadWriteOnce]\n  csi:\n    driver: diskplugin.csi.alibabacloud.com\n    volumeHandle: d-1\n    readOnly: true\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: [{name: web, image: nginx}]\n  volumes:\n  - name: a\n    csi: {driver: ossplugin.csi.alibabacloud.com, readOnly: true, volumeAttributes: {bucket: b, url: oss-x.aliyuncs.com}}\n";
+    for to in ["huawei", "aws", "tencent", "azure", "google"] {
+        let done = run("ali", to, volume);
+        assert_eq!(
+            done.of("PersistentVolume")["spec"]["csi"]["readOnly"],
+            serde_json::json!(true),
+            "{to}\n{}",
+            done.said()
+        );
+        let done = run("ali", to, pod);
+        let kept = done
+            .objects
+            .iter()
+            .any(|object| object.to_string().contains("\"readOnly\":true"));
+        assert!(kept, "{to} {:?}\n{}", done.objects, done.said());
+    }
+}

@@ -142,3 +142,33 @@ fn words_for_spot_nodes_are_translated() {
         json!(null)
     );
 }
+
+#[test]
+fn an_identity_does_not_move_and_is_said() {
+    for (key, code) in [
+        ("iam.amazonaws.com/role", "provider-setting-lost"),
+        ("eks.amazonaws.com/role-arn", "credentials-needed"),
+    ] {
+        let pod = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  template:\n    metadata:\n      annotations: {{{key}: 'arn:aws:iam::1:role/x'}}\n    spec:\n      containers: [{{name: web, image: nginx}}]\n"
+        );
+        let account = format!(
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web\n  annotations: {{{key}: 'arn:aws:iam::1:role/x'}}\n"
+        );
+        for text in [pod, account] {
+            for to in ["huawei", "google", "azure", "onprem"] {
+                let done = run("aws", to, &text);
+                assert!(
+                    done.says(code, "arn:aws:iam::1:role/x"),
+                    "{to}\n{}",
+                    done.said()
+                );
+                let left = done
+                    .objects
+                    .iter()
+                    .any(|o| o.to_string().contains("arn:aws"));
+                assert!(!left, "{to}: {:?}", done.objects);
+            }
+        }
+    }
+}

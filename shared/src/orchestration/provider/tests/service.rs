@@ -71,8 +71,8 @@ fn tls_in_front_of_tcp_is_no_https() {
     let done = run("aws", "ali", &text);
     let at = |key: &str| done.annotation("Service", &format!("{ALI}{key}"));
     assert_eq!(at("protocol-port"), Some("tcpssl:5671"));
-    assert_eq!(at("established-timeout"), Some("600"));
-    assert_eq!(at("idle-timeout"), None);
+    assert_eq!(at("established-timeout"), None);
+    assert_eq!(at("idle-timeout"), Some("600"));
     assert!(!done.says("provider-setting-lost", "the protocol to the backends"));
     let done = run("aws", "huawei", &text);
     assert_eq!(
@@ -251,4 +251,167 @@ fn findings_are_about_what_is_gone() {
     );
     let done = run("google", "aws", &text);
     assert!(!done.says("provider-value-unknown", ""), "{}", done.said());
+}
+
+#[test]
+fn a_word_that_nobody_knows_opens_nothing() {
+    const AZURE: &str = "service.beta.kubernetes.io/azure-load-balancer-internal";
+    // In other letters, and as a boolean of another sort: closed is closed.
+    for (from, key, word) in [
+        ("azure", AZURE.to_owned(), "'True'"),
+        ("azure", AZURE.to_owned(), "'yes'"),
+        ("azure", AZURE.to_owned(), "true"),
+        ("ali", format!("{ALI}address-type"), "Intranet"),
+        ("aws", format!("{AWS}internal"), "10.0.0.0/8"),
+        (
+            "google",
+            "networking.gke.io/load-balancer-type".to_owned(),
+            "internal",
+        ),
+    ] {
+        let text = service(&format!("{{{key}: {word}}}"), "[{port: 80}]");
+        let done = run(from, "huawei", &text);
+        let made = done.annotation("Service", "kubernetes.io/elb.autocreate");
+        assert!(
+            made.is_some_and(|made| made.contains("\"inner\"")),
+            "{from} {word}: {made:?}\n{}",
+            done.said()
+        );
+        assert!(!done.says("exposure-assumed", ""), "{}", done.said());
+    }
+    // What would open it must be said in the provider's own words.
+    for (from, key, word) in [
+        ("azure", AZURE.to_owned(), "'False '"),
+        ("azure", AZURE.to_owned(), "''"),
+        ("azure", AZURE.to_owned(), "private"),
+        ("ali", format!("{ALI}address-type"), "vpc"),
+        ("aws", format!("{AWS}scheme"), "public"),
+        (
+            "google",
+            "networking.gke.io/load-balancer-type".to_owned(),
+            "Both",
+        ),
+    ] {
+        let text = service(&format!("{{{key}: {word}}}"), "[{port: 80}]");
+        let done = run(from, "huawei", &text);
+        let made = done.annotation("Service", "kubernetes.io/elb.autocreate");
+        assert!(
+            made.is_some_and(|made| made.contains("\"inner\"")),
+            "{from} {word}: {made:?}\n{}",
+            done.said()
+        );
+        assert!(done.says("exposure-assumed", ""), "{}", done.said());
+        assert!(done.says("provider-value-unknown", ""), "{}", done.said());
+    }
+}
+
+#[test]
+fn an_nlb_has_settings_of_its_own() {
+    // What a CLB is told, and an NLB does not listen to.
+    const CLB: [&str; 8] = [
+        "persistence-timeout",
+        "established-timeout",
+        "health-check-switch",
+        "acl-id",
+        "acl-status",
+        "http2-enabled",
+        "charge-type",
+        "bandwidth",
+    ];
+    let text = service(
+        &format!(
+            "{{{AWS}type: external, {AWS}scheme: internet-facing, {AWS}ssl-cert: cert-1, {AWS}ssl-ports: '443', {AWS}backend-protocol: tcp, {AWS}target-group-attributes: 'stickiness.enabled=true,stickiness.type=source_ip', {AWS}healthcheck-protocol: http, {AWS}healthcheck-path: /up, {AWS}healthcheck-timeout: '6', {AWS}proxy-protocol: '*', {AWS}listener-attributes.TLS-443: tcp.idle_timeout.seconds=600}}"
+        ),
+        "[{port: 443}, {port: 80}]\n  loadBalancerSourceRanges: [192.0.2.0/24]",
+    );
+    let done = run("aws", "ali", &text);
+    let at = |key: &str| done.annotation("Service", &format!("{ALI}{key}"));
+    assert_eq!(
+        done.of("Service")["spec"]["loadBalancerClass"],
+        json!("alibabacloud.com/nlb")
+    );
+    for key in CLB {
+        assert_eq!(at(key), None, "{key}");
+    }
+    assert_eq!(at("address-type"), Some("internet"));
+    assert_eq!(at("protocol-port"), Some("tcpssl:443"));
+    assert_eq!(at("scheduler"), Some("sch"));
+    assert_eq!(at("health-check-flag"), Some("on"));
+    assert_eq!(at("health-check-connect-timeout"), Some("6"));
+    assert_eq!(at("idle-timeout"), Some("600"));
+    assert_eq!(at("proxy-protocol"), Some("on"));
+    assert!(at("security-group-ids").is_some_and(|id| id.starts_with("TODO-")));
+    // Where another provider has what a CLB has, and the Service becomes an NLB, that is said.
+    let text = service(
+        "{service.beta.kubernetes.io/aws-load-balancer-type: nlb}",
+        "[{port: 80}]\n  sessionAffinity: ClientIP\n  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}",
+    );
+    let done = run("aws", "ali", &text);
+    assert!(
+        done.annotation("Service", &format!("{ALI}persistence-timeout"))
+            .is_none()
+    );
+    // TLS in front of TCP needs one, whatever it was before.
+    let text = service(
+        "{kubernetes.io/elb.class: performance, kubernetes.io/elb.autocreate: '{\"type\":\"inner\"}', kubernetes.io/elb.protocol-port: 'tls:443', kubernetes.io/elb.cert-id: c}",
+        "[{port: 443}]",
+    );
+    let done = run("huawei", "ali", &text);
+    assert!(
+        done.annotation("Service", &format!("{ALI}protocol-port"))
+            .is_none()
+            && done.says("provider-setting-lost", "the protocol of each port"),
+        "{}",
+        done.said()
+    );
+    // And one that was written for it is read as one.
+    let text = service(
+        &format!(
+            "{{{ALI}address-type: intranet, {ALI}zone-maps: 'a:vsw-1,b:vsw-2', {ALI}idle-timeout: '300', {ALI}protocol-port: 'tcpssl:443', {ALI}scheduler: sch}}"
+        ),
+        "[{port: 443}]\n  loadBalancerClass: alibabacloud.com/nlb",
+    );
+    let done = run("ali", "aws", &text);
+    assert_eq!(
+        done.annotation("Service", &format!("{AWS}listener-attributes.TLS-443")),
+        Some("tcp.idle_timeout.seconds=300"),
+        "{}",
+        done.said()
+    );
+}
+
+#[test]
+fn a_service_and_an_ingress_of_one_name_have_a_companion_each() {
+    let text = format!(
+        "{}---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web\n  annotations: {{alb.ingress.kubernetes.io/backend-protocol: grpc}}\nspec:\n  ingressClassName: alb\n  rules: [{{host: a.example.com, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}]\n",
+        service(
+            &format!("{{{ALI}address-type: internet, {ALI}scheduler: wlc}}"),
+            "[{port: 80}]"
+        )
+    );
+    let done = run("ali", "tencent", &text);
+    let configs: Vec<(&str, bool)> = done
+        .objects
+        .iter()
+        .filter(|object| object["kind"] == "TkeServiceConfig")
+        .map(|object| {
+            let balancer = &object["spec"]["loadBalancer"];
+            (
+                object["metadata"]["name"].as_str().unwrap_or_default(),
+                balancer["l7Listeners"].is_array(),
+            )
+        })
+        .collect();
+    assert_eq!(configs.len(), 2, "{configs:?}\n{}", done.said());
+    let named = |kind: &str, key: &str| done.annotation(kind, key).unwrap_or_default();
+    let of_service = named("Service", "service.cloud.tencent.com/tke-service-config");
+    let of_ingress = named("Ingress", "ingress.cloud.tencent.com/tke-service-config");
+    assert!(
+        configs.contains(&(of_service, false)),
+        "{configs:?} {of_service}"
+    );
+    assert!(
+        configs.contains(&(of_ingress, true)),
+        "{configs:?} {of_ingress}"
+    );
 }

@@ -1,10 +1,12 @@
 //! Lines of templates: what stands in them as text can be changed, and what actions make can be wrapped.
 
 mod beside;
+mod flow;
 mod owned;
 mod value;
 
 pub(crate) use beside::{beside, is_asked_for, merged, otherwise};
+pub(crate) use flow::unfolded;
 pub(crate) use owned::{balance, block, enclosing_loop, item_block};
 pub(crate) use value::{
     as_template, entry_lines, from_root, replace_part, text_of, with_filter, with_key, with_quotes,

@@ -302,7 +302,7 @@ fn named(name: &str) -> String {
 }
 
 /// A value with actions in it as one expression: `{{ .a }}-{{ .b }}` is `(print (.a) "-" (.b))`.
-fn value_expression(value: &str) -> Option<String> {
+pub(super) fn value_expression(value: &str) -> Option<String> {
     let value = match value.chars().next()? {
         quote @ ('"' | '\'') => value.strip_prefix(quote)?.strip_suffix(quote)?,
         _ => value,

@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 use crate::orchestration::chart::compare::{Change, Difference};
 use crate::orchestration::chart::helm::RELEASE;
 use crate::orchestration::chart::identify::{Leaf, Place, Source, TextRef};
-use crate::orchestration::chart::output::lines::{LineEdit, balance, text_of};
+use crate::orchestration::chart::output::lines::{LineEdit, balance, text_of, unfolded};
 use crate::orchestration::chart::render::{Document, Identity};
 use crate::orchestration::chart::target::Wanted;
 use crate::orchestration::chart::work::{ValuesRef, Variant, Work};
@@ -37,12 +37,23 @@ pub(crate) struct State {
     pub pairs: Vec<Option<usize>>,
     /// For each document, the differences.
     pub differences: Vec<Vec<Difference>>,
+    /// For each document, the keys that stand more than once.
+    pub doubled: Vec<Vec<Twice>>,
     /// For each document, the lines that its keys come from.
     pub places: Vec<BTreeMap<Vec<Step>, Place>>,
     /// For each document, the values that its scalars come from.
     pub sources: Vec<BTreeMap<Vec<Step>, Vec<Source>>>,
     /// For each document, the maps of values that fill its mappings of annotations.
     pub maps: Vec<BTreeMap<Vec<Step>, BTreeSet<Leaf>>>,
+}
+
+/// A key that stands more than once, and the line that writes it where it does not count.
+#[derive(Debug, Clone)]
+pub(crate) struct Twice {
+    /// Where.
+    pub path: Vec<Step>,
+    /// The line; nothing before it was looked for, or if no line has it.
+    pub place: Option<Place>,
 }
 
 /// One change to the chart or to a values file.
@@ -221,8 +232,12 @@ impl<'p> Planner<'p> {
                 done.insert(&difference.path);
             }
         }
+        for twice in &here.doubled[document] {
+            self.once(state, twice);
+        }
         for difference in differences {
-            if done.contains(difference.path.as_slice()) {
+            if done.contains(difference.path.as_slice()) || self.unfold(state, document, difference)
+            {
                 continue;
             }
             let level = self.attempt(&identity, &difference.path);
@@ -241,6 +256,29 @@ impl<'p> Planner<'p> {
                 }
             }
         }
+    }
+
+    /// Gives each key of a mapping in braces a line of its own, where one has to come or go.
+    fn unfold(&mut self, state: usize, document: usize, difference: &Difference) -> bool {
+        let path = &difference.path;
+        if matches!(difference.change, Change::Replace { .. })
+            || self.place(state, document, path).is_some()
+        {
+            return false;
+        }
+        let near = (1..path.len())
+            .rev()
+            .find_map(|depth| self.place(state, document, &path[..depth]));
+        let Some(place) = near.cloned() else {
+            return false;
+        };
+        let text = self.text(state, &place).unwrap_or_default();
+        let line = text.split_inclusive('\n').nth(place.line);
+        let Some(new) = line.and_then(unfolded) else {
+            return false;
+        };
+        self.lines(&place, place.line..place.line + 1, new);
+        true
     }
 
     pub(super) fn lines(&mut self, place: &Place, range: std::ops::Range<usize>, new: String) {
@@ -291,7 +329,7 @@ pub(crate) fn at<'v>(value: &'v Json, path: &[Step]) -> Option<&'v Json> {
 }
 
 /// Whether lines open as many actions as they close.
-pub(super) fn balanced(lines: &[&str]) -> bool {
+pub(crate) fn balanced(lines: &[&str]) -> bool {
     let mut depth = 0;
     for line in lines {
         depth += balance(line);

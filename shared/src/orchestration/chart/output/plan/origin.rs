@@ -8,6 +8,7 @@ use crate::orchestration::chart::output::lines::{Line, from_root, text_of};
 use crate::orchestration::chart::work::ValuesRef;
 use crate::orchestration::chart::yaml::Step;
 
+use super::instances::value_expression;
 use super::{Planner, at, neutral, scalars};
 
 impl<'p> Planner<'p> {
@@ -288,6 +289,12 @@ impl<'p> Planner<'p> {
         let source = self.text(state, place)?;
         let line = source.split_inclusive('\n').nth(place.line)?;
         let value = Line::of(line).value;
+        // What a helper makes of the release and the chart is not what their names side by side are.
+        if value.contains("include ")
+            && value.matches("{{").count() + usize::from(!value.ends_with("}}")) > 1
+        {
+            return Some((name, from_root(&value_expression(value)?)?));
+        }
         let inner = value.strip_prefix("{{")?.strip_suffix("}}")?;
         if inner.contains("}}") {
             return None;

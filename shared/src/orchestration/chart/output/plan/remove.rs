@@ -9,7 +9,7 @@ use crate::orchestration::chart::identify::{Source, TextRef};
 use crate::orchestration::chart::output::lines::{Line, block, is_asked_for, item_block};
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
 
-use super::{Op, Planner, balanced};
+use super::{Op, Planner, Twice, balanced};
 
 impl Planner<'_> {
     pub(super) fn remove(&mut self, state: usize, document: usize, path: &[Step], level: usize) {
@@ -115,6 +115,27 @@ impl Planner<'_> {
             _ => return,
         };
         if balanced(&lines[range.clone()]) {
+            self.lines(place, range, String::new());
+        }
+    }
+
+    /// A key that stands more than once: the line goes that does not count, if it never does.
+    pub(super) fn once(&mut self, state: usize, twice: &Twice) {
+        let (Some(place), Some(Step::Key(key))) = (&twice.place, twice.path.last()) else {
+            return;
+        };
+        if !self.users_of(place).is_empty() {
+            return;
+        }
+        let Some(text) = self.text(state, place) else {
+            return;
+        };
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let Some(line) = lines.get(place.line).map(|line| Line::of(line)) else {
+            return;
+        };
+        let range = block(&lines, place.line);
+        if line.key_text() == Some(key) && !line.is_item() && balanced(&lines[range.clone()]) {
             self.lines(place, range, String::new());
         }
     }

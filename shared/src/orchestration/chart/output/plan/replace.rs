@@ -245,11 +245,12 @@ impl Planner<'_> {
         let Some(place) = self.place(state, document, path) else {
             return false;
         };
-        // Other values may come out of the same line: they must not be changed by the filter.
+        // Other values may come out of the same line: those that are the same must become the same, and the filter lets
+        // all others through.
         if !self.line_fits(place, |p, s, d, other| match p.wanted(s, d, other) {
             Some(Some(wanted)) => p
                 .now(s, d, other)
-                .is_some_and(|now| (now == have) == (wanted == want)),
+                .is_some_and(|now| now != have || wanted == want),
             _ => true,
         }) {
             return false;

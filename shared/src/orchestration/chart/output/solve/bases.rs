@@ -17,13 +17,18 @@ use super::origins::{partners, places_of};
 use super::{Base, Job, renamed};
 use crate::parallel;
 
-/// Renders the original chart in all variants. Optional variants that do not render are left out.
+/// A variant that helm does not render, and what helm says about it.
+pub(crate) type Refused = (String, String);
+
+/// Renders the original chart in all variants. Optional variants that do not render are left out, and so are those that
+/// must hold where the last of them, which has all values, does render: a chart may ask for values that it has no
+/// default for.
 pub(crate) fn render_bases(
     job: &Job<'_>,
     work: &Work,
     variants: &[Variant],
     files: &mut FileTable,
-) -> Result<Vec<Base>, ChartError> {
+) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
     let mut marked = Marked::default();
     let marked_chart = mark_chart(&work.chart, &mut marked);
     let (chart, user) = (&work.chart, &work.user);
@@ -41,7 +46,7 @@ fn rendered(
     variants: &[Variant],
     files: &mut FileTable,
     (plain, marked_disk, marked): (&OnDisk, &OnDisk, &Marked),
-) -> Result<Vec<Base>, ChartError> {
+) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
     let by_chance = chance::is_possible(&work.chart, &work.user);
     let renderings = parallel::tasks(variants.len() * 3, |index| {
         if index % 3 == 1 && !by_chance {
@@ -51,13 +56,22 @@ fn rendered(
         disk.render(job.helm, &variants[index / 3], job.capabilities)
     });
     let mut bases = Vec::new();
+    let mut refused = Vec::new();
+    let last = variants.iter().rposition(|variant| variant.required);
     let mut renderings = renderings.into_iter();
-    for variant in variants {
+    for (number, variant) in variants.iter().enumerate() {
         let (first, second, third) = (renderings.next(), renderings.next(), renderings.next());
         let rendering = match first {
             Some(Ok(rendering)) => rendering,
             Some(Err(error)) if variant.required => {
-                return Err(renamed(error, plain, work, job.chart_name));
+                let error = renamed(error, plain, work, job.chart_name);
+                match error {
+                    ChartError::Helm { message, .. } if last != Some(number) => {
+                        refused.push((variant.name.clone(), message));
+                    }
+                    error => return Err(error),
+                }
+                continue;
             }
             _ => continue,
         };
@@ -88,7 +102,7 @@ fn rendered(
             nodes,
         });
     }
-    Ok(bases)
+    Ok((bases, refused))
 }
 
 /// Notes the paths at which two renderings of the same differ.

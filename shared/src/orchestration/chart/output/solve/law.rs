@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::super::super::ChartError;
 use super::super::super::compare::Change;
+use super::super::super::helm::for_people;
 use super::super::super::target::{Target, describe};
 use super::super::super::work::Rendering;
 use super::super::plan::State;
@@ -42,7 +43,8 @@ fn missing(state: &State) -> usize {
 }
 
 fn open_in(state: &State) -> usize {
-    state.differences.iter().map(Vec::len).sum::<usize>() + missing(state)
+    let twice = state.doubled.iter().map(Vec::len).sum::<usize>();
+    state.differences.iter().map(Vec::len).sum::<usize>() + twice + missing(state)
 }
 
 pub(super) fn count(states: &[State]) -> usize {
@@ -55,6 +57,23 @@ pub(super) fn count_required(states: &[State]) -> usize {
         .filter(|state| state.variant.required)
         .map(open_in)
         .sum()
+}
+
+/// Whether a variant does not render what it shall. A key that stands twice breaks nothing that was whole before: it is
+/// worth a step, and an object as text, but not a whole template.
+pub(super) fn is_broken(states: &[State]) -> bool {
+    let mut required = states.iter().filter(|state| state.variant.required);
+    required.any(|state| missing(state) > 0 || state.differences.iter().any(|d| !d.is_empty()))
+}
+
+/// The keys that stand twice in a variant, in words.
+pub(super) fn doubled_paths(state: &State) -> Vec<String> {
+    let all = state.documents.iter().zip(&state.doubled);
+    let words = all.flat_map(|(document, doubled)| {
+        let who = document.identity();
+        doubled.iter().map(move |twice| describe(&who, &twice.path))
+    });
+    words.collect()
 }
 
 /// What is open in a variant, in words.
@@ -116,5 +135,5 @@ pub(super) fn law_broken(states: &[State]) -> ChartError {
         message.push_str(&format!("\n  and {} more", lines - 10));
     }
     message.push_str("\nUse --flat for a chart of rendered manifests, or convert for one set of values at a time");
-    ChartError::Law(message)
+    ChartError::Law(for_people(&message))
 }

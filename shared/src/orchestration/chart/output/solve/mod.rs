@@ -14,18 +14,20 @@ use std::sync::Arc;
 
 use super::super::compare::compare;
 use super::super::desk::{Desks, Form};
-use super::super::render::{Identity, pair};
+use super::super::helm::for_people;
+use super::super::render::{Doubled, Identity, pair};
 use super::super::target::{Convert, Target, target};
 use super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::yaml::Step;
 use super::super::{ChartError, Helm};
-use super::flat;
-use super::plan::{Attempts, Op, Planner, State};
+use super::flat::{self, Flattened};
+use super::plan::{Attempts, Op, Planner, State, Twice};
+use super::single::flatten_objects;
 use crate::parallel;
 use crate::source::Node;
 
 use edits::{apply, apply_for};
-use law::{count, count_required, law_broken};
+use law::{count, count_required, is_broken, law_broken};
 use origins::probe;
 
 pub(crate) use bases::render_bases;
@@ -66,10 +68,12 @@ pub(crate) struct Base {
 pub(crate) struct Solution {
     /// The chart and values files.
     pub work: Work,
-    /// Templates that had to become text: file, and why.
-    pub flattened: Vec<(String, String)>,
+    /// What had to become text.
+    pub flattened: Vec<Flattened>,
     /// What optional variants still lack: variant, object and path.
     pub open: Vec<(String, String)>,
+    /// Keys that stand twice still, since values decide whether they do: object and path.
+    pub doubled: BTreeSet<String>,
     /// Schemas that had to allow a converted value.
     pub schemas: Vec<String>,
 }
@@ -145,29 +149,59 @@ pub(crate) fn solve(
     }
     let mut flattened = Vec::new();
     if count_required(&states) > 0 {
-        for (file, why) in flat::flatten_open(job, &mut work, original, &states) {
-            flattened.push((file, why));
+        // First the objects alone, so that what else their templates render stays alive.
+        let (mut here, disk) = look(job, &work, bases, targets, false)?;
+        probe(job, &work, &mut here, &disk)?;
+        let mut tried = work.clone();
+        let objects = flatten_objects(job.target, &mut tried, &here);
+        if !objects.is_empty() {
+            let (after, _) = look(job, &tried, bases, targets, false)?;
+            if count_required(&after) < count_required(&states) {
+                (work, states, flattened) = (tried, after, objects);
+            }
         }
+    }
+    if is_broken(&states) {
+        flattened.extend(flat::flatten_open(job, &mut work, original, &states));
         (states, _) = look(job, &work, bases, targets, false)?;
-        if count_required(&states) > 0 {
+        if is_broken(&states) {
             return Err(law_broken(&states));
         }
     }
-    let open = states
+    let doubled = states
         .iter()
-        .filter(|state| !state.variant.required)
-        .flat_map(|state| {
-            open_paths(state)
-                .into_iter()
-                .map(|path| (state.variant.name.clone(), path))
-        })
+        .filter(|state| state.variant.required)
+        .flat_map(law::doubled_paths)
         .collect();
+    let open = open_of(&states);
     Ok(Solution {
         work,
         flattened,
         open,
+        doubled,
         schemas: schemas.into_iter().collect(),
     })
+}
+
+/// What variants lack that were not solved for.
+pub(crate) fn open_in(
+    job: &Job<'_>,
+    work: &Work,
+    bases: &[Base],
+    targets: &[Target],
+) -> Result<Vec<(String, String)>, ChartError> {
+    let (states, _) = look(job, work, bases, targets, false)?;
+    Ok(open_of(&states))
+}
+
+/// What optional variants lack.
+fn open_of(states: &[State]) -> Vec<(String, String)> {
+    let optional = states.iter().filter(|state| !state.variant.required);
+    let lines = optional.flat_map(|state| {
+        let paths = open_paths(state).into_iter();
+        paths.map(|path| (state.variant.name.clone(), path))
+    });
+    lines.collect()
 }
 
 /// The changes of one round, each with the template that it is for.
@@ -287,12 +321,28 @@ fn state(rendering: &Rendering, base: &Base, target: &Target) -> State {
         })
         .collect();
     let count = documents.len();
+    let doubled = documents
+        .iter()
+        .zip(&pairs)
+        .map(|(document, pair)| match pair {
+            Some(_) => document.doubled(),
+            None => Vec::new(),
+        })
+        .map(|keys| {
+            let twice = |key: Doubled| Twice {
+                path: key.path,
+                place: None,
+            };
+            keys.into_iter().map(twice).collect()
+        })
+        .collect();
     State {
         variant: base.variant.clone(),
         documents,
         wanted: target.wanted.clone(),
         pairs,
         differences,
+        doubled,
         places: vec![BTreeMap::new(); count],
         sources: vec![BTreeMap::new(); count],
         maps: vec![BTreeMap::new(); count],
@@ -313,6 +363,7 @@ pub(crate) fn renamed(
     for (path, file) in disk.values_files().iter().zip(&work.user) {
         message = message.replace(&path.display().to_string(), &file.name);
     }
+    let message = for_people(&message);
     ChartError::Helm {
         command: format!("helm template {chart_name}"),
         message,

@@ -58,6 +58,7 @@ pub(super) fn probe(
         let (by_line, by_value) = (results.next(), results.next());
         if let Some(Ok(rendering)) = by_line {
             state.places = places_of(&marks[index], &state.documents, &rendering.documents);
+            find_doubled(&marks[index], state, &rendering.documents);
         }
         if let Some(Ok(rendering)) = by_value {
             let partners = partners(&state.documents, &rendering.documents);
@@ -169,6 +170,26 @@ pub(super) fn places_of(
         .into_iter()
         .map(|partner| partner.map_or_else(BTreeMap::new, |p| marked.places(&rendered[p])))
         .collect()
+}
+
+/// The lines that write what stands more than once.
+fn find_doubled(marked: &Marked, state: &mut State, rendered: &[Document]) {
+    let found = partners(&state.documents, rendered);
+    for (doubled, partner) in state.doubled.iter_mut().zip(found) {
+        let Some(partner) = partner
+            .map(|p| &rendered[p])
+            .filter(|_| !doubled.is_empty())
+        else {
+            continue;
+        };
+        let lines: Vec<&str> = partner.text.lines().collect();
+        for (twice, key) in doubled.iter_mut().zip(partner.doubled()) {
+            if twice.path == key.path {
+                let line = lines.get(key.line);
+                twice.place = line.and_then(|line| marked.place(line)).cloned();
+            }
+        }
+    }
 }
 
 pub(super) fn partners(documents: &[Document], rendered: &[Document]) -> Vec<Option<usize>> {

@@ -23,6 +23,9 @@ pub(super) use zone::zone_term;
 /// What an attribute of a volume is called whose value goes nowhere.
 const SKIP: &str = "_";
 
+/// The attribute of a volume that must not be written to.
+const READ_ONLY: &str = "read-only";
+
 /// How a volume of the source names its driver.
 enum Form<'k> {
     Csi,

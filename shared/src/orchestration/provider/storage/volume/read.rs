@@ -1,7 +1,7 @@
 //! What a volume of the source says.
 
 use super::super::Bag;
-use super::{Form, SKIP};
+use super::{Form, READ_ONLY, SKIP};
 use serde_json::json;
 
 use crate::orchestration::provider::attribute::Attribute;
@@ -111,6 +111,20 @@ pub(super) fn read_source(
             );
             ctx.note_attribute("credentials-needed", object, &attribute, &what);
         }
+    }
+    let path = block.key("readOnly");
+    if let Some(node) = ctx
+        .get(object, &path)
+        .filter(|n| n.as_text() == Some("true"))
+    {
+        let mut attribute = Attribute::made("true");
+        attribute.at = Some(node.at);
+        attribute.from.push(SourceKey {
+            object,
+            path: path.clone(),
+        });
+        bag.set(READ_ONLY, attribute);
+        ctx.take(object, &path);
     }
     // What is left of the block are fields that Kubernetes itself has.
     let rest = ctx.get(object, &block).cloned();

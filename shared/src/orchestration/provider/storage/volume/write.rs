@@ -1,6 +1,7 @@
 //! A volume as the target writes it.
 
 use super::super::Bag;
+use super::READ_ONLY;
 use super::zone::write_zone;
 use serde_json::Value as Json;
 
@@ -88,6 +89,12 @@ pub(in super::super) fn write_source(
         {
             ctx.put(object, &attributes.key(key), &Json::from(text), &from);
         }
+    }
+    // A field of Kubernetes itself, for any driver.
+    if let Some(attribute) = bag.0.get(READ_ONLY).filter(|a| a.value == "true") {
+        let from = attribute.from.clone();
+        ctx.put(object, &block.key("readOnly"), &Json::from(true), &from);
+        used.push(READ_ONLY.to_owned());
     }
     options_from_list(ctx, object, base, &attributes, target);
     secret_reference(ctx, object, &block, target, bag);
