@@ -35,6 +35,25 @@ fn small() -> Rules {
 }
 
 #[test]
+fn nodes_are_engines_or_a_cluster() {
+    let with = |nodes: &str| {
+        let text = SMALL.replace(
+            "two.example/mirror'",
+            &format!("two.example/mirror', nodes: {nodes}"),
+        );
+        read("rules.yaml", &text, Path::new(""))
+            .rules
+            .and_then(|mut rules| rules.targets["b"].nodes.take())
+    };
+    let one = with("{docker: 'unix:///var/run/docker.sock'}");
+    assert_eq!(one, with("{docker: ['unix:///var/run/docker.sock']}"));
+    assert!(matches!(one, Some(Nodes::Engines(engines)) if engines.len() == 1));
+    let cluster = with("{kubernetes: {context: dc2, namespace: migrate}}");
+    assert!(matches!(cluster, Some(Nodes::Cluster(cluster)) if cluster.namespaces == ["migrate"]));
+    assert_eq!(with("{kubernetes: {}, docker: 'unix:///x'}"), None);
+}
+
+#[test]
 fn the_example_is_valid_and_says_every_key() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["secret", "hmac", "tls.crt", "tls.key"] {

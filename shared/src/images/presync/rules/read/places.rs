@@ -63,11 +63,17 @@ impl Reader<'_> {
             self.ledger.add(MISSING, &item.origin(), message);
         }
         let nodes = if given[0] {
-            let addresses = own.texts("docker", self.ledger);
+            let items = own
+                .take("docker")
+                .map(|item| item.items_or_one(self.ledger))
+                .unwrap_or_default();
             let tls = self.path_of(&mut own, "tls");
-            let engines = addresses.into_iter();
-            let engines = engines.filter_map(|address| self.engine_at(address, tls.clone()));
-            Some(Nodes::Engines(engines.collect()))
+            let mut engines = Vec::new();
+            for item in &items {
+                let address = item.text(self.ledger);
+                engines.extend(address.and_then(|address| self.engine_at(address, tls.clone())));
+            }
+            Some(Nodes::Engines(engines))
         } else {
             let table = "presync.targets.*.nodes.kubernetes";
             own.fields("kubernetes", table, self.ledger).map(|mut own| {
