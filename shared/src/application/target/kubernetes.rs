@@ -39,8 +39,20 @@ pub struct Kubernetes {
     pub namespace: Option<String>,
     /// Name of the application, for the lock.
     pub application: String,
-    /// Whether this process has made the namespace.
-    made_namespace: std::cell::Cell<bool>,
+    /// What this process knows of the namespace.
+    seen: std::cell::Cell<Seen>,
+}
+
+/// What is known of a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Seen {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// It was not there a moment ago.
+    Missing,
+    /// This process has made it.
+    Made,
 }
 
 impl Kubernetes {
@@ -52,7 +64,7 @@ impl Kubernetes {
             kubeconfig: text("kubeconfig"),
             namespace: text("namespace"),
             application: text("application")?,
-            made_namespace: std::cell::Cell::default(),
+            seen: std::cell::Cell::default(),
         })
     }
 
@@ -69,7 +81,7 @@ impl Kubernetes {
             kubeconfig,
             namespace,
             application: application.to_owned(),
-            made_namespace: std::cell::Cell::default(),
+            seen: std::cell::Cell::default(),
         }
     }
 
@@ -163,9 +175,23 @@ impl Kubernetes {
         let namespace = self.namespace();
         if self.is_namespace_missing(&namespace) {
             self.call(&["create", "namespace", &namespace])?;
-            self.made_namespace.set(true);
+            self.seen.set(Seen::Made);
         }
         Ok(())
+    }
+
+    /// Makes the namespace that was not there and the lock in it at once: starting kubectl takes longer than an answer.
+    fn make_with_lock(&self, run: &str) -> bool {
+        let name = self.namespace();
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let items = [namespace, lock::object(self, run)];
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        let made = self.call_with(&["create", "--filename=-", "--output=name"], &list);
+        if made.is_ok() {
+            self.seen.set(Seen::Made);
+        }
+        made.is_ok()
     }
 
     /// Each object of an output with what is there of it.
@@ -173,7 +199,10 @@ impl Kubernetes {
         &self,
         output: &Output,
     ) -> Result<Vec<(ObjectName, Option<Value>)>, Failure> {
-        let names = names(output);
+        self.live_of(names(output))
+    }
+
+    fn live_of(&self, names: Vec<ObjectName>) -> Result<Vec<(ObjectName, Option<Value>)>, Failure> {
         let live = self.get_all(&names)?;
         Ok(names.into_iter().zip(live).collect())
     }
@@ -297,6 +326,10 @@ impl Target for Kubernetes {
     }
 
     fn lock(&self, run: &str) -> Result<(), Failure> {
+        // Whatever is in the way of that is found out step by step.
+        if self.seen.get() == Seen::Missing && self.make_with_lock(run) {
+            return Ok(());
+        }
         self.make_namespace()?;
         lock::take(self, run)
     }
@@ -307,12 +340,17 @@ impl Target for Kubernetes {
 
     fn snapshot(&self, output: &Output) -> Result<Value, Failure> {
         let namespace = self.namespace();
-        let namespace_is_new = self.made_namespace.get() || self.is_namespace_missing(&namespace);
-        if namespace_is_new && !self.made_namespace.get() {
+        let made = self.seen.get() == Seen::Made;
+        let namespace_is_new = made || self.is_namespace_missing(&namespace);
+        if namespace_is_new && !made {
+            self.seen.set(Seen::Missing);
             return Ok(json!({"namespace_is_new": true, "namespace": namespace, "objects": []}));
         }
+        let mut names = names(output);
+        // Nothing can be in it yet.
+        names.retain(|name| !made || !name.is_within(&namespace));
         let objects: Vec<Value> = self
-            .live(output)?
+            .live_of(names)?
             .into_iter()
             .filter_map(|(_, live)| Some(kept(&live?)))
             .collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Failure, Kubernetes};
 use crate::application::Journal;
@@ -16,18 +16,23 @@ fn name(cluster: &Kubernetes) -> String {
     format!("migrate-lock-{}", cluster.application)
 }
 
+/// The lock of an application, held by a run.
+pub(super) fn object(cluster: &Kubernetes, run: &str) -> Value {
+    let until = jiff::Timestamp::now() + LIFE;
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name(cluster), "labels": {LABEL: "true"}},
+        "data": {"run": run, "until": until.to_string()},
+    })
+}
+
 /// Takes the lock of an application.
 ///
 /// # Errors
 /// Somebody else has it, or the cluster refuses.
 pub(super) fn take(cluster: &Kubernetes, run: &str) -> Result<(), Failure> {
-    let until = jiff::Timestamp::now() + LIFE;
-    let lock = json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name(cluster), "labels": {LABEL: "true"}},
-        "data": {"run": run, "until": until.to_string()},
-    });
+    let lock = object(cluster, run);
     let text = lock.to_string();
     let Err(error) = cluster.call_with(&["create", "--filename=-", "--output=name"], &text) else {
         return Ok(());

@@ -4,6 +4,29 @@ use serde_json::{Value, json};
 
 use crate::orchestration::output::Output;
 
+/// Kinds that our conversions write and that stand in a namespace.
+const NAMESPACED: [&str; 19] = [
+    "ConfigMap",
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "Job",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "Pod",
+    "PodDisruptionBudget",
+    "ReplicaSet",
+    "ReplicationController",
+    "Role",
+    "RoleBinding",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet",
+];
+
 /// An object as kubectl names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct ObjectName {
@@ -27,6 +50,12 @@ impl ObjectName {
             name: object["metadata"]["name"].as_str()?.to_owned(),
             namespace: object["metadata"]["namespace"].as_str().map(str::to_owned),
         })
+    }
+
+    /// Whether it certainly stands in this namespace, which is that of all that name none.
+    pub(super) fn is_within(&self, namespace: &str) -> bool {
+        let kind = self.kind.split('.').next().unwrap_or_default();
+        NAMESPACED.contains(&kind) && self.namespace.as_deref().is_none_or(|own| own == namespace)
     }
 
     /// As an object without content.

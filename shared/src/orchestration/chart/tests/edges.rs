@@ -83,14 +83,14 @@ fn no_key_stands_twice_in_the_output() {
 #[test]
 fn only_the_object_becomes_text_that_nothing_reaches() {
     let helper = "{{- define \"x.more\" }}\n{{- toYaml (dict \"annotations\" (dict (printf \"%s/kind\" \"src\") .Values.kind (printf \"%s/minutes\" \"src\") \"5\")) }}\n{{- end }}\n";
-    let service = "{{- if .Values.on }}\napiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}-web\n  {{- include \"x.more\" . | nindent 2 }}\nspec:\n  type: LoadBalancer\n{{- end }}\n";
+    let service = "{{- if .Values.enabled }}\napiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}-web\n  {{- include \"x.more\" . | nindent 2 }}\nspec:\n  type: LoadBalancer\n{{- end }}\n";
     let config =
         "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata:\n  a: {{ .Values.a }}\n";
     let text = format!("{service}{config}");
     let files = [
         ("templates/_x.tpl", helper),
         ("templates/all.yaml", text.as_str()),
-        ("values.yaml", "a: b\nkind: c\non: true\n"),
+        ("values.yaml", "a: b\nkind: c\nenabled: true\n"),
     ];
     let Some(solution) = convert(&files, &[]) else {
         return;
@@ -98,7 +98,7 @@ fn only_the_object_becomes_text_that_nothing_reaches() {
     let solution = solution.unwrap();
     let text = solution.work.chart.text("templates/all.yaml").unwrap();
     assert!(text.contains("a: {{ .Values.a }}"), "{text}");
-    assert!(text.contains("{{- if .Values.on }}"), "{text}");
+    assert!(text.contains("{{- if .Values.enabled }}"), "{text}");
     assert!(text.contains("dst/seconds: '300'"), "{text}");
     let objects: Vec<_> = solution
         .flattened

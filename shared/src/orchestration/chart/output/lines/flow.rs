@@ -50,6 +50,10 @@ fn write(out: &mut String, first: &str, column: usize, value: &str) -> Option<()
         if part.is_empty() {
             continue;
         }
+        // A condition that spans parts would span lines.
+        if balance(part) != 0 {
+            return None;
+        }
         let lead = if number == 0 { first } else { pad.as_str() };
         if list {
             let inner = format!("{lead}- ");
@@ -144,13 +148,17 @@ mod tests {
                 "secrets: [{name: a}, {name: {{ .b }}}]\n",
                 "secrets:\n  - name: a\n  - name: {{ .b }}\n",
             ),
+            (
+                "a: {b: {{ if .c }}d{{ end }}}\n",
+                "a:\n  b: {{ if .c }}d{{ end }}\n",
+            ),
         ] {
             assert_eq!(unfolded(line).as_deref(), Some(lines), "{line}");
         }
         for line in [
             "a: {}\n",
             "a: {{ .b }}\n",
-            "a: {b: {{ if .c }}d{{ end }}}\n",
+            "a: {b: c{{ if .d }}, e: f{{ end }}}\n",
             "a: {b: c\n",
             "a: [b: {c\n",
             "a: b\n",
