@@ -105,9 +105,10 @@ pub(crate) fn solve(
     let mut best: Option<(usize, Work)> = None;
     let mut schemas = BTreeSet::new();
     let mut last = Round::default();
-    let mut states = Vec::new();
-    for round in 0..=ROUNDS {
-        let (next, disk) = look(job, &work, bases, targets, round == 0)?;
+    let mut states;
+    let mut round = 0;
+    loop {
+        let (next, disk) = look(job, &work, bases, targets, best.is_none())?;
         states = next;
         let open = count(&states);
         if open == 0 {
@@ -127,17 +128,21 @@ pub(crate) fn solve(
             }
         }
         best = Some((count(&states), work.clone()));
-        if round == ROUNDS {
+        if round >= ROUNDS {
             break;
         }
         probe(job, &work, &mut states, &disk)?;
-        let ops = Planner::new(&work, &states, &mut attempts, job.target).plan();
-        if ops.is_empty() {
-            // Differences that were tried too often have no step left.
-            if attempts.values().all(|n| *n > 5) || round > 4 {
-                break;
+        // Where nothing can be done in one way, the next one is tried with what was seen. Differences that were tried
+        // too often have no step left.
+        let ops = loop {
+            let ops = Planner::new(&work, &states, &mut attempts, job.target).plan();
+            if !ops.is_empty() || round > 4 || attempts.values().all(|n| *n > 5) {
+                break ops;
             }
-            continue;
+            round += 1;
+        };
+        if ops.is_empty() {
+            break;
         }
         let all: Vec<Op> = ops.iter().map(|(_, op)| op.clone()).collect();
         apply(&mut work, &all, &states);
@@ -146,6 +151,7 @@ pub(crate) fn solve(
             variants: states.iter().map(|s| s.variant.clone()).collect(),
         };
         schemas.extend(super::widen::widen_schemas(original, &mut work));
+        round += 1;
     }
     let mut flattened = Vec::new();
     if count_required(&states) > 0 {
