@@ -94,8 +94,12 @@ fn a_state_that_runs_full_stops_before_what_is_not_written_down() {
         return;
     };
     cluster.write(WEB);
-    // The lock is the first change; what was there is written down before the second.
-    let notes = format!("rm -f '{}'/migrate/runs/*/tool-*; ", state.path().display());
+    // The lock is the first change; what was there is written down before the second. The note about the tool is written
+    // once that has started, and would make room when it goes.
+    let notes = format!(
+        "sleep 0.5; rm -f '{}'/migrate/runs/*/tool-*; ",
+        state.path().display()
+    );
     let script = format!(
         "#!/bin/sh\ncase \" $* \" in *\" create --filename=- \"*) {} ;; esac\nexec '{}' \"$@\"\n",
         notes + &state.fill(),
