@@ -127,7 +127,7 @@ fn lines_of(work: &Work, states: &[State], identity: &Identity) -> Option<(Strin
     let same = |state: &State, document: usize| {
         let own = state.documents[document].identity();
         let name = |name: &str| neutral(&Json::from(name), &state.variant.release);
-        own.kind == identity.kind && name(&own.name) == Json::from(identity.name.as_str())
+        own.kind == identity.kind && name(&own.name) == identity.name.as_str()
     };
     let mut places: BTreeSet<&Place> = BTreeSet::new();
     for state in states {
