@@ -3,6 +3,7 @@
 mod breaker;
 mod decide;
 mod failure;
+mod watcher;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +16,14 @@ use super::rules::{Deletes, Rate, Rule, Rules, is_referrer_tag};
 use super::stores::locate;
 use crate::images::registry::Registry;
 use crate::images::store::{Name, Source as _, Target as _};
-use crate::images::sync::{BlobOutcome, Event, ImageOutcome, Item, Observer};
+use crate::images::sync::{ImageOutcome, Item, Observer};
 use crate::images::{Digest, ImageError};
 
 pub use breaker::Breakers;
 
 use decide::{Sides, Verdict, decide};
 use failure::UNTIL_THERE;
+use watcher::Watcher;
 
 /// Pause while the rules allow no copies at this hour.
 const PAUSED: Duration = Duration::from_secs(30);
@@ -528,37 +530,4 @@ pub(super) fn wall(ms: u64) -> std::time::SystemTime {
 pub(super) fn jittered(pause: Duration, share: f64) -> Duration {
     let factor = 1.0 + share * (rand::random::<f64>() * 2.0 - 1.0);
     pause.mul_f64(factor.max(0.0))
-}
-
-/// Counts what the engine does.
-#[derive(Debug)]
-struct Watcher {
-    live: Arc<Live>,
-    key: String,
-}
-
-impl Observer for Watcher {
-    fn see(&self, event: Event) {
-        match event {
-            Event::ImagePlanned { size, .. } => {
-                self.live
-                    .set_progress(&self.key, |progress| progress.size = size);
-            }
-            Event::Advanced { bytes, .. } => self
-                .live
-                .set_progress(&self.key, |progress| progress.done += bytes),
-            Event::WentBack { bytes, .. } => self.live.set_progress(&self.key, |progress| {
-                progress.done = progress.done.saturating_sub(bytes);
-            }),
-            Event::BlobDone { size, outcome, .. } => {
-                self.live.metrics.bytes(outcome, size);
-                if outcome != BlobOutcome::Transferred {
-                    self.live
-                        .set_progress(&self.key, |progress| progress.done += size);
-                }
-            }
-            Event::Retry { .. } => self.live.metrics.transfer_retried(),
-            Event::ImageStarted { .. } | Event::ImageDone { .. } => {}
-        }
-    }
 }
