@@ -18,13 +18,12 @@ impl Drop for Daemon {
     }
 }
 
-/// Puts an image of the lab under a name that nobody has asked for yet, and takes that name from the other registry's
-/// nodes.
+/// Puts an image of the lab into a registry, under a name that nobody has asked for yet.
 fn push(centres: &DataCentres, place: Place, image: &str) {
-    let from = format!("{}/library/redis:7.0", place.registry());
+    let from = format!("{}/library/redis:7.0", Place::Dc1.registry());
     let to = format!("{}/{image}", place.registry());
     run(centres
-        .inside(place, "crane")
+        .inside(Place::Dc1, "crane")
         .args(["copy", "--insecure", &from, &to]))
     .unwrap();
 }
@@ -40,22 +39,7 @@ fn what_comes_is_pulled_by_the_nodes() {
     let (kubeconfig, engine) = places.trim().split_once(' ').unwrap();
     let tag = format!("{}", std::process::id());
     let (there, back) = (format!("nodes/there:{tag}"), format!("nodes/back:{tag}"));
-    let redis_at_home = format!("{}/library/redis:7.0", Place::Dc2.registry());
-    let has_redis =
-        run(centres
-            .inside(Place::Dc2, "crane")
-            .args(["digest", "--insecure", &redis_at_home]));
     push(&centres, Place::Dc1, &there);
-    if has_redis.is_err() {
-        let from = format!("{}/library/redis:7.0", Place::Dc1.registry());
-        run(centres.inside(Place::Dc1, "crane").args([
-            "copy",
-            "--insecure",
-            &from,
-            &redis_at_home,
-        ]))
-        .unwrap();
-    }
     push(&centres, Place::Dc2, &back);
     let rules = format!(
         "version: 1

@@ -341,8 +341,7 @@ impl Target for Kubernetes {
     fn snapshot(&self, output: &Output) -> Result<Value, Failure> {
         let namespace = self.namespace();
         let made = self.seen.get() == Seen::Made;
-        let namespace_is_new = made || self.is_namespace_missing(&namespace);
-        if namespace_is_new && !made {
+        if !made && self.is_namespace_missing(&namespace) {
             self.seen.set(Seen::Missing);
             return Ok(json!({"namespace_is_new": true, "namespace": namespace, "objects": []}));
         }
@@ -354,9 +353,7 @@ impl Target for Kubernetes {
             .into_iter()
             .filter_map(|(_, live)| Some(kept(&live?)))
             .collect();
-        Ok(
-            json!({"namespace_is_new": namespace_is_new, "namespace": namespace, "objects": objects}),
-        )
+        Ok(json!({"namespace_is_new": made, "namespace": namespace, "objects": objects}))
     }
 
     fn deploy(&self, deployment: &Deployment<'_>) -> Result<Value, Failure> {

@@ -191,16 +191,10 @@ fn converted(
     }
     let output = if options.flat {
         let written = flat_output(&job, &original, &bases, &targets, &mut summary)?;
-        let secrets = bases
-            .last()
-            .zip(targets.last())
-            .into_iter()
-            .flat_map(|(_, target)| {
-                let wanted = target.wanted.iter();
-                wanted.filter_map(|w| Some((flat::secret(&w.value)?, &w.source)))
-            });
-        for (name, source) in secrets {
-            findings.push(said::secret_written(&name, source));
+        for wanted in targets.last().iter().flat_map(|target| &target.wanted) {
+            if let Some(name) = flat::secret(&wanted.value) {
+                findings.push(said::secret_written(&name, &wanted.source));
+            }
         }
         written
     } else {
@@ -412,16 +406,15 @@ fn add_optional(
     from: &Provider,
     options: &ChartOptions,
 ) -> Result<(), ChartError> {
-    let Some(values) = bases.first().map(|base| base.rendering.values.clone()) else {
+    let Some(first) = bases.first() else {
         return Ok(());
     };
+    let values = &first.rendering.values;
+    let mut tried = variants::optional(values);
+    tried.extend(variants::exposures(values, from));
     // Without the values that the chart asks for, nothing can be tried.
-    let with = bases.first().map(|b| b.variant.files.clone());
-    let mut tried = variants::optional(&values);
-    let exposures = variants::exposures(&values, from);
-    tried.extend(exposures);
     for variant in &mut tried {
-        variant.files = with.clone().unwrap_or_default();
+        variant.files.clone_from(&first.variant.files);
     }
     let (more, _) = solve::render_bases(job, original, &tried, files)?;
     let lenient = Options {

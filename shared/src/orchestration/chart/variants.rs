@@ -44,11 +44,8 @@ pub(crate) fn required(user: &[UserFile]) -> Vec<Variant> {
 /// switches off that are on, and with another name of the release.
 pub(crate) fn optional(values: &Json) -> Vec<Variant> {
     let mut variants = vec![Variant {
-        name: "another release name".into(),
-        files: Vec::new(),
-        overlay: Json::Null,
         release: OTHER_RELEASE.into(),
-        required: false,
+        ..tried("another release name", Json::Null)
     }];
     let mut seen = BTreeSet::new();
     for (name, overlay) in [
@@ -59,16 +56,21 @@ pub(crate) fn optional(values: &Json) -> Vec<Variant> {
         if let Some(overlay) = overlay
             && seen.insert(overlay.to_string())
         {
-            variants.push(Variant {
-                name: name.into(),
-                files: Vec::new(),
-                overlay,
-                release: RELEASE.into(),
-                required: false,
-            });
+            variants.push(tried(name, overlay));
         }
     }
     variants
+}
+
+/// A variant that need not hold: the default values with others on top.
+fn tried(name: &str, overlay: Json) -> Variant {
+    Variant {
+        name: name.into(),
+        files: Vec::new(),
+        overlay,
+        release: RELEASE.into(),
+        required: false,
+    }
 }
 
 /// Names of the variants of [`exposures`].
@@ -112,13 +114,7 @@ pub(crate) fn exposures(values: &Json, from: &Provider) -> Vec<Variant> {
             own[index].first().cloned()
         };
         if let Some(overlay) = reworded(values, &other) {
-            variants.push(Variant {
-                name: name.into(),
-                files: Vec::new(),
-                overlay,
-                release: RELEASE.into(),
-                required: false,
-            });
+            variants.push(tried(name, overlay));
         }
     }
     variants

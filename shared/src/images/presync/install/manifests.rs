@@ -82,7 +82,7 @@ pub fn manifests(
         .values()
         .filter_map(|target| match &target.nodes {
             Some(Nodes::Cluster(cluster)) if cluster.kubeconfig.is_none() => {
-                Some(cluster.namespaces.first().map_or("default", String::as_str))
+                Some(cluster.pulls_in())
             }
             _ => None,
         })

@@ -44,7 +44,7 @@ pub(super) async fn pull(
     stop: &CancellationToken,
 ) -> Result<Vec<NotPulled>, String> {
     let client = trigger::client(cluster).await?;
-    let namespace = cluster.namespaces.first().map_or("default", String::as_str);
+    let namespace = cluster.pulls_in();
     let pods = api(&client, Some(namespace), "Pod");
     remove(&pods, &ListParams::default().labels(LABEL)).await;
     let all = api(&client, None, "Node")

@@ -98,11 +98,11 @@ async fn pull(live: &Live, target: String, images: Vec<String>, stop: &Cancellat
         if stop.is_cancelled() {
             return;
         }
-        live.metrics
-            .pulled(&target, left.len() - failed.len(), failed.len());
+        let done = left.len() - failed.len();
+        live.metrics.pulled(&target, done, failed.len());
         tracing::info!(
             target_name = target,
-            images = left.len() - failed.len(),
+            images = done,
             took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the nodes have pulled what came"
         );

@@ -126,6 +126,14 @@ pub struct Cluster {
     pub namespaces: Vec<String>,
 }
 
+impl Cluster {
+    /// Where Pods stand that let its nodes pull.
+    #[must_use]
+    pub fn pulls_in(&self) -> &str {
+        self.namespaces.first().map_or("default", String::as_str)
+    }
+}
+
 /// Where images go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
