@@ -72,9 +72,7 @@ impl ManifestMigration {
     }
 
     fn engine(&self, application: &str, format: Format) -> Box<dyn Target> {
-        let engine = Engine {
-            context: self.docker_context.clone(),
-        };
+        let engine = Engine::of(self.docker_context.clone());
         let name = self
             .project
             .clone()

@@ -29,9 +29,7 @@ impl Compose {
     /// The target of an earlier run.
     pub(super) fn from_address(address: &Value) -> Option<Self> {
         Some(Self {
-            engine: Engine {
-                context: address["context"].as_str().map(str::to_owned),
-            },
+            engine: Engine::of(address["context"].as_str().map(str::to_owned)),
             project: address["project"].as_str()?.to_owned(),
         })
     }

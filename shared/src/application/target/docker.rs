@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
+use bollard::Docker;
 use serde_json::Value;
 
+use super::connection::{Connection, PATIENCE};
 use super::{Check, Failure, run};
 use crate::host::docker;
 use crate::orchestration::convert::to_yaml;
@@ -16,9 +18,35 @@ use crate::orchestration::output::Output;
 pub struct Engine {
     /// Context of the docker CLI; `None` is what docker itself was called with.
     pub context: Option<String>,
+    connection: Connection<Docker>,
 }
 
 impl Engine {
+    /// The engine of a context; `None` is what docker itself was called with.
+    #[must_use]
+    pub fn of(context: Option<String>) -> Self {
+        Self {
+            context,
+            connection: Connection::default(),
+        }
+    }
+
+    /// The answer of the engine to a question over a connection of our own; `None` if docker has to be asked.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&Docker) -> Result<T, String>,
+    ) -> Option<T> {
+        let connect = async || {
+            let endpoint = docker::endpoint(self.context.as_deref())?;
+            let client = endpoint.client(PATIENCE.as_secs());
+            let client = client.ok_or_else(|| format!("{}: not by a socket", endpoint.host))?;
+            let docker = client.map_err(|error| error.to_string())?;
+            let agreed = docker.negotiate_version().await;
+            agreed.map_err(|error| error.to_string())
+        };
+        self.connection.ask(connect, question)
+    }
+
     /// docker for this engine.
     pub(super) fn docker(&self) -> Command {
         match &self.context {

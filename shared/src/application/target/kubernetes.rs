@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::connection::Connection;
 use super::wait::{Waiting, until_ready};
 use super::{
     Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo, run, run_with_input,
@@ -18,9 +19,13 @@ use crate::orchestration::output::Output;
 mod lock;
 mod object;
 pub(super) mod preflight;
+mod questions;
+mod reads;
 mod ready;
 mod scale;
 mod undo;
+
+use questions::Questions;
 
 pub(super) use object::{ObjectName, kept, names};
 pub(super) use undo::{is_claim, left};
@@ -41,6 +46,7 @@ pub struct Kubernetes {
     pub application: String,
     /// What this process knows of the namespace.
     seen: std::cell::Cell<Seen>,
+    connection: Connection<Questions>,
 }
 
 /// What is known of a namespace.
@@ -65,6 +71,7 @@ impl Kubernetes {
             namespace: text("namespace"),
             application: text("application")?,
             seen: std::cell::Cell::default(),
+            connection: Connection::default(),
         })
     }
 
@@ -82,6 +89,7 @@ impl Kubernetes {
             namespace,
             application: application.to_owned(),
             seen: std::cell::Cell::default(),
+            connection: Connection::default(),
         }
     }
 
@@ -102,6 +110,15 @@ impl Kubernetes {
         option("context", &self.context);
         option("namespace", &self.namespace);
         Ok(command)
+    }
+
+    /// The answer to a question over our own connection; `None` if kubectl has to be asked.
+    fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&Questions) -> Result<T, kube::Error>,
+    ) -> Option<T> {
+        self.connection
+            .ask(async || Questions::connect(self).await, question)
     }
 
     pub(super) fn call(&self, arguments: &[&str]) -> Result<String, Failure> {
@@ -125,49 +142,10 @@ impl Kubernetes {
             .map_err(|error| Failure::tool(format!("kubectl does not answer with JSON: {error}")))
     }
 
-    /// An object, or `None` if it is not there.
-    pub(super) fn get(&self, name: &ObjectName) -> Result<Option<Value>, Failure> {
-        let mut arguments = vec![
-            "get",
-            &name.kind,
-            &name.name,
-            "--ignore-not-found",
-            "--output=json",
-        ];
-        let namespace = name.namespace.as_ref().map(|n| format!("--namespace={n}"));
-        arguments.extend(namespace.as_deref());
-        let value = self.json(&arguments)?;
-        Ok((!value.is_null()).then_some(value))
-    }
-
-    /// The namespace that objects without one go to.
-    pub(crate) fn namespace(&self) -> String {
-        self.namespace.clone().unwrap_or_else(|| {
-            let asked = self.call(&[
-                "config",
-                "view",
-                "--minify",
-                "--output=jsonpath={..namespace}",
-            ]);
-            let name = asked.unwrap_or_default().trim().to_owned();
-            if name.is_empty() {
-                "default".to_owned()
-            } else {
-                name
-            }
-        })
-    }
-
     /// Whether the namespace is known not to be there.
     fn is_namespace_missing(&self, namespace: &str) -> bool {
-        let question = [
-            "get",
-            "namespace",
-            namespace,
-            "--ignore-not-found",
-            "--output=json",
-        ];
-        self.json(&question).is_ok_and(|value| value.is_null())
+        let name = ObjectName::of_kind(reads::NAMESPACE, namespace);
+        self.get(&name).is_ok_and(|found| found.is_none())
     }
 
     /// Makes the namespace if it is not there. Without the right to see namespaces it has to be.
@@ -192,60 +170,6 @@ impl Kubernetes {
             self.seen.set(Seen::Made);
         }
         made.is_ok()
-    }
-
-    /// Each object of an output with what is there of it.
-    pub(super) fn live(
-        &self,
-        output: &Output,
-    ) -> Result<Vec<(ObjectName, Option<Value>)>, Failure> {
-        self.live_of(names(output))
-    }
-
-    fn live_of(&self, names: Vec<ObjectName>) -> Result<Vec<(ObjectName, Option<Value>)>, Failure> {
-        let live = self.get_all(&names)?;
-        Ok(names.into_iter().zip(live).collect())
-    }
-
-    /// Objects, or `None` for those that are not there. All are asked for at once: starting kubectl takes longer than an
-    /// answer.
-    pub(super) fn get_all(&self, names: &[ObjectName]) -> Result<Vec<Option<Value>>, Failure> {
-        let items: Vec<Value> = names.iter().map(ObjectName::to_json).collect();
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
-        let arguments = ["get", "--filename=-", "--ignore-not-found", "--output=json"];
-        let answer = match names {
-            [] | [_] => None,
-            _ => self.call_with(&arguments, &list).ok(),
-        };
-        let Some(answer) = answer else {
-            // A kind that the cluster does not know spoils the common answer; here it is named.
-            return names.iter().map(|name| self.get(name)).collect();
-        };
-        let answer: Value = if answer.trim().is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&answer).map_err(|error| {
-                Failure::tool(format!("kubectl does not answer with JSON: {error}"))
-            })?
-        };
-        let found: Vec<Value> = match answer {
-            Value::Null => Vec::new(),
-            answer if answer["items"].is_array() => {
-                answer["items"].as_array().cloned().unwrap_or_default()
-            }
-            answer => vec![answer],
-        };
-        let own = self.namespace.clone();
-        Ok(names
-            .iter()
-            .map(|name| {
-                let is_it = |object: &&Value| {
-                    let other = ObjectName::of(object);
-                    other.is_some_and(|other| name.is(&other, own.as_deref()))
-                };
-                found.iter().find(is_it).cloned()
-            })
-            .collect())
     }
 }
 

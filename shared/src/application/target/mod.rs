@@ -1,6 +1,7 @@
 //! Where an application is started: looked at before anything is changed, changed by the native tool, watched, undone.
 
 pub mod compose;
+mod connection;
 pub mod docker;
 pub mod helm;
 pub mod kubernetes;

@@ -1,7 +1,7 @@
 //! A Swarm, through the docker CLI that called us or the one on `PATH`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -17,11 +17,14 @@ use crate::orchestration::output::Output;
 
 mod preflight;
 mod secrets;
+mod services;
 
 /// Marks what belongs to a stack.
 const STACK_LABEL: &str = "com.docker.stack.namespace";
 /// A lock that is older belongs to a run that died.
 const LOCK_LIFE: Duration = Duration::from_mins(30);
+/// By then a Swarm has given a service to the nodes that it is for.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// A stack on a Swarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +39,7 @@ impl Swarm {
     /// The target of an earlier run.
     pub(super) fn from_address(address: &Value) -> Option<Self> {
         Some(Self {
-            engine: Engine {
-                context: address["context"].as_str().map(str::to_owned),
-            },
+            engine: Engine::of(address["context"].as_str().map(str::to_owned)),
             stack: address["stack"].as_str()?.to_owned(),
         })
     }
@@ -54,22 +55,6 @@ impl Swarm {
             self.engine
                 .lines(&[kind, "ls", "--filter", &filter, "--format", "{{.Name}}"])?;
         Ok(lines.into_iter().collect())
-    }
-
-    /// Version of the specification of each service, to see whether somebody else has changed it.
-    fn versions(&self) -> Result<Value, Failure> {
-        let mut versions = serde_json::Map::new();
-        for name in self.owned("service")? {
-            let text = self.engine.call(&[
-                "service",
-                "inspect",
-                &name,
-                "--format",
-                "{{.Version.Index}}",
-            ])?;
-            versions.insert(name, json!(text.trim()));
-        }
-        Ok(versions.into())
     }
 }
 
@@ -197,29 +182,21 @@ impl Target for Swarm {
         cancellation: &CancellationToken,
         say: &mut dyn FnMut(&str),
     ) -> Result<Readiness, Failure> {
+        let begun = Instant::now();
         let look = || {
-            let rows =
-                self.engine
-                    .rows(&["stack", "services", &self.stack, "--format", "{{json .}}"])?;
-            if rows.is_empty() {
+            let services = self.services()?;
+            if services.is_empty() {
                 let stack = format!("stack/{}", self.stack);
                 return Ok(vec![Waiting::for_it(stack, "it has no service")]);
             }
-            let updating = self.updating()?;
-            // A service can be incomplete because it is being updated: one line says both.
-            let incomplete: BTreeMap<String, String> = rows.iter().filter_map(not_ready).collect();
-            let names: BTreeSet<&String> = incomplete.keys().chain(&updating).collect();
-            Ok(names
-                .into_iter()
-                .map(|name| {
-                    let why = match (incomplete.get(name), updating.contains(name)) {
-                        (Some(replicas), true) => format!("{replicas} ready, it is being updated"),
-                        (Some(replicas), false) => format!("{replicas} ready"),
-                        (None, _) => "it is being updated".to_owned(),
-                    };
-                    Waiting::for_it(format!("service/{name}"), why)
-                })
-                .collect())
+            let not_ready = services.iter().filter_map(|service| {
+                let unsettled = service.is_nowhere() && begun.elapsed() < SETTLED;
+                let why = service
+                    .incomplete()
+                    .or_else(|| unsettled.then(|| "on no node yet".to_owned()))?;
+                Some(Waiting::for_it(format!("service/{}", service.name), why))
+            });
+            Ok(not_ready.collect())
         };
         until_ready(limit, cancellation, say, look, |what| {
             self.reasons(what.trim_start_matches("service/"))
@@ -295,15 +272,14 @@ impl Target for Swarm {
     }
 
     fn scales(&self, _: &Output) -> Result<Value, Failure> {
-        let mut services = serde_json::Map::new();
-        for name in self.owned("service")? {
-            let format = "{{json .Spec.Mode}}";
-            let mode = self
-                .engine
-                .call(&["service", "inspect", &name, "--format", format])?;
-            let mode: Value = serde_json::from_str(mode.trim()).unwrap_or_default();
-            services.insert(name, mode["Replicated"]["Replicas"].clone());
-        }
+        let services: serde_json::Map<String, Value> = self
+            .services()?
+            .into_iter()
+            .map(|service| {
+                let replicas = service.mode["Replicated"]["Replicas"].clone();
+                (service.name, replicas)
+            })
+            .collect();
         Ok(json!({"services": services}))
     }
 
@@ -327,45 +303,7 @@ impl Target for Swarm {
     }
 }
 
-/// Name and replicas of a service that is not complete: `2/3`, or `0/1 (1/1 completed)` for jobs.
-fn not_ready(row: &Value) -> Option<(String, String)> {
-    let name = row["Name"].as_str()?;
-    let text = row["Replicas"].as_str()?;
-    let complete = |text: &str| {
-        let text = text.split_whitespace().next().unwrap_or_default();
-        text.split_once('/')
-            .is_some_and(|(have, want)| have == want)
-    };
-    let done = match text.split_once('(') {
-        // "(max 1 per node)" is no count.
-        Some((running, job)) if job.contains("completed") => complete(running) || complete(job),
-        Some((running, _)) => complete(running),
-        None => complete(text),
-    };
-    (!done).then(|| {
-        (
-            name.to_owned(),
-            text.split_whitespace().next().unwrap_or(text).to_owned(),
-        )
-    })
-}
-
 impl Swarm {
-    /// Services whose update goes on.
-    fn updating(&self) -> Result<BTreeSet<String>, Failure> {
-        let mut names = BTreeSet::new();
-        for name in self.owned("service")? {
-            let format = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}";
-            let state = self
-                .engine
-                .call(&["service", "inspect", &name, "--format", format])?;
-            if state.trim() == "updating" {
-                names.insert(name);
-            }
-        }
-        Ok(names)
-    }
-
     /// What the newest tasks of a service say, and its last lines.
     fn reasons(&self, service: &str) -> Vec<String> {
         let rows = self.engine.rows(&[
@@ -395,20 +333,5 @@ impl Swarm {
         );
         why.dedup();
         why
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replicas_of_services_and_jobs() {
-        let row = |replicas: &str| json!({"Name": "web", "Replicas": replicas});
-        assert!(not_ready(&row("2/2")).is_none());
-        assert!(not_ready(&row("2/2 (max 1 per node)")).is_none());
-        assert!(not_ready(&row("0/1 (1/1 completed)")).is_none());
-        assert_eq!(not_ready(&row("1/2")), Some(("web".into(), "1/2".into())));
-        assert!(not_ready(&row("0/1 (0/1 completed)")).is_some());
     }
 }

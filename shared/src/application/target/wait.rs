@@ -6,8 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, NotReady, Readiness};
 
-/// How often a target is asked whether all is ready.
-const POLL: Duration = Duration::from_millis(500);
+/// How long a target is left alone between two questions whether all is ready, or as long as the last answer took: a
+/// machine that has to start a program for it has other things to do.
+const POLL: Duration = Duration::from_millis(200);
 /// A target that cannot be asked for so long is given up. An API server that is being replaced, or a manager that hands
 /// over to another one, is back before.
 const OUTAGE: Duration = Duration::from_mins(1);
@@ -53,6 +54,7 @@ pub(super) fn until_ready(
     let mut last = String::new();
     let mut away_since = None;
     loop {
+        let asked = Instant::now();
         let waiting = match look() {
             Ok(waiting) => {
                 away_since = None;
@@ -92,7 +94,7 @@ pub(super) fn until_ready(
             });
             return Ok(Readiness::NotReady(parts.collect()));
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(asked.elapsed().max(POLL));
     }
 }
 

@@ -17,14 +17,18 @@ pub struct Endpoint {
     pub tls: Option<PathBuf>,
 }
 
-/// The engine that the docker CLI would talk to: `-H`, `--context`, `DOCKER_HOST`, `DOCKER_CONTEXT`, the context that
-/// `docker context use` chose, this machine's own (docker/cli, `cli/command`).
+/// The engine that the docker CLI would talk to if it was called with `--context`, or without: `-H`, `--context`,
+/// `DOCKER_HOST`, `DOCKER_CONTEXT`, the context that `docker context use` chose, this machine's own (docker/cli,
+/// `cli/command`).
 ///
 /// # Errors
 /// A context is named that does not exist or cannot be read.
-pub fn endpoint() -> Result<Endpoint, String> {
+pub fn endpoint(context: Option<&str>) -> Result<Endpoint, String> {
     find(
-        &|names| global_option(names).and_then(|value| value.into_string().ok()),
+        &|names| match context {
+            Some(name) => names.contains(&"--context").then(|| name.to_owned()),
+            None => global_option(names).and_then(|value| value.into_string().ok()),
+        },
         &|name| std::env::var_os(name).filter(|value| !value.is_empty()),
     )
 }

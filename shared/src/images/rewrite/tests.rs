@@ -185,7 +185,9 @@ mod properties {
             let map = format!("{}=r.example/mapped", from.place());
             let rules = rules(Some(&format!("r.example{prefix}")), &[&map]);
             let once = rules.apply(&image).unwrap();
-            if !once.repository.starts_with("mapped") {
+            // A rule that leads on from where the others lead to is followed, as its writer asked.
+            let leads_on = from.registry == "r.example";
+            if !leads_on && !once.repository.starts_with("mapped") {
                 prop_assert_eq!(rules.apply(&once).unwrap(), once.clone());
             }
             prop_assert_eq!(&once.tag, &image.tag);

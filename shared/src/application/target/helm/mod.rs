@@ -28,7 +28,7 @@ pub const CHART: &str = "chart";
 /// Begins the description of the revisions that we make.
 const DESCRIPTION: &str = "migrate run ";
 /// How often helm is looked at until it has begun.
-const POLL: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(100);
 /// Helm gives up later than we do: what is not ready is ours to tell.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -201,7 +201,7 @@ impl Target for Helm {
         }
         let foreign: Vec<Value> = self.foreign(output)?.iter().map(kept).collect();
         before["objects"] = json!(foreign);
-        let history = self.history()?;
+        let history = self.revisions()?;
         before["release"] = json!(release::standing(&history).map(|one| one.revision));
         Ok(before)
     }
@@ -209,7 +209,7 @@ impl Target for Helm {
     fn deploy(&self, deployment: &Deployment<'_>) -> Result<Value, Failure> {
         self.settle()?;
         let newest = |history: &[Revision]| history.last().map_or(0, |one| one.revision);
-        let before = newest(&self.history()?);
+        let before = newest(&self.revisions()?);
         let running = self.upgrade(deployment)?;
         if deployment.patience.is_none() {
             running.finish()?;
@@ -220,7 +220,7 @@ impl Target for Helm {
             while self.poll()? {
                 if asked.elapsed() >= POLL {
                     if self
-                        .history()
+                        .revisions()
                         .is_ok_and(|history| newest(&history) > before)
                     {
                         break;
@@ -236,7 +236,7 @@ impl Target for Helm {
                 Some(super::kubernetes::ObjectName::of(&document.value)?.to_json())
             })
             .collect();
-        Ok(json!({"revision": newest(&self.history()?), "objects": objects}))
+        Ok(json!({"revision": newest(&self.revisions()?), "objects": objects}))
     }
 
     fn wait(

@@ -1,5 +1,7 @@
 //! What helm remembers of a release.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,9 +17,9 @@ pub(super) struct Revision {
     pub(super) revision: u64,
     /// `deployed`, `superseded`, `failed`, `pending-upgrade`
     pub(super) status: String,
-    /// `shop-1.2.3`
+    /// `shop-1.2.3`; empty if only the marks of the revision were read.
     pub(super) chart: String,
-    /// In our words or helm's.
+    /// In our words or helm's; empty as above.
     #[serde(default)]
     pub(super) description: String,
 }
@@ -51,7 +53,40 @@ pub(super) fn standing(history: &[Revision]) -> Option<&Revision> {
     })
 }
 
+/// The kind of objects in which helm remembers releases (helm, `pkg/storage/driver`); an error names another place.
+pub(super) fn kept_in() -> Result<&'static str, String> {
+    let driver = std::env::var("HELM_DRIVER").unwrap_or_default();
+    match driver.as_str() {
+        "" | "secret" | "secrets" => Ok("Secret.v1."),
+        "configmap" | "configmaps" => Ok("ConfigMap.v1."),
+        _ => Err(driver),
+    }
+}
+
 impl Helm {
+    /// Numbers and states of all revisions, the oldest first, as helm marks the objects in which it remembers them; helm
+    /// itself is only asked where that cannot be seen.
+    pub(super) fn revisions(&self) -> Result<Vec<Revision>, Failure> {
+        let marks = kept_in().ok().and_then(|kind| {
+            let wanted = format!("owner=helm,name={}", self.release());
+            self.cluster.labels(kind, &wanted)
+        });
+        let Some(marks) = marks else {
+            return self.history();
+        };
+        let revision = |labels: BTreeMap<String, String>| {
+            Some(Revision {
+                revision: labels.get("version")?.parse().ok()?,
+                status: labels.get("status")?.clone(),
+                chart: String::new(),
+                description: String::new(),
+            })
+        };
+        let mut revisions: Vec<Revision> = marks.into_iter().filter_map(revision).collect();
+        revisions.sort_by_key(|one| one.revision);
+        Ok(revisions)
+    }
+
     /// All revisions that helm remembers, the oldest first; none if there is no release.
     pub(super) fn history(&self) -> Result<Vec<Revision>, Failure> {
         let mut command = self.helm(&["history", "--output=json"]);
@@ -82,7 +117,7 @@ impl Helm {
 
     /// Ends what a killed helm has begun, which locks the release: back to where the release stood, or to nothing.
     pub(super) fn settle(&self) -> Result<(), Failure> {
-        let history = self.history()?;
+        let history = self.revisions()?;
         if !history.last().is_some_and(Revision::is_open) {
             return Ok(());
         }

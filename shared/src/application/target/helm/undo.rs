@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::kubernetes::{ObjectName, is_claim, left};
 use super::super::{Undo, run};
-use super::release::Revision;
+use super::release::{Revision, kept_in};
 use super::{Failure, Helm};
 
 /// See [`super::Target::undo`].
@@ -16,7 +16,7 @@ pub(super) fn undo(helm: &Helm, undo: &Undo<'_>) -> Result<Vec<String>, Failure>
         force,
         ..
     } = *undo;
-    let history = helm.history()?;
+    let history = helm.revisions()?;
     let newest = history.last();
     let seen = changed["revision"].as_u64();
     if !force
@@ -135,17 +135,12 @@ impl Helm {
 
     /// Removes what helm remembers of the release.
     fn forget(&self, history: &[Revision]) -> Result<(), Failure> {
-        let driver = std::env::var("HELM_DRIVER").unwrap_or_default();
-        let kind = match driver.as_str() {
-            "" | "secret" | "secrets" => "secret",
-            "configmap" | "configmaps" => "configmap",
-            other => {
-                return Err(Failure::tool(format!(
-                    "the objects of the release {} are removed and its claims were left, but HELM_DRIVER={other} keeps what helm remembers of it where it cannot be reached; helm uninstall {0} --keep-history=false ends it, and removes the claims",
-                    self.release()
-                )));
-            }
-        };
+        let kind = kept_in().map_err(|driver| {
+            Failure::tool(format!(
+                "the objects of the release {} are removed and its claims were left, but HELM_DRIVER={driver} keeps what helm remembers of it where it cannot be reached; helm uninstall {0} --keep-history=false ends it, and removes the claims",
+                self.release()
+            ))
+        })?;
         let names: Vec<String> = history
             .iter()
             .map(|one| format!("sh.helm.release.v1.{}.v{}", self.release(), one.revision))

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Failure, Kubernetes};
+use super::reads::CONFIG_MAP;
+use super::{Failure, Kubernetes, ObjectName};
 use crate::application::Journal;
 
 /// Marks locks.
@@ -27,6 +28,12 @@ pub(super) fn object(cluster: &Kubernetes, run: &str) -> Value {
     })
 }
 
+/// The lock as it is there.
+fn held(cluster: &Kubernetes) -> Result<Value, Failure> {
+    let held = cluster.get(&ObjectName::of_kind(CONFIG_MAP, &name(cluster)))?;
+    Ok(held.unwrap_or_default())
+}
+
 /// Takes the lock of an application.
 ///
 /// # Errors
@@ -40,13 +47,7 @@ pub(super) fn take(cluster: &Kubernetes, run: &str) -> Result<(), Failure> {
     if !error.message.contains("AlreadyExists") {
         return Err(error);
     }
-    let held = cluster.json(&[
-        "get",
-        "configmap",
-        &name(cluster),
-        "--ignore-not-found",
-        "--output=json",
-    ])?;
+    let held = held(cluster)?;
     let holder = held["data"]["run"].as_str().unwrap_or_default();
     let alive = held["data"]["until"]
         .as_str()
@@ -73,13 +74,7 @@ pub(super) fn take(cluster: &Kubernetes, run: &str) -> Result<(), Failure> {
 
 /// Gives it back, if this run has it.
 pub(super) fn release(cluster: &Kubernetes, run: &str) {
-    let held = cluster.json(&[
-        "get",
-        "configmap",
-        &name(cluster),
-        "--ignore-not-found",
-        "--output=json",
-    ]);
+    let held = held(cluster);
     if held.is_ok_and(|held| held["data"]["run"] == run) {
         // It ends by itself if this fails.
         let _ = cluster.call(&[

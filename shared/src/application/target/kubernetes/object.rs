@@ -52,6 +52,15 @@ impl ObjectName {
         })
     }
 
+    /// An object of a kind that is named as here, where objects without a namespace stand.
+    pub(in super::super) fn of_kind(kind: &str, name: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            namespace: None,
+        }
+    }
+
     /// Whether it certainly stands in this namespace, which is that of all that name none.
     pub(super) fn is_within(&self, namespace: &str) -> bool {
         let kind = self.kind.split('.').next().unwrap_or_default();

@@ -106,9 +106,8 @@ fn refuse_if_edited(cluster: &Kubernetes, touched: &[Value]) -> Result<(), Failu
 impl Kubernetes {
     /// All claims of the namespace.
     fn claims(&self) -> Result<Vec<ObjectName>, Failure> {
-        let list = self.json(&["get", "persistentvolumeclaims", "--output=json"])?;
-        let items = list["items"].as_array().into_iter().flatten();
-        Ok(items.filter_map(ObjectName::of).collect())
+        let claims = self.list("PersistentVolumeClaim.v1.", false)?;
+        Ok(claims.iter().filter_map(ObjectName::of).collect())
     }
 
     /// Removes an object, if it is there.

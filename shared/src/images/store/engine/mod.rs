@@ -43,7 +43,7 @@ impl DockerEngine {
     /// # Errors
     /// None is named that can be talked to. Whether it answers is seen at the first question.
     pub fn connect() -> Result<Self, ImageError> {
-        let endpoint = endpoint().map_err(ImageError::Local)?;
+        let endpoint = endpoint(None).map_err(ImageError::Local)?;
         Self::at(&endpoint)
     }
 

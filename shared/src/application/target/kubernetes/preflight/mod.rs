@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::reads::{NAMESPACE, QUOTA, resource};
 use super::{Kubernetes, ObjectName};
 use crate::application::target::{Check, OnConflict};
 use crate::orchestration::convert::to_yaml;
@@ -24,11 +25,7 @@ pub(in crate::application::target) fn checks(
     is_own: &dyn Fn(&Value) -> bool,
 ) -> Vec<Check> {
     let mut checks = Vec::new();
-    let version = cluster.json(&["version", "--output=json", "--request-timeout=15s"]);
-    match version
-        .as_ref()
-        .map(|version| version["serverVersion"]["gitVersion"].as_str())
-    {
+    match cluster.version() {
         Ok(Some(version)) => checks.push(Check::ok("cluster", format!("Kubernetes {version}"))),
         Ok(None) => {
             checks.push(unreachable("it does not tell its version"));
@@ -70,17 +67,9 @@ fn unreachable(reason: &str) -> Check {
 /// Whether the namespace is there. Returns whether it has to be made.
 fn namespace(cluster: &Kubernetes, checks: &mut Vec<Check>) -> bool {
     let name = cluster.namespace();
-    match cluster.json(&[
-        "get",
-        "namespace",
-        &name,
-        "--ignore-not-found",
-        "--output=json",
-    ]) {
-        Ok(value) if value.is_null() => {
-            let allowed = cluster
-                .call(&["auth", "can-i", "create", "namespaces"])
-                .is_ok();
+    match cluster.get(&ObjectName::of_kind(NAMESPACE, &name)) {
+        Ok(None) => {
+            let allowed = cluster.may(&[("create", NAMESPACE)]) == [true];
             checks.push(if allowed {
                 Check::ok("namespace", format!("{name} will be made"))
             } else {
@@ -111,18 +100,16 @@ fn permissions(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>
         .iter()
         .filter_map(|object| Some(ObjectName::of(object)?.kind))
         .collect();
-    let mut missing = Vec::new();
-    for kind in &kinds {
-        for verb in ["create", "patch"] {
-            let resource = resource(kind);
-            if cluster
-                .call(&["auth", "can-i", verb, &resource, "--quiet"])
-                .is_err()
-            {
-                missing.push(format!("{verb} {resource}"));
-            }
-        }
-    }
+    let wanted: Vec<(&str, &str)> = kinds
+        .iter()
+        .flat_map(|kind| ["create", "patch"].map(|verb| (verb, kind.as_str())))
+        .collect();
+    let missing: Vec<String> = wanted
+        .iter()
+        .zip(cluster.may(&wanted))
+        .filter(|(_, allowed)| !allowed)
+        .map(|((verb, kind), _)| format!("{verb} {}", resource(kind)))
+        .collect();
     checks.push(if missing.is_empty() {
         Check::ok(
             "permissions",
@@ -135,23 +122,6 @@ fn permissions(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>
             "Ask the cluster's administrator for a Role with these verbs.",
         )
     });
-}
-
-/// `Deployment.v1.apps` as `kubectl auth can-i` takes it: `deployments.apps`.
-fn resource(kind: &str) -> String {
-    let mut parts = kind.splitn(3, '.');
-    let name = parts.next().unwrap_or_default().to_lowercase();
-    let group = parts.nth(1).unwrap_or_default();
-    let plural = match name.as_str() {
-        name if name.ends_with("ss") || name.ends_with('x') => format!("{name}es"),
-        name if name.ends_with("policy") => format!("{}ies", name.trim_end_matches('y')),
-        name => format!("{name}s"),
-    };
-    if group.is_empty() {
-        plural
-    } else {
-        format!("{plural}.{group}")
-    }
 }
 
 /// What the API server and its admission say of the objects, without storing them.
@@ -182,7 +152,7 @@ fn admission(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) 
 
 /// Resource quotas against what the application asks for.
 fn quota(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
-    let Ok(quotas) = cluster.json(&["get", "resourcequotas", "--output=json"]) else {
+    let Ok(quotas) = cluster.list(QUOTA, false) else {
         checks.push(Check::not_checked(
             "quota",
             "resource quotas may not be seen",
@@ -194,7 +164,7 @@ fn quota(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
         .filter(|object| pod_spec(object).is_some())
         .map(|object| object["spec"]["replicas"].as_i64().unwrap_or(1))
         .sum();
-    for quota in quotas["items"].as_array().into_iter().flatten() {
+    for quota in quotas {
         let name = quota["metadata"]["name"].as_str().unwrap_or_default();
         let number = |kind: &str| {
             quota["status"][kind]["pods"]

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::pod_spec;
 use crate::application::target::Check;
-use crate::application::target::kubernetes::Kubernetes;
+use crate::application::target::kubernetes::reads::{INGRESS_CLASS, NODE, SERVICE, STORAGE_CLASS};
+use crate::application::target::kubernetes::{Kubernetes, ObjectName};
 
 /// Storage and ingress classes that are named.
 pub(super) fn classes(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
@@ -64,8 +65,13 @@ pub(super) fn classes(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec
     for (kind, names) in &wanted {
         for name in names.iter().filter(|name| !brought(kind, name)) {
             let subject = format!("{kind} {name}");
-            match cluster.json(&["get", kind, name, "--ignore-not-found", "--output=json"]) {
-                Ok(value) if value.is_null() => checks.push(Check::blocked(
+            let named = if *kind == "storageclass" {
+                STORAGE_CLASS
+            } else {
+                INGRESS_CLASS
+            };
+            match cluster.get(&ObjectName::of_kind(named, name)) {
+                Ok(None) => checks.push(Check::blocked(
                     &subject,
                     "the cluster has no such class",
                     format!("Choose one that it has: kubectl get {kind}"),
@@ -76,9 +82,9 @@ pub(super) fn classes(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec
         }
     }
     if default_storage {
-        match cluster.json(&["get", "storageclasses", "--output=json"]) {
+        match cluster.list(STORAGE_CLASS, false) {
             Ok(list) => {
-                let has_default = list["items"].as_array().into_iter().flatten().any(|class| {
+                let has_default = list.iter().any(|class| {
                     class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"]
                         == "true"
                 });
@@ -129,15 +135,13 @@ pub(super) fn nodes(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<C
     if wanted.is_empty() {
         return;
     }
-    let Ok(nodes) = cluster.json(&["get", "nodes", "--output=json"]) else {
+    let Ok(nodes) = cluster.list(NODE, false) else {
         checks.push(Check::not_checked("nodes", "nodes may not be seen"));
         return;
     };
     for (key, value) in wanted {
-        let fitting = nodes["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
+        let fitting = nodes
+            .iter()
             .filter(|node| node["metadata"]["labels"][&key] == value.as_str())
             .count();
         let subject = format!("nodes with {key}={value}");
@@ -171,8 +175,7 @@ pub(super) fn node_ports(cluster: &Kubernetes, objects: &[&Value], checks: &mut 
     if wanted.is_empty() {
         return;
     }
-    let Ok(services) = cluster.json(&["get", "services", "--all-namespaces", "--output=json"])
-    else {
+    let Ok(services) = cluster.list(SERVICE, true) else {
         checks.push(Check::not_checked(
             "node ports",
             "services of other namespaces may not be seen",
@@ -184,7 +187,7 @@ pub(super) fn node_ports(cluster: &Kubernetes, objects: &[&Value], checks: &mut 
         .filter_map(|object| object["metadata"]["name"].as_str())
         .collect();
     let namespace = cluster.namespace();
-    for service in services["items"].as_array().into_iter().flatten() {
+    for service in &services {
         let name = service["metadata"]["name"].as_str().unwrap_or_default();
         let place = service["metadata"]["namespace"]
             .as_str()

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::pod_spec;
 use crate::application::target::Check;
-use crate::application::target::kubernetes::Kubernetes;
+use crate::application::target::kubernetes::{Kubernetes, ObjectName};
 
 /// ConfigMaps, Secrets, claims and service accounts that Pods ask for and that are neither there nor made by us.
 pub(super) fn references(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
@@ -27,8 +27,9 @@ pub(super) fn references(cluster: &Kubernetes, objects: &[&Value], checks: &mut 
     }
     for (kind, name) in wanted.difference(&made) {
         let subject = format!("{} {name}", kind.to_lowercase());
-        match cluster.json(&["get", kind, name, "--ignore-not-found", "--output=json"]) {
-            Ok(value) if value.is_null() => checks.push(Check::blocked(
+        // All of them are of the core group.
+        match cluster.get(&ObjectName::of_kind(&format!("{kind}.v1."), name)) {
+            Ok(None) => checks.push(Check::blocked(
                 &subject,
                 "the application needs it, and it is not there",
                 match kind.as_str() {
