@@ -29,6 +29,59 @@ fn a_release_that_was_there_is_rolled_back_to_its_revision() {
 }
 
 #[test]
+fn a_claim_that_helm_kept_is_no_obstacle_on_the_way_back() {
+    for (name, helm) in helms() {
+        let Some(shop) = Shop::start(&helm) else {
+            return;
+        };
+        // The chart as it was, with a claim that helm leaves alone when no revision has it any more.
+        let old = shop.home().join("old");
+        std::fs::create_dir_all(old.join("templates")).unwrap();
+        std::fs::write(
+            old.join("Chart.yaml"),
+            "{apiVersion: v2, name: shop, version: 0.0.1}",
+        )
+        .unwrap();
+        let kept = "apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: kept
+  annotations: {helm.sh/resource-policy: keep, braces: '{{ \"{{ }}\" }}'}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+";
+        std::fs::write(old.join("templates/kept.yaml"), kept).unwrap();
+        let install = [
+            "install",
+            "shop",
+            "./old",
+            "-n",
+            "shop",
+            "--create-namespace",
+        ];
+        succeeded(&shop.helm(&install).output().unwrap());
+        succeeded(&shop.convert(&line(&["--yes", "--no-wait"])));
+        assert!(shop.there().contains("deployment.apps/shop-web"), "{name}");
+        succeeded(&shop.convert(&["rollback", "--yes"]));
+        let there = shop.there();
+        assert!(
+            there.contains("persistentvolumeclaim/kept"),
+            "{name}: {there}"
+        );
+        assert!(!there.contains("shop-web"), "{name}: {there}");
+        let manifest = shop
+            .helm(&["get", "manifest", "shop", "-n", "shop"])
+            .output()
+            .unwrap();
+        assert!(
+            text(&manifest.stdout).contains("braces: '{{ }}'"),
+            "{name}: {manifest:?}"
+        );
+    }
+}
+
+#[test]
 fn a_release_that_does_not_become_ready_is_taken_back() {
     for (name, helm) in helms() {
         let Some(shop) = Shop::start(&helm) else {

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::super::kubernetes::{ObjectName, is_claim, left};
 use super::super::{Undo, run};
 use super::release::{Revision, kept_in};
-use super::{Failure, Helm};
+use super::{DESCRIPTION, Failure, Helm};
+use crate::host::private::PrivateFolder;
 
 /// See [`super::Target::undo`].
 pub(super) fn undo(helm: &Helm, undo: &Undo<'_>) -> Result<Vec<String>, Failure> {
@@ -57,6 +58,12 @@ pub(super) fn undo(helm: &Helm, undo: &Undo<'_>) -> Result<Vec<String>, Failure>
     Ok(done)
 }
 
+/// Whether Helm 3 has found an object that it is to go back to, and that its newest revision does not know (helm 3,
+/// `pkg/kube/client.go`, `Update`).
+fn is_in_no_revision(error: &Failure) -> bool {
+    error.message.contains(" with the name ") && error.message.contains(" found")
+}
+
 fn stays(object: &Value) -> bool {
     object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 }
@@ -65,32 +72,64 @@ impl Helm {
     /// Rolls back to a revision. Claims that it does not have are kept.
     pub(super) fn roll_back(&self, revision: u64, with_hooks: bool) -> Result<(), Failure> {
         let old = self.objects("manifest", Some(revision))?;
-        let claims: Vec<ObjectName> = old
-            .iter()
-            .filter(|object| is_claim(object))
-            .filter_map(ObjectName::of)
-            .collect();
-        for claim in self
-            .objects("manifest", None)?
-            .iter()
-            .filter(|o| is_claim(o))
-        {
+        let old: Vec<ObjectName> = old.iter().filter_map(ObjectName::of).collect();
+        let newest = self.objects("manifest", None)?;
+        for claim in newest.iter().filter(|object| is_claim(object)) {
             let Some(name) = ObjectName::of(claim) else {
                 continue;
             };
-            if claims.contains(&name) || self.cluster.get(&name)?.is_none() {
+            if old.contains(&name) || self.cluster.get(&name)?.is_none() {
                 continue;
             }
             let arguments = ["annotate", "--overwrite", &name.kind, &name.name];
             self.cluster
                 .call(&[&arguments[..], &["helm.sh/resource-policy=keep"]].concat())?;
         }
-        let mut command = self.helm(&["rollback"]);
-        command.args([self.release(), &revision.to_string()]);
-        if !with_hooks {
-            // Hooks of what never became ready may never end.
-            command.arg("--no-hooks");
+        let roll_back = || {
+            let mut command = self.helm(&["rollback"]);
+            command.args([self.release(), &revision.to_string()]);
+            if !with_hooks {
+                // Hooks of what never became ready may never end.
+                command.arg("--no-hooks");
+            }
+            run(command).map(drop)
+        };
+        match roll_back() {
+            Err(error) if is_in_no_revision(&error) => {
+                // Helm has no revision any more that it would take away for another one.
+                for object in newest.iter().rev().filter(|o| !is_claim(o) && !stays(o)) {
+                    if let Some(name) = ObjectName::of(object).filter(|name| !old.contains(name)) {
+                        self.cluster.delete(&name)?;
+                    }
+                }
+                self.bridge(revision)?;
+                roll_back()
+            }
+            other => other,
         }
+    }
+
+    /// Makes a revision of the very objects of another one. What helm was told to keep stays in the cluster without being
+    /// in the newest revision, and Helm 3 refuses to go back to such an object, which it would take over in an upgrade.
+    fn bridge(&self, revision: u64) -> Result<(), Failure> {
+        let mut command = self.helm(&["get", "manifest"]);
+        command
+            .arg(self.release())
+            .arg(format!("--revision={revision}"));
+        let objects = run(command)?.replace("{{", r#"{{ "{{" }}"#);
+        let failed = |error: std::io::Error| Failure::disk(&error);
+        let chart = PrivateFolder::new(objects.len() as u64, &std::env::temp_dir());
+        let chart = chart.map_err(failed)?;
+        let about = format!("apiVersion: v2\nname: {}\nversion: 0.0.0\n", self.release());
+        fs_err::write(chart.path().join("Chart.yaml"), about).map_err(failed)?;
+        fs_err::create_dir(chart.path().join("templates")).map_err(failed)?;
+        let template = chart.path().join("templates/objects.yaml");
+        fs_err::write(template, objects).map_err(failed)?;
+        let mut command = self.helm(&["upgrade", "--no-hooks"]);
+        command.arg(self.release()).arg(chart.path());
+        command.arg(format!(
+            "--description={DESCRIPTION}on its way back to revision {revision}"
+        ));
         run(command).map(drop)
     }
 
