@@ -1,6 +1,7 @@
 //! A Kubernetes cluster, through the kubectl that called us: its context, its credentials, its plugins.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::wait::{Waiting, until_ready};
 use super::{
     Check, Deployment, Failure, OnConflict, Readiness, Scale, Target, Undo, run, run_with_input,
 };
+use crate::host::cluster::current_context;
 use crate::host::kubectl;
 use crate::orchestration::convert::to_yaml;
 use crate::orchestration::output::Output;
@@ -29,6 +31,9 @@ use questions::Questions;
 
 pub(super) use object::{ObjectName, kept, names};
 pub(super) use undo::{is_claim, left};
+
+/// For objects that are known to be right.
+const NOT_VALIDATED: &str = "--validate=false";
 
 /// Who owns the fields that we write, for server-side apply.
 const MANAGER: &str = "migrate";
@@ -165,7 +170,10 @@ impl Kubernetes {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let items = [namespace, lock::object(self, run)];
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
-        let made = self.call_with(&["create", "--filename=-", "--output=name"], &list);
+        let made = self.call_with(
+            &["create", NOT_VALIDATED, "--filename=-", "--output=name"],
+            &list,
+        );
         if made.is_ok() {
             self.seen.set(Seen::Made);
         }
@@ -215,7 +223,8 @@ impl Kubernetes {
 
 impl Target for Kubernetes {
     fn describe(&self) -> String {
-        let context = self.context.clone().unwrap_or_else(|| {
+        let known = || current_context(self.kubeconfig.as_deref().map(Path::new));
+        let context = self.context.clone().or_else(known).unwrap_or_else(|| {
             let asked = self.call(&["config", "current-context"]);
             asked.map_or_else(|_| "none".to_owned(), |name| name.trim().to_owned())
         });
@@ -298,6 +307,8 @@ impl Target for Kubernetes {
             .collect();
         let text = to_yaml(wanted.iter().copied());
         let manager = format!("--field-manager={MANAGER}");
+        let force = conflict == OnConflict::Overwrite;
+        let rehearsed = self.ask(async |cluster| cluster.rehearse(&wanted, force).await);
         let mut arguments = vec![
             "apply",
             "--server-side",
@@ -305,8 +316,13 @@ impl Target for Kubernetes {
             "--filename=-",
             "--output=json",
         ];
-        if conflict == OnConflict::Overwrite {
+        if force {
             arguments.push("--force-conflicts");
+        }
+        if rehearsed.is_some() {
+            // kubectl would read the description of each kind once more, which takes longer than all the rest. What the
+            // cluster did not accept is left for it to say.
+            arguments.push(NOT_VALIDATED);
         }
         let answer = self.call_with(&arguments, &text)?;
         let generations: Vec<Value> = serde_json::Deserializer::from_str(&answer)

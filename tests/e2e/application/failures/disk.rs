@@ -101,7 +101,7 @@ fn a_state_that_runs_full_stops_before_what_is_not_written_down() {
         state.path().display()
     );
     let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *\" create --filename=- \"*) {} ;; esac\nexec '{}' \"$@\"\n",
+        "#!/bin/sh\ncase \" $* \" in *\" create \"*\"--filename=- \"*) {} ;; esac\nexec '{}' \"$@\"\n",
         notes + &state.fill(),
         super::super::COMPONENTS.kubectl.as_ref().unwrap().display()
     );

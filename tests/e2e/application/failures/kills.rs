@@ -129,7 +129,7 @@ fn a_kill_in_each_phase_is_gone_on_with_and_undone() {
     let locking = super::super::cluster::script_at(
         &home.join("kubectl-locking"),
         &format!(
-            "#!/bin/sh\n'{}' \"$@\"; code=$?\ncase \" $* \" in *\" create --filename=- \"*) {stop} ;; esac\nexit $code\n",
+            "#!/bin/sh\n'{}' \"$@\"; code=$?\ncase \" $* \" in *\" create \"*\"--filename=- \"*) {stop} ;; esac\nexit $code\n",
             real.display()
         ),
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::reads::CONFIG_MAP;
-use super::{Failure, Kubernetes, ObjectName};
+use super::{Failure, Kubernetes, NOT_VALIDATED, ObjectName};
 use crate::application::Journal;
 
 /// Marks locks.
@@ -41,7 +41,10 @@ fn held(cluster: &Kubernetes) -> Result<Value, Failure> {
 pub(super) fn take(cluster: &Kubernetes, run: &str) -> Result<(), Failure> {
     let lock = object(cluster, run);
     let text = lock.to_string();
-    let Err(error) = cluster.call_with(&["create", "--filename=-", "--output=name"], &text) else {
+    let Err(error) = cluster.call_with(
+        &["create", NOT_VALIDATED, "--filename=-", "--output=name"],
+        &text,
+    ) else {
         return Ok(());
     };
     if !error.message.contains("AlreadyExists") {

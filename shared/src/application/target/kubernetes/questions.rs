@@ -5,18 +5,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
-use kube::api::{DynamicObject, ListParams, PostParams, TypeMeta};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams, TypeMeta};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client, Error};
 use serde_json::Value;
 
 use super::super::connection::PATIENCE;
-use super::{Kubernetes, ObjectName};
+use super::{Kubernetes, MANAGER, ObjectName};
 use crate::host::cluster;
+
+/// Objects that are checked at the same time.
+const AT_ONCE: usize = 16;
 
 /// A client and what is known of the cluster's kinds.
 pub(super) struct Questions {
@@ -154,5 +158,27 @@ impl Questions {
             Ok(answer.status.is_some_and(|status| status.allowed))
         });
         join_all(asked).await.into_iter().collect()
+    }
+
+    /// Has the cluster check objects as it would when they are applied, strictly and without storing them. `force` is
+    /// whether fields may be taken from others.
+    pub(super) async fn rehearse(&self, objects: &[&Value], force: bool) -> Result<(), Error> {
+        let mut how = PatchParams::apply(MANAGER).dry_run().validation_strict();
+        how.force = force;
+        let rehearsals = objects.iter().map(async |object| {
+            let Some(name) = ObjectName::of(object) else {
+                return Ok(());
+            };
+            let resource = self.resource(&name.kind).await?;
+            let namespace = name.namespace.as_deref().unwrap_or(&self.namespace);
+            let api = self.api(&resource, Some(namespace));
+            api.patch(&name.name, &how, &Patch::Apply(*object))
+                .await
+                .map(drop)
+        });
+        stream::iter(rehearsals)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
 }
