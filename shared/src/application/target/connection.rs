@@ -81,13 +81,11 @@ impl<Client> Driven<Client> {
             .enable_all()
             .build()
             .map_err(|error| error.to_string())?;
-        let client = runtime.block_on(connect());
-        let mut driven = client.map(|client| Self {
+        let client = runtime.block_on(connect())?;
+        Ok(Self {
             client,
-            runtime: None,
-        })?;
-        driven.runtime = Some(runtime);
-        Ok(driven)
+            runtime: Some(runtime),
+        })
     }
 }
 

@@ -38,11 +38,9 @@ impl Engine {
     ) -> Option<T> {
         let connect = async || {
             let endpoint = docker::endpoint(self.context.as_deref())?;
-            let client = endpoint.client(PATIENCE.as_secs());
-            let client = client.ok_or_else(|| format!("{}: not by a socket", endpoint.host))?;
-            let docker = client.map_err(|error| error.to_string())?;
-            let agreed = docker.negotiate_version().await;
-            agreed.map_err(|error| error.to_string())
+            let connected = endpoint.connect(PATIENCE.as_secs()).await;
+            let docker = connected.ok_or_else(|| format!("{}: not by a socket", endpoint.host))?;
+            docker.map_err(|error| error.to_string())
         };
         self.connection.ask(connect, question)
     }

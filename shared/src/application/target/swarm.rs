@@ -48,7 +48,7 @@ impl Swarm {
         format!("migrate-lock-{}", self.stack)
     }
 
-    /// Names of what the stack has of a kind: `service`, `config`, `secret`, `network`.
+    /// Names of what the stack has of a kind beside its services: `config`, `secret`, `network`.
     fn owned(&self, kind: &str) -> Result<BTreeSet<String>, Failure> {
         let filter = format!("label={STACK_LABEL}={}", self.stack);
         let lines =
@@ -128,12 +128,13 @@ impl Target for Swarm {
     }
 
     fn snapshot(&self, _: &Output) -> Result<Value, Failure> {
+        let versions = self.versions()?;
         Ok(json!({
-            "services": self.owned("service")?,
+            "services": versions.keys().collect::<Vec<_>>(),
             "configs": self.owned("config")?,
             "secrets": self.owned("secret")?,
             "networks": self.owned("network")?,
-            "versions": self.versions()?,
+            "versions": versions,
         }))
     }
 
@@ -144,7 +145,7 @@ impl Target for Swarm {
             conflict,
             ..
         } = *deployment;
-        if conflict == OnConflict::Skip && !self.owned("service")?.is_empty() {
+        if conflict == OnConflict::Skip && !self.services()?.is_empty() {
             return Ok(json!({"versions": {}}));
         }
         let output = secrets::create(self, output)?;
@@ -222,9 +223,7 @@ impl Target for Swarm {
         let ours = &changed["versions"];
         if !force && ours.is_object() {
             let foreign: Vec<&String> = now
-                .as_object()
-                .into_iter()
-                .flatten()
+                .iter()
                 .filter(|(name, version)| ours.get(*name).is_some_and(|own| own != *version))
                 .map(|(name, _)| name)
                 .collect();
@@ -236,9 +235,10 @@ impl Target for Swarm {
                 )));
             }
         }
-        if names("services").is_empty() {
-            let mut left = false;
-            for kind in ["service", "config", "secret", "network"] {
+        let services = names("services");
+        if services.is_empty() {
+            let mut left = !now.is_empty();
+            for kind in ["config", "secret", "network"] {
                 left |= !self.owned(kind)?.is_empty();
             }
             // There is nothing to remove if the run never came to deploying.
@@ -248,13 +248,13 @@ impl Target for Swarm {
             }
             return Ok(done);
         }
-        for name in self.owned("service")?.difference(&names("services")) {
+        for name in now.keys().filter(|name| !services.contains(*name)) {
             self.engine.call(&["service", "rm", name])?;
             done.push(format!("removed service {name}"));
         }
-        for name in names("services") {
+        for name in services {
             // Swarm itself keeps the specification that was there before an update.
-            if before["versions"][&name] != now[&name] {
+            if before["versions"].get(&name) != now.get(&name) {
                 self.engine
                     .call(&["service", "rollback", "--detach", "--quiet", &name])?;
                 done.push(format!("brought back service {name}"));

@@ -29,4 +29,15 @@ impl Endpoint {
             _ => return None,
         })
     }
+
+    /// As [`Self::client`], after agreeing on a version of the API with the engine.
+    ///
+    /// # Errors
+    /// As there, or it does not answer.
+    pub(crate) async fn connect(&self, patience: u64) -> Option<Result<Docker, Error>> {
+        match self.client(patience)? {
+            Ok(docker) => Some(docker.negotiate_version().await),
+            Err(error) => Some(Err(error)),
+        }
+    }
 }

@@ -186,7 +186,9 @@ mod properties {
             let rules = rules(Some(&format!("r.example{prefix}")), &[&map]);
             let once = rules.apply(&image).unwrap();
             // A rule that leads on from where the others lead to is followed, as its writer asked.
-            let leads_on = from.registry == "r.example";
+            let below = once.repository.strip_prefix(&from.repository);
+            let leads_on = from.registry == once.registry
+                && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             if !leads_on && !once.repository.starts_with("mapped") {
                 prop_assert_eq!(rules.apply(&once).unwrap(), once.clone());
             }

@@ -100,14 +100,19 @@ impl Helm {
         }
     }
 
-    /// Objects of a revision, as helm keeps them: `manifest` or `hooks`.
-    pub(super) fn objects(&self, part: &str, revision: Option<u64>) -> Result<Vec<Value>, Failure> {
+    /// What helm keeps of a revision, the newest where none is named: `manifest` or `hooks`.
+    pub(super) fn text(&self, part: &str, revision: Option<u64>) -> Result<String, Failure> {
         let mut command = self.helm(&["get", part]);
         command.arg(self.release());
         if let Some(revision) = revision {
             command.arg(format!("--revision={revision}"));
         }
-        let text = run(command)?;
+        run(command)
+    }
+
+    /// Its objects.
+    pub(super) fn objects(&self, part: &str, revision: Option<u64>) -> Result<Vec<Value>, Failure> {
+        let text = self.text(part, revision)?;
         let file = Sources::default().add("helm get", text.as_str());
         let nodes = parse(file, &text, &Limits::default())
             .map_err(|finding| Failure::tool(format!("helm get {part}: {}", finding.message)))?;

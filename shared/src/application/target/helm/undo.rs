@@ -97,11 +97,7 @@ impl Helm {
         match roll_back() {
             Err(error) if is_in_no_revision(&error) => {
                 // Helm has no revision any more that it would take away for another one.
-                for object in newest.iter().rev().filter(|o| !is_claim(o) && !stays(o)) {
-                    if let Some(name) = ObjectName::of(object).filter(|name| !old.contains(name)) {
-                        self.cluster.delete(&name)?;
-                    }
-                }
+                self.take_away(&newest, &old)?;
                 self.bridge(revision)?;
                 roll_back()
             }
@@ -112,11 +108,8 @@ impl Helm {
     /// Makes a revision of the very objects of another one. What helm was told to keep stays in the cluster without being
     /// in the newest revision, and Helm 3 refuses to go back to such an object, which it would take over in an upgrade.
     fn bridge(&self, revision: u64) -> Result<(), Failure> {
-        let mut command = self.helm(&["get", "manifest"]);
-        command
-            .arg(self.release())
-            .arg(format!("--revision={revision}"));
-        let objects = run(command)?.replace("{{", r#"{{ "{{" }}"#);
+        let objects = self.text("manifest", Some(revision))?;
+        let objects = objects.replace("{{", r#"{{ "{{" }}"#);
         let failed = |error: std::io::Error| Failure::disk(&error);
         let chart = PrivateFolder::new(objects.len() as u64, &std::env::temp_dir());
         let chart = chart.map_err(failed)?;
@@ -131,6 +124,16 @@ impl Helm {
             "--description={DESCRIPTION}on its way back to revision {revision}"
         ));
         run(command).map(drop)
+    }
+
+    /// Removes objects of a revision, but no claim, nothing that helm is to keep, and none of the `others`.
+    fn take_away(&self, objects: &[Value], others: &[ObjectName]) -> Result<(), Failure> {
+        for object in objects.iter().rev().filter(|o| !is_claim(o) && !stays(o)) {
+            if let Some(name) = ObjectName::of(object).filter(|name| !others.contains(name)) {
+                self.cluster.delete(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the release and what its hooks left, but no claim. Returns what it did.
@@ -155,11 +158,7 @@ impl Helm {
             run(command)?;
         } else {
             // Helm would remove the claims as well: what it keeps is in the release, and not to be changed.
-            for object in objects.iter().rev().filter(|o| !is_claim(o) && !stays(o)) {
-                if let Some(name) = ObjectName::of(object) {
-                    self.cluster.delete(&name)?;
-                }
-            }
+            self.take_away(&objects, &[])?;
             self.forget(history)?;
         }
         for hook in hooks.iter().filter(|hook| !is_claim(hook)) {

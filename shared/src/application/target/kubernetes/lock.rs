@@ -77,8 +77,7 @@ pub(super) fn take(cluster: &Kubernetes, run: &str) -> Result<(), Failure> {
 
 /// Gives it back, if this run has it.
 pub(super) fn release(cluster: &Kubernetes, run: &str) {
-    let held = held(cluster);
-    if held.is_ok_and(|held| held["data"]["run"] == run) {
+    if held(cluster).is_ok_and(|held| held["data"]["run"] == run) {
         // It ends by itself if this fails.
         let _ = cluster.call(&[
             "delete",

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -14,6 +15,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client, Error};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::super::connection::PATIENCE;
 use super::{Kubernetes, MANAGER, ObjectName};
@@ -22,11 +24,15 @@ use crate::host::cluster;
 /// Objects that are checked at the same time.
 const AT_ONCE: usize = 16;
 
+/// Where the objects of a kind are.
+type Place = (ApiResource, Scope);
+
 /// A client and what is known of the cluster's kinds.
 pub(super) struct Questions {
     client: Client,
     namespace: String,
-    kinds: RefCell<HashMap<String, (ApiResource, Scope)>>,
+    /// By kind. Whoever asks for the same one meanwhile waits for the one answer.
+    kinds: RefCell<HashMap<String, Arc<OnceCell<Place>>>>,
 }
 
 impl Questions {
@@ -53,20 +59,17 @@ impl Questions {
     }
 
     /// Where the objects of a kind are, which is given as [`ObjectName`] does.
-    async fn resource(&self, kind: &str) -> Result<(ApiResource, Scope), Error> {
-        if let Some(known) = self.kinds.borrow().get(kind) {
-            return Ok(known.clone());
-        }
-        let mut parts = kind.splitn(3, '.');
-        let mut part = || parts.next().unwrap_or_default();
-        let (name, version, group) = (part(), part(), part());
-        let (resource, capabilities) =
-            pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, name)).await?;
-        let known = (resource, capabilities.scope);
-        self.kinds
-            .borrow_mut()
-            .insert(kind.to_owned(), known.clone());
-        Ok(known)
+    async fn resource(&self, kind: &str) -> Result<Place, Error> {
+        let known = Arc::clone(self.kinds.borrow_mut().entry(kind.to_owned()).or_default());
+        let found = known.get_or_try_init(async || {
+            let mut parts = kind.splitn(3, '.');
+            let mut part = || parts.next().unwrap_or_default();
+            let (name, version, group) = (part(), part(), part());
+            let kind = GroupVersionKind::gvk(group, version, name);
+            let (resource, capabilities) = pinned_kind(&self.client, &kind).await?;
+            Ok::<_, Error>((resource, capabilities.scope))
+        });
+        found.await.cloned()
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Option<Value>, Error> {
@@ -88,11 +91,7 @@ impl Questions {
             .collect()
     }
 
-    fn api(
-        &self,
-        (resource, scope): &(ApiResource, Scope),
-        namespace: Option<&str>,
-    ) -> Api<DynamicObject> {
+    fn api(&self, (resource, scope): &Place, namespace: Option<&str>) -> Api<DynamicObject> {
         match (scope, namespace) {
             (Scope::Namespaced, Some(namespace)) => {
                 Api::namespaced_with(self.client.clone(), namespace, resource)

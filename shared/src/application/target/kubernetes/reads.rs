@@ -64,11 +64,8 @@ impl Kubernetes {
 
     /// An object, or `None` if it is not there.
     pub(in super::super) fn get(&self, name: &ObjectName) -> Result<Option<Value>, Failure> {
-        let alone = std::slice::from_ref(name);
-        if let Some(mut found) = self.ask(async |cluster| cluster.get_all(alone).await) {
-            return Ok(found.pop().flatten());
-        }
-        self.get_by_kubectl(name)
+        let mut found = self.get_all(std::slice::from_ref(name))?;
+        Ok(found.pop().flatten())
     }
 
     fn get_by_kubectl(&self, name: &ObjectName) -> Result<Option<Value>, Failure> {

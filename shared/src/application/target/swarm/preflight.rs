@@ -93,12 +93,12 @@ impl Swarm {
     }
 
     fn check_stack(&self, conflict: OnConflict, checks: &mut Vec<Check>) {
-        match self.owned("service") {
+        match self.services() {
             Ok(services) if services.is_empty() => {
                 checks.push(Check::ok("stack", format!("{} is new", self.stack)));
             }
             Ok(services) => {
-                let list: Vec<_> = services.into_iter().collect();
+                let list: Vec<_> = services.into_iter().map(|service| service.name).collect();
                 let seen = format!("{} is there, with {}", self.stack, list.join(", "));
                 checks.push(match conflict {
                     OnConflict::Fail => Check::blocked(

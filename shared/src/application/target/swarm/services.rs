@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bollard::query_parameters::ListServicesOptions;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Failure, STACK_LABEL, Swarm};
 
@@ -89,7 +89,7 @@ fn replicas(object: &Value) -> Option<String> {
 }
 
 impl Swarm {
-    /// All services of the stack.
+    /// All services of the stack, by their names.
     pub(super) fn services(&self) -> Result<Vec<Service>, Failure> {
         let label = format!("{STACK_LABEL}={}", self.stack);
         let options = ListServicesOptions {
@@ -107,10 +107,12 @@ impl Swarm {
             });
             services.collect()
         });
-        match told {
-            Some(services) => Ok(services),
-            None => self.services_by_docker(),
-        }
+        let mut services: Vec<Service> = match told {
+            Some(services) => services,
+            None => self.services_by_docker()?,
+        };
+        services.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(services)
     }
 
     fn services_by_docker(&self) -> Result<Vec<Service>, Failure> {
@@ -137,12 +139,11 @@ impl Swarm {
     }
 
     /// Version of the specification of each service.
-    pub(super) fn versions(&self) -> Result<Value, Failure> {
+    pub(super) fn versions(&self) -> Result<Map<String, Value>, Failure> {
         let services = self.services()?.into_iter();
-        let versions: serde_json::Map<String, Value> = services
+        Ok(services
             .map(|service| (service.name, json!(service.version)))
-            .collect();
-        Ok(versions.into())
+            .collect())
     }
 }
 

@@ -30,15 +30,12 @@ pub(in crate::images::presync) async fn connect(engine: &Engine) -> Result<Docke
         host: address.clone(),
         tls: engine.tls.clone(),
     };
-    let docker = endpoint
-        .client(SECONDS)
+    endpoint
+        .connect(SECONDS)
+        .await
         .ok_or_else(|| {
             format!("{address}: an engine is reached by unix://, npipe://, http:// or tcp://, and by TLS with `tls`")
         })?
-        .map_err(|error| format!("{address}: {error}"))?;
-    docker
-        .negotiate_version()
-        .await
         .map_err(|error| format!("{address}: {error}"))
 }
 
