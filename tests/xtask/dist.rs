@@ -148,7 +148,7 @@ fn built(root: &Path, args: &DistArgs) -> Result<Vec<(Target, PathBuf)>, Failure
     for target in usable {
         let status = Command::new("cargo")
             .current_dir(root)
-            .env("RUSTFLAGS", target.flags())
+            .env("RUSTFLAGS", target.flags(root))
             .arg(target.build_verb())
             .args(["--release", "--locked", "--target", target.triple])
             .args(programs().iter().flat_map(|(name, _)| ["--package", *name]))

@@ -1,6 +1,6 @@
 //! The platforms of a release, and which of them can be built here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One platform.
@@ -72,13 +72,15 @@ impl Target {
         }
     }
 
-    /// What the compiler is told beside the release profile. A panic ends these programs, so nothing ever unwinds: the
-    /// tables for it are a twentieth of a program. Windows needs them for its own exceptions, and darwin's are small.
-    pub(crate) fn flags(self) -> &'static str {
-        if self.os == "linux" {
-            "-C force-unwind-tables=no"
+    /// What the compiler is told beside the release profile. Linux needs no tables for unwinding; Windows needs them for its
+    /// own exceptions, and darwin's are small. Only the linker of cargo-zigbuild leaves them out: with others, what the C
+    /// library begins with asks for them.
+    pub(crate) fn flags(self, root: &Path) -> String {
+        if self.os == "linux" && self.build_verb() == "zigbuild" {
+            let script = root.join("tests/xtask/no-unwinding.ld");
+            format!("-C link-arg=-Wl,-T,{}", script.display())
         } else {
-            ""
+            String::new()
         }
     }
 

@@ -119,7 +119,10 @@ TEXT
         pods insecure
         ttl 5
     }
-    cache 5
+    cache 5 {
+        disable success cluster.local
+        disable denial cluster.local
+    }
 }
 TEXT
     mkdir -p pause && cp "$(readlink -f "$CACHE/bin/busybox")" pause/busybox

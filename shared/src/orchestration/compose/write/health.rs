@@ -13,6 +13,10 @@ use crate::orchestration::quantity::duration_to_compose;
 const INTERVAL: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 3;
+/// Between two checks in the start period where nothing is said (moby, `daemon/health.go`).
+const START_INTERVAL: Duration = Duration::from_secs(5);
+/// As often as Kubernetes can ask.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Writer<'_> {
     /// `healthcheck`.
@@ -92,6 +96,12 @@ impl Writer<'_> {
             .as_ref()
             .map(|r| r.value)
             .or(probe.then_some(RETRIES));
+        let (period, failures) = match self.readiness_beside(site, chosen) {
+            Some(ready) if ready.check == chosen.check => {
+                asked_as_often(period, failures, pace_of(ready))
+            }
+            _ => (period, failures),
+        };
         put_some(map, "interval", period.map(duration_to_compose));
         put_some(map, "timeout", limit.map(duration_to_compose));
         put_some(map, "retries", failures);
@@ -113,7 +123,7 @@ impl Writer<'_> {
         let own_start = (chosen.purpose == Purpose::Started).then_some(chosen);
         if let Some(started) = started.or(own_start) {
             let timings = &started.timings;
-            let period = timings.interval.as_ref().map_or(INTERVAL, |i| i.value);
+            let period = pace_of(started);
             let failures = timings.retries.as_ref().map_or(RETRIES, |r| r.value);
             let delay = timings
                 .initial_delay
@@ -122,6 +132,14 @@ impl Writer<'_> {
             let whole = delay.saturating_add(period.saturating_mul(failures));
             grace = Some(grace.map_or(whole, |grace| grace.max(whole)));
             early.get_or_insert(period);
+        } else if let Some(period) = period.filter(|_| probe) {
+            let pace = self.pace_at_the_start(site, chosen, period);
+            if pace < period {
+                grace = Some(grace.map_or(period, |grace| grace.max(period)));
+            }
+            if grace.is_some() && pace < START_INTERVAL {
+                early.get_or_insert(pace);
+            }
         }
         put_some(map, "start_period", grace.map(duration_to_compose));
         put_some(map, "start_interval", early.map(duration_to_compose));
@@ -133,6 +151,28 @@ impl Writer<'_> {
             );
             self.note("probe-success-threshold", &successes.origin, message);
         }
+    }
+
+    /// How often Kubernetes would have asked what decides whether a container may be reached. Swarm sends nothing to a task
+    /// before its check has passed, and Docker asks for the first time after a whole interval; in Kubernetes readiness
+    /// decides, or the start alone where nothing asks for it.
+    fn pace_at_the_start(&self, site: &Site<'_>, chosen: &Probe, period: Duration) -> Duration {
+        if !self.decides_alone(chosen) {
+            return period;
+        }
+        let ready = self.readiness_beside(site, chosen);
+        ready.map_or(AT_ONCE, pace_of).min(period)
+    }
+
+    /// Whether a liveness probe also says when a task may be reached.
+    fn decides_alone(&self, chosen: &Probe) -> bool {
+        self.is_swarm() && chosen.purpose == Purpose::Live
+    }
+
+    /// The readiness probe whose part the chosen liveness probe takes over.
+    fn readiness_beside<'p>(&self, site: &Site<'p>, chosen: &Probe) -> Option<&'p Probe> {
+        let mut probes = site.container.probes.iter();
+        probes.find(|probe| self.decides_alone(chosen) && probe.purpose == Purpose::Ready)
     }
 
     /// The words of `test`.
@@ -272,6 +312,32 @@ impl Writer<'_> {
     }
 }
 
+/// How often Kubernetes asks.
+fn pace_of(probe: &Probe) -> Duration {
+    probe
+        .timings
+        .interval
+        .as_ref()
+        .map_or(INTERVAL, |i| i.value)
+}
+
+/// One check that does what two of the same question did: it sees as soon as readiness that the container answers, and takes
+/// as long as liveness until it gives the container up.
+fn asked_as_often(
+    period: Option<Duration>,
+    failures: Option<u32>,
+    pace: Duration,
+) -> (Option<Duration>, Option<u32>) {
+    match (period, failures) {
+        (Some(period), Some(failures)) if Duration::ZERO < pace && pace < period => {
+            let patience = period.saturating_mul(failures).as_millis();
+            let failures = u32::try_from(patience.div_ceil(pace.as_millis().max(1)));
+            (Some(pace), failures.ok().or(Some(u32::MAX)))
+        }
+        unchanged => unchanged,
+    }
+}
+
 /// An address inside of a URL.
 fn address(host: &str) -> String {
     if host.contains(':') && !host.starts_with('[') {
@@ -331,5 +397,15 @@ mod tests {
             r"curl -fsS -o /dev/null -k -H 'A: b' 'https://127.0.0.1:8443/it'\''s'"
         );
         assert_eq!(address("::1"), "[::1]");
+    }
+    #[test]
+    fn one_check_is_as_quick_and_as_patient_as_the_two_it_stands_for() {
+        let seconds = |s| Some(Duration::from_secs(s));
+        let merged = |period, failures, pace| {
+            asked_as_often(seconds(period), Some(failures), Duration::from_secs(pace))
+        };
+        assert_eq!(merged(5, 3, 2), (seconds(2), Some(8)));
+        assert_eq!(merged(10, 3, 10), (seconds(10), Some(3)));
+        assert_eq!(merged(10, 3, 30), (seconds(10), Some(3)));
     }
 }
