@@ -1,6 +1,7 @@
 //! Table-driven: what each line of the equivalence tables becomes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use migrate::finding::Findings;
 use migrate::orchestration::provider::{Converted, Mapping, Options, Provider, convert};
@@ -14,9 +15,11 @@ pub(super) fn folder() -> PathBuf {
     fixtures::folder().join("provider")
 }
 
-pub(super) fn nodes(text: &str) -> Vec<Node> {
+pub(super) fn nodes(text: &str) -> Vec<Arc<Node>> {
     let file = Sources::default().add("x", text);
-    parse(file, text, &Limits::default()).unwrap_or_else(|e| panic!("{}\n{text}", e.message))
+    let nodes = parse(file, text, &Limits::default());
+    let nodes = nodes.unwrap_or_else(|e| panic!("{}\n{text}", e.message));
+    nodes.into_iter().map(Arc::new).collect()
 }
 
 pub(super) fn provider(name: &str) -> Provider {

@@ -5,7 +5,6 @@ use std::process::Command;
 
 use migrate::orchestration::provider::catalog::Place;
 use migrate::orchestration::provider::{Provider, detect};
-use migrate::source::Node;
 use serde_json::{Value, json};
 use tests::fixtures;
 
@@ -146,7 +145,7 @@ fn each_signature_is_seen() {
             let text = signature.is.replace('*', "some");
             let value = signature.value.first().map(|v| v.replace('*', "43"));
             let object = with(signature.r#in, &text, value.as_deref());
-            let read: Vec<Node> = nodes(&object.to_string());
+            let read = nodes(&object.to_string());
             let seen = detect(&read);
             let of = seen.candidates.iter().find(|c| c.provider == *provider);
             let of = of.unwrap_or_else(|| panic!("{} {signature:?}", provider.name()));

@@ -44,7 +44,7 @@ fn silent(inputs: &[&Input]) -> (usize, BTreeSet<String>) {
             let before = outcome(input, to);
             let kept = input.convert(to).outcomes;
             for index in input.own.clone() {
-                let after = kept[index].node.as_ref().map(Node::to_json);
+                let after = kept[index].node.as_ref().map(|node| node.to_json());
                 for place in places(&input.objects[index]) {
                     // What stands in the output as it stood in the input is not lost.
                     let now = after.as_ref().and_then(|object| at(object, &place));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use migrate::orchestration::provider::{Converted, Options, Provider, convert};
 use migrate::source::{Node, emit};
@@ -23,7 +24,7 @@ pub(super) struct Input {
 
 impl Input {
     /// The objects as they are read from a file.
-    pub(super) fn nodes(&self) -> Vec<Node> {
+    pub(super) fn nodes(&self) -> Vec<Arc<Node>> {
         nodes(&text(&self.objects))
     }
 
@@ -54,7 +55,10 @@ pub(super) fn written() -> Vec<Input> {
     let mut all: Vec<Input> = cases()
         .into_iter()
         .map(|case| Input {
-            objects: nodes(&case.input).iter().map(Node::to_json).collect(),
+            objects: nodes(&case.input)
+                .iter()
+                .map(|node| node.to_json())
+                .collect(),
             name: case.name,
             from: case.from,
             own: Vec::new(),
@@ -90,7 +94,7 @@ fn rendered(helm: &PathBuf, chart: &PathBuf, values: &[PathBuf]) -> Vec<Value> {
     objects
         .iter()
         .filter(|node| !node.is_null())
-        .map(Node::to_json)
+        .map(|node| node.to_json())
         .collect()
 }
 

@@ -3,6 +3,8 @@
 //! A new name is one more edit of a converted object, so the output layer finds the value or the line behind it as it
 //! does for everything else.
 
+use std::sync::Arc;
+
 use crate::finding::Findings;
 use crate::images::inventory::{self, Needed};
 use crate::images::rewrite::Rules;
@@ -11,7 +13,7 @@ use crate::orchestration::provider::{Change, Converted, Edit, ObjectRef, SourceK
 use crate::source::{KeyPath, Node, Origin, PathStep};
 
 /// The images that rendered objects need, and the Secrets by which they are pulled.
-pub(crate) fn needed(nodes: &[Node]) -> (Vec<Needed>, Vec<serde_json::Value>) {
+pub(crate) fn needed(nodes: &[Arc<Node>]) -> (Vec<Needed>, Vec<serde_json::Value>) {
     let objects: Vec<Object> = nodes
         .iter()
         .enumerate()
@@ -52,7 +54,7 @@ pub(crate) fn rewrite(mut converted: Converted, rules: &Rules) -> Converted {
                     path,
                 }],
             };
-            apply(node, std::slice::from_ref(&edit));
+            apply(Arc::make_mut(node), std::slice::from_ref(&edit));
             outcome.edits.retain(|other| other.path != edit.path);
             outcome.edits.push(edit);
         }

@@ -45,7 +45,7 @@ pub fn convert_manifests(
         }
     }
     let mut files = FileTable::default();
-    let nodes = nodes(&documents, &[], text, &mut files, &|_| None);
+    let nodes = nodes(&documents, None, text, &mut files, &|_| None);
     let (from, _) = source_provider(from, &nodes)?;
     let Some(from) = from else {
         return Ok(ManifestConversion {

@@ -1,6 +1,6 @@
 //! What helm rendered: documents, each with the template that it came from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
@@ -20,6 +20,15 @@ pub(crate) struct Document {
     pub tree: Option<Arc<Tree>>,
     /// The same as a value.
     pub value: Arc<Json>,
+    /// What its text alone decides.
+    told: Arc<Told>,
+}
+
+/// What is asked of a document again and again.
+#[derive(Debug)]
+struct Told {
+    identity: Identity,
+    doubled: Vec<Doubled>,
 }
 
 /// Documents that were read before. The renderings of one chart repeat most of each other, and reading them takes
@@ -30,12 +39,14 @@ pub(crate) struct Known(Arc<Mutex<HashMap<Arc<str>, Content>>>);
 /// What a document holds; `None` where nothing can be read.
 #[derive(Debug, Clone)]
 struct Content {
+    text: Arc<str>,
     tree: Option<Arc<Tree>>,
     value: Arc<Json>,
+    told: Arc<Told>,
 }
 
 impl Known {
-    fn content(&self, text: &Arc<str>) -> Content {
+    fn content(&self, text: &str) -> Content {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(content) = known().get(text) {
             return content.clone();
@@ -43,11 +54,25 @@ impl Known {
         let tree = parse_documents(text)
             .ok()
             .and_then(|trees| trees.into_iter().next());
-        let value = Arc::new(tree.as_ref().map_or(Json::Null, Tree::to_json));
-        let tree = tree.map(Arc::new);
-        let content = Content { tree, value };
-        known().insert(Arc::clone(text), content.clone());
-        content
+        let value = tree.as_ref().map_or(Json::Null, Tree::to_json);
+        let mut found = Vec::new();
+        if let Some(tree) = &tree {
+            doubled(tree, &mut Vec::new(), &mut found);
+        }
+        let told = Told {
+            identity: identity(&value),
+            doubled: found,
+        };
+        let content = Content {
+            text: text.into(),
+            tree: tree.map(Arc::new),
+            value: Arc::new(value),
+            told: Arc::new(told),
+        };
+        // Another thread may have read the same: all have to hold the same one.
+        let mut known = known();
+        let kept = known.entry(Arc::clone(&content.text)).or_insert(content);
+        kept.clone()
     }
 }
 
@@ -64,18 +89,17 @@ pub(crate) struct Identity {
 
 impl Document {
     /// Which object it is.
-    pub(crate) fn identity(&self) -> Identity {
-        identity(&self.value)
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.told.identity
     }
 
     /// The keys that stand more than once in their mapping, with the lines of all but the last. Helm lets them through,
     /// and the API server takes the last of them.
-    pub(crate) fn doubled(&self) -> Vec<Doubled> {
-        let mut found = Vec::new();
-        if let Some(tree) = &self.tree {
-            doubled(tree, &mut Vec::new(), &mut found);
+    pub(crate) fn doubled(&self) -> &[Doubled] {
+        if self.tree.is_none() {
+            return &[];
         }
-        found
+        &self.told.doubled
     }
 }
 
@@ -155,8 +179,13 @@ pub(crate) fn split(output: &str, known: &Known) -> Vec<Document> {
             text.clear();
             return;
         }
-        let body: Arc<str> = std::mem::take(text).into();
-        let Content { tree, value } = known.content(&body);
+        let Content {
+            text: body,
+            tree,
+            value,
+            told,
+        } = known.content(text);
+        text.clear();
         if tree.is_none()
             && body
                 .lines()
@@ -170,6 +199,7 @@ pub(crate) fn split(output: &str, known: &Known) -> Vec<Document> {
             line,
             tree: tree.filter(|_| value.is_object()),
             value,
+            told,
         });
     };
     for (number, line) in output.split_inclusive('\n').enumerate() {
@@ -194,16 +224,16 @@ pub(crate) fn split(output: &str, known: &Known) -> Vec<Document> {
 
 /// Pairs the documents of two renderings: equal identity first, in order; then what is left of the same template and
 /// kind, in order. Gives, for each of `left`, the index in `right`.
-pub(crate) fn pair(left: &[(Identity, &str)], right: &[(Identity, &str)]) -> Vec<Option<usize>> {
-    let mut by_identity: BTreeMap<&Identity, Vec<usize>> = BTreeMap::new();
+pub(crate) fn pair(left: &[(&Identity, &str)], right: &[(&Identity, &str)]) -> Vec<Option<usize>> {
+    let mut by_identity: HashMap<&Identity, Vec<usize>> = HashMap::new();
     for (index, (identity, _)) in right.iter().enumerate().rev() {
         by_identity.entry(identity).or_default().push(index);
     }
     let mut pairs: Vec<Option<usize>> = left
         .iter()
-        .map(|(identity, _)| by_identity.get_mut(identity).and_then(Vec::pop))
+        .map(|(identity, _)| by_identity.get_mut(*identity).and_then(Vec::pop))
         .collect();
-    let mut used: std::collections::BTreeSet<usize> = pairs.iter().flatten().copied().collect();
+    let mut used: HashSet<usize> = pairs.iter().flatten().copied().collect();
     for (index, (identity, source)) in left.iter().enumerate() {
         if pairs[index].is_some() {
             continue;
@@ -242,7 +272,7 @@ mod tests {
         let documents = split(text, &Known::default());
         let seen: Vec<_> = documents
             .iter()
-            .map(|d| (d.source.as_str(), d.identity().kind, d.line))
+            .map(|d| (d.source.as_str(), d.identity().kind.clone(), d.line))
             .collect();
         assert_eq!(
             seen,

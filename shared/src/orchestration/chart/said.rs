@@ -12,7 +12,9 @@ use crate::finding::{Code, Finding};
 /// Documents that are no objects to us stay as they are, which has to be said: helm may take more than we do.
 pub(super) fn unread(bases: &[Base]) -> Vec<Finding> {
     let mut said = BTreeSet::new();
-    let documents = bases.iter().flat_map(|base| &base.rendering.documents);
+    let documents = bases
+        .iter()
+        .flat_map(|base| base.rendering.documents.iter());
     documents
         .filter(|document| document.tree.is_none() && said.insert(document.source.clone()))
         .map(|document| {
@@ -29,11 +31,13 @@ pub(super) fn unread(bases: &[Base]) -> Vec<Finding> {
 /// Keys that stand twice in what the chart renders: which of them counts is told by their order alone.
 pub(super) fn doubled(bases: &[Base]) -> Vec<Finding> {
     let mut said = BTreeSet::new();
-    let documents = bases.iter().flat_map(|base| &base.rendering.documents);
+    let documents = bases
+        .iter()
+        .flat_map(|base| base.rendering.documents.iter());
     let messages = documents.flat_map(|document| {
         let keys = document.doubled().into_iter();
         keys.map(move |key| {
-            let at = describe(&document.identity(), &key.path);
+            let at = describe(document.identity(), &key.path);
             format!("`{}` renders {at} more than once", document.source)
         })
     });

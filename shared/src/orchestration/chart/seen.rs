@@ -1,6 +1,7 @@
 //! Which provider a chart was made for, and what was seen of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::ChartError;
 use super::options::Choice;
@@ -10,7 +11,7 @@ use crate::source::Node;
 /// Which provider it is; with what was seen of it, if it was looked for.
 pub(crate) fn source_provider(
     choice: &Choice,
-    nodes: &[Node],
+    nodes: &[Arc<Node>],
 ) -> Result<(Option<Provider>, Vec<String>), ChartError> {
     if let Choice::Provider(provider) = choice {
         return Ok((Some(provider.clone()), Vec::new()));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value as Json;
@@ -98,7 +99,7 @@ fn converted(
     for (variant, message) in &refused {
         findings.push(said::unrendered(variant, message));
     }
-    let nodes: Vec<Node> = bases.iter().flat_map(|base| base.nodes.clone()).collect();
+    let nodes: Vec<Arc<Node>> = bases.iter().flat_map(|base| base.nodes.clone()).collect();
     let (from, seen) = source_provider(&options.from, &nodes)?;
     // The last of those that must hold has all values files and options together.
     let given = bases.iter().rfind(|base| base.variant.required);
@@ -136,7 +137,7 @@ fn converted(
         ..options.options.clone()
     };
     let map = options.map.spelled(from_people);
-    let strict = |nodes: &[Node]| {
+    let strict = |nodes: &[Arc<Node>]| {
         let converted = convert(nodes, &from, &options.to, &map, &strict_options);
         images::rewrite(converted, rules)
     };
@@ -144,7 +145,7 @@ fn converted(
         allow_missing: true,
         ..strict_options.clone()
     };
-    let lenient = |nodes: &[Node]| {
+    let lenient = |nodes: &[Arc<Node>]| {
         let converted = convert(nodes, &from, &options.to, &map, &lenient_options);
         images::rewrite(converted, rules)
     };
@@ -191,7 +192,11 @@ fn converted(
     }
     let output = if options.flat {
         let written = flat_output(&job, &original, &bases, &targets, &mut summary)?;
-        for wanted in targets.last().iter().flat_map(|target| &target.wanted) {
+        for wanted in targets
+            .last()
+            .iter()
+            .flat_map(|target| target.wanted.iter())
+        {
             if let Some(name) = flat::secret(&wanted.value) {
                 findings.push(said::secret_written(&name, &wanted.source));
             }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
-use super::identify::{Place, TextRef};
+use super::identify::{Marked, Place, TextRef};
 use super::render::{Document, Identity, identity};
 use super::yaml::{Item, Step, Style, Tree, path_text};
 use crate::orchestration::provider::Converted;
@@ -14,7 +15,7 @@ use crate::source::{
 };
 
 /// Converts objects of the source into objects of the target.
-pub(crate) type Convert<'c> = dyn Fn(&[Node]) -> Converted + Sync + 'c;
+pub(crate) type Convert<'c> = dyn Fn(&[Arc<Node>]) -> Converted + Sync + 'c;
 
 /// What one document shall be.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ pub(crate) struct Wanted {
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// The documents.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Arc<Vec<Wanted>>,
     /// What the conversion had to say.
     pub converted: Converted,
 }
@@ -48,6 +49,8 @@ pub(crate) struct FileTable {
     /// All texts.
     pub sources: Sources,
     ids: BTreeMap<String, FileId>,
+    /// Nodes that were made already, for other renderings of the same.
+    read: HashMap<(usize, usize), (Read, Arc<Node>)>,
 }
 
 impl FileTable {
@@ -62,44 +65,80 @@ impl FileTable {
     }
 }
 
-/// Turns documents into the nodes that the conversion reads; positions are those of the templates where they are
-/// known (`places`, one map for each document), else of the rendering.
+/// A rendering of marked templates, by which keys are found in them.
+pub(crate) struct Marks<'m> {
+    /// The marks.
+    pub marked: &'m Marked,
+    /// For each document, the same one as it was rendered with marks.
+    pub partners: Vec<Option<&'m Document>>,
+}
+
+/// Turns documents into the nodes that the conversion reads; positions are those of the templates where there are
+/// marks, else of the rendering.
 pub(crate) fn nodes(
     documents: &[Document],
-    places: &[BTreeMap<Vec<Step>, Place>],
+    marks: Option<&Marks<'_>>,
     rendering: &str,
     files: &mut FileTable,
     text_of: &dyn Fn(&str) -> Option<(String, String)>,
-) -> Vec<Node> {
-    let empty = BTreeMap::new();
+) -> Vec<Arc<Node>> {
     let mut positions = Positions {
-        known: &empty,
+        known: BTreeMap::new(),
         files,
-        columns: HashMap::new(),
+        columns: hashbrown::HashMap::default(),
         text_of,
         rendering,
         line: 0,
     };
-    documents
-        .iter()
-        .enumerate()
-        .map(|(index, document)| {
-            positions.known = places.get(index).unwrap_or(&empty);
-            positions.line = document.line;
-            let start = positions.of(&[], 0, None);
-            match &document.tree {
-                Some(tree) => node(tree, &mut Vec::new(), start, &mut positions),
-                None => Node::plain("", start),
-            }
-        })
-        .collect()
+    let read = |(index, document): (usize, &Document)| {
+        let partner = marks.and_then(|marks| Some((marks.marked, (*marks.partners.get(index)?)?)));
+        let content = Read {
+            value: Arc::clone(&document.value),
+            marked: partner.map(|(_, partner)| Arc::clone(&partner.value)),
+        };
+        let key = content.key();
+        if let Some((_, node)) = positions.files.read.get(&key) {
+            return Arc::clone(node);
+        }
+        positions.known = partner.map_or_else(BTreeMap::new, |(marked, p)| marked.places(p));
+        positions.line = document.line;
+        let start = positions.of(&[], 0, None);
+        let node = Arc::new(match &document.tree {
+            Some(tree) => node(tree, &mut Vec::new(), start, &mut positions),
+            None => Node::plain("", start),
+        });
+        positions
+            .files
+            .read
+            .insert(key, (content, Arc::clone(&node)));
+        node
+    };
+    documents.iter().enumerate().map(read).collect()
+}
+
+/// What a node was made of: the content of a document, and of the one with marks. Equal documents share theirs.
+#[derive(Debug)]
+struct Read {
+    value: Arc<Json>,
+    marked: Option<Arc<Json>>,
+}
+
+impl Read {
+    /// Tells it from others as long as it is kept.
+    fn key(&self) -> (usize, usize) {
+        let address = |value: &Arc<Json>| Arc::as_ptr(value).addr();
+        (
+            address(&self.value),
+            self.marked.as_ref().map_or(0, address),
+        )
+    }
 }
 
 struct Positions<'p> {
-    known: &'p BTreeMap<Vec<Step>, Place>,
+    known: BTreeMap<Vec<Step>, Place>,
     files: &'p mut FileTable,
     /// For each file that was asked for, its handle and the column of the first letter of each line.
-    columns: HashMap<&'p str, Option<(FileId, Vec<u32>)>>,
+    columns: hashbrown::HashMap<String, Option<(FileId, Vec<u32>)>, RandomState>,
     /// Name and text of a file of the chart.
     text_of: &'p dyn Fn(&str) -> Option<(String, String)>,
     rendering: &'p str,
@@ -120,7 +159,7 @@ impl Positions<'_> {
             line,
         }) = place
         {
-            let known = self.columns.entry(file).or_insert_with(|| {
+            let known = self.columns.entry_ref(file.as_str()).or_insert_with(|| {
                 let (name, text) = (self.text_of)(file)?;
                 let columns = text
                     .lines()
@@ -212,7 +251,7 @@ fn scalar(tree: &Tree, text: &str, style: Style) -> Scalar {
 }
 
 /// Converts a rendering.
-pub(crate) fn target(documents: &[Document], nodes: &[Node], convert: &Convert<'_>) -> Target {
+pub(crate) fn target(documents: &[Document], nodes: &[Arc<Node>], convert: &Convert<'_>) -> Target {
     let converted = convert(nodes);
     let mut wanted = Vec::new();
     for (index, outcome) in converted.outcomes.iter().enumerate() {
@@ -263,7 +302,10 @@ pub(crate) fn target(documents: &[Document], nodes: &[Node], convert: &Convert<'
             from: BTreeMap::new(),
         });
     }
-    Target { wanted, converted }
+    Target {
+        wanted: Arc::new(wanted),
+        converted,
+    }
 }
 
 /// A key path of the conversion as one of ours.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
@@ -91,7 +92,7 @@ pub(crate) enum ValuesRef {
 #[derive(Debug, Clone)]
 pub(crate) struct Rendering {
     /// The documents, without the one that tells the values.
-    pub documents: Vec<Document>,
+    pub documents: Arc<Vec<Document>>,
     /// All of the text.
     pub text: String,
     /// The values of the root chart as helm put them together; null if they were not asked for.
@@ -250,7 +251,7 @@ impl OnDisk {
             false
         });
         Ok(Rendering {
-            documents,
+            documents: Arc::new(documents),
             text,
             values,
         })

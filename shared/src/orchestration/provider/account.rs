@@ -1,6 +1,7 @@
 //! The account: what stood in an object and stands there no more has gone elsewhere, or a finding says so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::catalog::Catalog;
 use super::edit::{Change, SourceKey, difference};
@@ -14,9 +15,9 @@ type Trail = BTreeMap<(usize, String), Vec<SourceKey>>;
 
 /// Names each key that was taken out or got another value without a word about it.
 pub(super) fn account(
-    before: &[Node],
+    before: &[Arc<Node>],
     refs: &[ObjectRef],
-    now: &[Option<Node>],
+    now: &[Option<Arc<Node>>],
     (trail, mut carried): (&Trail, BTreeSet<(usize, String)>),
     to: &Catalog,
     findings: &mut Findings,
@@ -55,6 +56,7 @@ pub(super) fn account(
                     }
                 }
             }
+            Some(after) if Arc::ptr_eq(old, after) => {}
             Some(after) => {
                 for edit in difference(old, after) {
                     let (Some(node), becomes) = (edit::get(old, &edit.path), &edit.change) else {

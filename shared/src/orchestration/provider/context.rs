@@ -1,6 +1,7 @@
 //! What one conversion knows and collects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -19,10 +20,10 @@ pub(super) struct Context<'c> {
     pub(super) map: &'c Mapping,
     pub(super) options: &'c Options,
     /// The input.
-    pub(super) before: &'c [Node],
+    pub(super) before: &'c [Arc<Node>],
     pub(super) refs: Vec<ObjectRef>,
-    /// The objects as they are by now; `None` for those removed.
-    pub(super) now: Vec<Option<Node>>,
+    /// The objects as they are by now, those of the input while nothing has changed in them; `None` for those removed.
+    pub(super) now: Vec<Option<Arc<Node>>>,
     pub(super) findings: Findings,
     pub(super) missing: Vec<Missing>,
     pub(super) added: Vec<Added>,
@@ -45,7 +46,7 @@ pub(super) struct Context<'c> {
 
 impl<'c> Context<'c> {
     pub(super) fn new(
-        objects: &'c [Node],
+        objects: &'c [Arc<Node>],
         from: &'c Provider,
         to: &'c Provider,
         map: &'c Mapping,
@@ -110,7 +111,7 @@ impl<'c> Context<'c> {
             return;
         };
         let at = node.at;
-        edit::set(node, path, Node::from_json(value, at));
+        edit::set(Arc::make_mut(node), path, Node::from_json(value, at));
         let trail = self.trail.entry((object, path.to_string())).or_default();
         for key in from {
             if !trail.contains(key) {
@@ -136,6 +137,8 @@ impl<'c> Context<'c> {
     /// Takes a key out, and the mapping around it if nothing else is left in it.
     pub(super) fn take(&mut self, object: usize, path: &KeyPath) -> Option<Node> {
         let node = self.now.get_mut(object)?.as_mut()?;
+        edit::get(node, path)?;
+        let node = Arc::make_mut(node);
         let taken = edit::remove(node, path)?;
         let parent = path.parent();
         let empty = |n: &Node| {

@@ -1,5 +1,7 @@
 //! Which provider objects were made for, by the signatures of the catalogs.
 
+use std::borrow::Borrow;
+
 use super::catalog::{Place, Signature};
 use super::pattern::glob;
 use super::{ObjectRef, Provider};
@@ -65,13 +67,13 @@ impl Detection {
 
 /// Looks for the signatures of the built-in providers.
 #[must_use]
-pub fn detect(objects: &[Node]) -> Detection {
+pub fn detect<N: Borrow<Node>>(objects: &[N]) -> Detection {
     detect_among(objects, Provider::all())
 }
 
 /// Looks for the signatures of these providers.
 #[must_use]
-pub fn detect_among(objects: &[Node], providers: &[Provider]) -> Detection {
+pub fn detect_among<N: Borrow<Node>>(objects: &[N], providers: &[Provider]) -> Detection {
     let mut candidates: Vec<Candidate> = providers
         .iter()
         .map(|provider| Candidate {
@@ -79,7 +81,7 @@ pub fn detect_among(objects: &[Node], providers: &[Provider]) -> Detection {
             sightings: Vec::new(),
         })
         .collect();
-    for (index, node) in objects.iter().enumerate() {
+    for (index, node) in objects.iter().map(Borrow::borrow).enumerate() {
         let object = ObjectRef::of(index, node);
         // A definition of a kind has the words of each provider as names of fields.
         if object.kind == super::foreign::DEFINITION {

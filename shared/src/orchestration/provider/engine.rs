@@ -1,4 +1,6 @@
-//! The way of all objects through the conversion.
+//! The way of all objects through the conversion. Objects are shared with the input until something changes in them.
+
+use std::sync::Arc;
 
 use super::context::Context;
 use super::edit::{Edit, apply, difference};
@@ -15,7 +17,7 @@ use crate::source::{KeyPath, Node};
 /// an entry in [`Converted::missing`]. The caller decides whether that is acceptable ([`Options::allow_missing`]).
 #[must_use]
 pub fn convert(
-    objects: &[Node],
+    objects: &[Arc<Node>],
     from: &Provider,
     to: &Provider,
     map: &Mapping,
@@ -27,7 +29,7 @@ pub fn convert(
 }
 
 fn each_object(
-    objects: &[Node],
+    objects: &[Arc<Node>],
     from: &Provider,
     to: &Provider,
     map: &Mapping,
@@ -103,16 +105,23 @@ fn finish(ctx: Context<'_>) -> Converted {
                     edits: Vec::new(),
                 };
             };
+            if Arc::ptr_eq(old, &after) {
+                return Outcome {
+                    object,
+                    node: Some(after),
+                    edits: Vec::new(),
+                };
+            }
             let mut edits = difference(old, &after);
             for edit in &mut edits {
                 edit.from = origins(&trail, object.index, edit);
             }
             // Applied to the input, so that keys keep their places.
-            let mut node = old.clone();
+            let mut node = Node::clone(old);
             apply(&mut node, &edits);
             Outcome {
                 object,
-                node: Some(node),
+                node: Some(Arc::new(node)),
                 edits,
             }
         })

@@ -1,5 +1,7 @@
 //! Objects inside of a `List` are objects like any other.
 
+use std::sync::Arc;
+
 use super::edit::apply;
 use super::{Change, Converted, Edit, ObjectRef, Outcome, SourceKey};
 use crate::source::{KeyPath, Node, PathStep};
@@ -20,7 +22,10 @@ fn items(node: &Node) -> Option<&[Node]> {
 }
 
 /// Converts with the items of lists in their place, and puts them back.
-pub(super) fn flat(objects: &[Node], convert: impl Fn(&[Node]) -> Converted) -> Converted {
+pub(super) fn flat(
+    objects: &[Arc<Node>],
+    convert: impl Fn(&[Arc<Node>]) -> Converted,
+) -> Converted {
     if objects.iter().all(|object| items(object).is_none()) {
         return convert(objects);
     }
@@ -29,11 +34,11 @@ pub(super) fn flat(objects: &[Node], convert: impl Fn(&[Node]) -> Converted) -> 
     for (index, object) in objects.iter().enumerate() {
         match items(object) {
             Some(items) => {
-                nodes.extend(items.iter().cloned());
+                nodes.extend(items.iter().cloned().map(Arc::new));
                 origins.extend((0..items.len()).map(|item| (index, Some(item))));
             }
             None => {
-                nodes.push(object.clone());
+                nodes.push(Arc::clone(object));
                 origins.push((index, None));
             }
         }
@@ -44,7 +49,7 @@ pub(super) fn flat(objects: &[Node], convert: impl Fn(&[Node]) -> Converted) -> 
         .enumerate()
         .map(|(index, object)| Outcome {
             object: ObjectRef::of(index, object),
-            node: Some(object.clone()),
+            node: Some(Arc::clone(object)),
             edits: Vec::new(),
         })
         .collect();
@@ -88,9 +93,9 @@ pub(super) fn flat(objects: &[Node], convert: impl Fn(&[Node]) -> Converted) -> 
     }
     for outcome in &mut outcomes {
         if items(&objects[outcome.object.index]).is_some() {
-            let mut node = objects[outcome.object.index].clone();
+            let mut node = Node::clone(&objects[outcome.object.index]);
             apply(&mut node, &outcome.edits);
-            outcome.node = Some(node);
+            outcome.node = Some(Arc::new(node));
         }
     }
     converted.outcomes = outcomes;

@@ -40,6 +40,8 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::finding::Findings;
 use crate::source::Node;
 
@@ -151,7 +153,7 @@ pub struct Outcome {
     /// Which one it is, by its names in the input.
     pub object: ObjectRef,
     /// The object now; `None` if the target has no use for it.
-    pub node: Option<Node>,
+    pub node: Option<Arc<Node>>,
     /// What changed in it, in the order in which [`apply`] takes it; empty if nothing did.
     pub edits: Vec<Edit>,
 }
@@ -183,7 +185,7 @@ pub struct Converted {
 impl Converted {
     /// The output: the input's objects in their order without those removed, then the added ones.
     pub fn objects(&self) -> impl Iterator<Item = &Node> {
-        let kept = self.outcomes.iter().filter_map(|o| o.node.as_ref());
+        let kept = self.outcomes.iter().filter_map(|o| o.node.as_deref());
         kept.chain(self.added.iter().map(|a| &a.node))
     }
 

@@ -1,6 +1,7 @@
 //! Numbered comments at the ends of template lines.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::input::ChartFiles;
 use super::super::output::lines::Line;
@@ -29,7 +30,7 @@ pub(crate) struct Place {
 /// the others as they are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Marked {
-    texts: Vec<BTreeMap<usize, Spot>>,
+    texts: Vec<Arc<BTreeMap<usize, Spot>>>,
 }
 
 /// What stands where a mark is.
@@ -72,7 +73,7 @@ impl Marked {
             };
             spots.insert(number, Spot { place, key });
         }
-        self.texts.push(spots);
+        self.texts.push(Arc::new(spots));
         out
     }
 

@@ -28,10 +28,10 @@ pub(crate) fn flatten_objects(target: &str, work: &mut Work, states: &[State]) -
             if !done.insert(identity.clone()) {
                 continue;
             }
-            let Some(wanted) = wanted_of(states, &identity) else {
+            let Some(wanted) = wanted_of(states, identity) else {
                 continue;
             };
-            let Some((file, range)) = lines_of(work, states, &identity) else {
+            let Some((file, range)) = lines_of(work, states, identity) else {
                 continue;
             };
             let new = wanted.map_or_else(String::new, |value| text_of(value, RELEASE));
@@ -42,7 +42,7 @@ pub(crate) fn flatten_objects(target: &str, work: &mut Work, states: &[State]) -
             });
             flattened.push(Flattened {
                 file,
-                object: Some(identity),
+                object: Some(identity.clone()),
                 why,
                 secrets: wanted.into_iter().filter_map(secret).collect(),
             });
@@ -101,7 +101,7 @@ fn wanted_of<'s>(states: &'s [State], identity: &Identity) -> Option<Option<&'s 
     let mut found: Option<Option<&Json>> = None;
     for state in states.iter().filter(|s| s.variant.required) {
         let mut here = (0..state.documents.len())
-            .filter(|index| state.documents[*index].identity() == *identity);
+            .filter(|index| state.documents[*index].identity() == identity);
         let Some(index) = here.next() else {
             // Another variant wants it, and what is around it does not let it through.
             let missed = state.wanted.iter().any(|w| w.identity == *identity);

@@ -1,12 +1,14 @@
 //! A conversion with every kind of change: `src` is the source, `dst` the target.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use crate::orchestration::provider::{Added, Converted, ObjectRef, Outcome, SourceKey, difference};
 use crate::source::{KeyPath, Node};
 
 /// Renamed keys, new values, moved parts, added and removed keys, items and objects.
-pub(super) fn convert(objects: &[Node]) -> Converted {
+pub(super) fn convert(objects: &[Arc<Node>]) -> Converted {
     let mut converted = Converted::default();
     for (index, node) in objects.iter().enumerate() {
         let object = ObjectRef::of(index, node);
@@ -49,7 +51,7 @@ pub(super) fn convert(objects: &[Node]) -> Converted {
         }
         converted.outcomes.push(Outcome {
             object: object.clone(),
-            node: now,
+            node: now.map(Arc::new),
             edits,
         });
         if let Some(value) = added {

@@ -1,5 +1,7 @@
 //! Claims, those of StatefulSets included.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::class::{self, Class};
@@ -489,7 +491,7 @@ fn without_provisioner(
     let mut bag = bag.clone();
     super::super::settings::complete(ctx, target.view(&ctx.to.storage), object, &mut bag);
     let at = ctx.before[object].at;
-    let kept = ctx.now[object].replace(Node::from_json(&volume, at));
+    let kept = ctx.now[object].replace(Arc::new(Node::from_json(&volume, at)));
     let trail = ctx.trail.clone();
     super::volume::write_source(
         ctx,
@@ -502,7 +504,7 @@ fn without_provisioner(
     let made = std::mem::replace(&mut ctx.now[object], kept);
     ctx.carry_since(trail);
     if let Some(made) = made {
-        ctx.add(made, object);
+        ctx.add(Arc::unwrap_or_clone(made), object);
     }
     ctx.put(
         object,

@@ -1,5 +1,7 @@
 //! Storage classes: those of the input, those that each cluster has, and those that are made.
 
+use std::sync::Arc;
+
 use std::hash::{Hash, Hasher};
 
 use crate::orchestration::provider::ObjectRef;
@@ -455,7 +457,7 @@ fn generate(
         base["mountOptions"] = json!(target.mount_options);
     }
     // The writer works on objects of the list: the new one stands in for the claim for a moment.
-    let claim = ctx.now[object].replace(Node::from_json(&base, at));
+    let claim = ctx.now[object].replace(Arc::new(Node::from_json(&base, at)));
     let trail = ctx.trail.clone();
     let holder = Holder {
         object,
@@ -469,7 +471,7 @@ fn generate(
     }
     let made = std::mem::replace(&mut ctx.now[object], claim);
     ctx.carry_since(trail);
-    let Some(mut class) = made else {
+    let Some(mut class) = made.map(Arc::unwrap_or_clone) else {
         return String::new();
     };
     if super::super::edit::get(&class, &KeyPath::root().key("parameters"))

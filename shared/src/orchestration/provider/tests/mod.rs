@@ -5,6 +5,8 @@ mod other;
 mod pods;
 mod service;
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::{Converted, Mapping, Options, Provider, convert};
@@ -55,6 +57,7 @@ fn run_with(from: &str, to: &str, text: &str, options: &Options) -> Done {
     let file = Sources::default().add("x.yaml", text);
     let nodes = parse(file, text, &Limits::default()).unwrap_or_default();
     assert!(!nodes.is_empty(), "nothing was read of {text}");
+    let nodes: Vec<_> = nodes.into_iter().map(Arc::new).collect();
     let provider = |name: &str| Provider::named(name).unwrap();
     let (from, to) = (provider(from), provider(to));
     let converted = convert(&nodes, &from, &to, &Mapping::default(), options);

@@ -46,7 +46,7 @@ impl Planner<'_> {
         if !here.documents[document].source.ends_with(&file) {
             return false;
         }
-        let slug = file_name(&here.documents[document].identity(), &here.variant.release);
+        let slug = file_name(here.documents[document].identity(), &here.variant.release);
         let path = vec![
             Step::Key(format!("{}Objects", self.target)),
             Step::Key(slug),

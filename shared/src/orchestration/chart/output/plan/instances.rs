@@ -216,7 +216,7 @@ impl Planner<'_> {
             let lines: Vec<&str> = source.split_inclusive('\n').collect();
             let identity = |s: usize, d: usize| {
                 let state = &self.states[s];
-                let mut identity = state.documents[d].identity();
+                let mut identity = state.documents[d].identity().clone();
                 identity.name = identity.name.replace(
                     state.variant.release.as_str(),
                     crate::orchestration::chart::helm::RELEASE,

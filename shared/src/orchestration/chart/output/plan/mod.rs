@@ -11,6 +11,7 @@ mod rename;
 mod replace;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -30,9 +31,9 @@ pub(crate) struct State {
     /// The variant.
     pub variant: Variant,
     /// What it renders now.
-    pub documents: Vec<Document>,
+    pub documents: Arc<Vec<Document>>,
     /// What it shall render.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Arc<Vec<Wanted>>,
     /// For each document, the index of what it shall be.
     pub pairs: Vec<Option<usize>>,
     /// For each document, the differences.

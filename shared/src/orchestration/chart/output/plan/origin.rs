@@ -280,7 +280,7 @@ impl<'p> Planner<'p> {
     /// The name of an object, if it follows from the release, and the expression that gives it.
     pub(super) fn name_of(&self, state: usize, document: usize) -> Option<(String, String)> {
         let here = &self.states[state];
-        let name = here.documents[document].identity().name;
+        let name = here.documents[document].identity().name.clone();
         if !name.contains(here.variant.release.as_str()) {
             return None;
         }

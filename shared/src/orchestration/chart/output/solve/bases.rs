@@ -1,6 +1,6 @@
 //! The renderings of the original chart, and what differs between them by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -10,10 +10,10 @@ use super::super::super::chance;
 use super::super::super::compare::{Change, Difference, compare};
 use super::super::super::desk::Form;
 use super::super::super::identify::{Marked, mark_chart};
-use super::super::super::target::{FileTable, nodes};
+use super::super::super::target::{FileTable, Marks, nodes};
 use super::super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::super::yaml::Step;
-use super::origins::{partners, places_of};
+use super::origins::partners;
 use super::{Base, Job, renamed};
 use crate::parallel;
 
@@ -79,18 +79,24 @@ fn rendered(
         if let Some(Ok(second)) = second {
             note_changes(&rendering, &second, &mut ignored, |_, _| true);
         }
-        let mut places = vec![BTreeMap::new(); rendering.documents.len()];
-        if let Some(Ok(third)) = third {
-            note_changes(&rendering, &third, &mut ignored, is_digest);
-            places = places_of(marked, &rendering.documents, &third.documents);
-        }
+        let third = third.and_then(Result::ok);
+        let marks = third.as_ref().map(|third| {
+            note_changes(&rendering, third, &mut ignored, is_digest);
+            let partners = partners(&rendering.documents, &third.documents).into_iter();
+            Marks {
+                marked,
+                partners: partners
+                    .map(|partner| Some(&third.documents[partner?]))
+                    .collect(),
+            }
+        });
         let text_of = |path: &str| {
             let name = format!("{}/{path}", job.chart_name.trim_end_matches('/'));
             work.chart.text(path).map(|text| (name, text.to_owned()))
         };
         let nodes = nodes(
             &rendering.documents,
-            &places,
+            marks.as_ref(),
             &rendering.text,
             files,
             &text_of,

@@ -1,6 +1,7 @@
 //! The law: what the converted chart renders is what was rendered, converted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -19,12 +20,12 @@ pub(crate) fn check_flat(
     target: &Target,
 ) -> Result<(), ChartError> {
     let mut target = target.clone();
-    for wanted in &mut target.wanted {
+    for wanted in Arc::make_mut(&mut target.wanted) {
         // Templates have other names there.
         wanted.source.clear();
     }
     let mut rendering = rendering.clone();
-    for document in &mut rendering.documents {
+    for document in Arc::make_mut(&mut rendering.documents) {
         document.source.clear();
     }
     let state = state(&rendering, base, &target);
@@ -83,7 +84,7 @@ pub(crate) fn open_paths(state: &State) -> Vec<String> {
         for difference in differences {
             let mut line = format!(
                 "{} ({})",
-                describe(&document.identity(), &difference.path),
+                describe(document.identity(), &difference.path),
                 document.source
             );
             let short = |value: &Json| value.to_string().chars().take(80).collect::<String>();

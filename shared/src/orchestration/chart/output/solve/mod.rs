@@ -28,7 +28,7 @@ use crate::source::Node;
 
 use edits::{apply, apply_for};
 use law::{count, count_required, is_broken, law_broken};
-use origins::probe;
+use origins::{names, probe};
 
 pub(crate) use bases::render_bases;
 pub(crate) use law::{check_flat, open_paths};
@@ -60,7 +60,7 @@ pub(crate) struct Base {
     /// For each document, paths that differ at each rendering, or follow from the text of other templates.
     pub ignored: Vec<BTreeSet<Vec<Step>>>,
     /// The documents for the conversion.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Arc<Node>>,
 }
 
 /// What became of the chart.
@@ -278,7 +278,7 @@ fn look(
                 Ok(rendering) => renderings.push(rendering),
                 // A change that broke the template: nothing is as it shall be.
                 Err(ChartError::Helm { .. }) => renderings.push(Rendering {
-                    documents: Vec::new(),
+                    documents: Arc::default(),
                     text: String::new(),
                     values: base.rendering.values.clone(),
                 }),
@@ -296,17 +296,13 @@ fn look(
 }
 
 fn state(rendering: &Rendering, base: &Base, target: &Target) -> State {
-    let documents = rendering.documents.clone();
-    let left: Vec<(Identity, &str)> = documents
-        .iter()
-        .map(|d| (d.identity(), d.source.as_str()))
-        .collect();
-    let right: Vec<(Identity, &str)> = target
+    let documents = Arc::clone(&rendering.documents);
+    let right: Vec<(&Identity, &str)> = target
         .wanted
         .iter()
-        .map(|w| (w.identity.clone(), w.source.as_str()))
+        .map(|w| (&w.identity, w.source.as_str()))
         .collect();
-    let pairs = pair(&left, &right);
+    let pairs = pair(&names(&documents), &right);
     let nothing = BTreeSet::new();
     let differences = documents
         .iter()
@@ -332,20 +328,20 @@ fn state(rendering: &Rendering, base: &Base, target: &Target) -> State {
         .zip(&pairs)
         .map(|(document, pair)| match pair {
             Some(_) => document.doubled(),
-            None => Vec::new(),
+            None => &[],
         })
         .map(|keys| {
-            let twice = |key: Doubled| Twice {
-                path: key.path,
+            let twice = |key: &Doubled| Twice {
+                path: key.path.clone(),
                 place: None,
             };
-            keys.into_iter().map(twice).collect()
+            keys.iter().map(twice).collect()
         })
         .collect();
     State {
         variant: base.variant.clone(),
         documents,
-        wanted: target.wanted.clone(),
+        wanted: Arc::clone(&target.wanted),
         pairs,
         differences,
         doubled,

@@ -192,17 +192,17 @@ fn find_doubled(marked: &Marked, state: &mut State, rendered: &[Document]) {
     }
 }
 
+/// What documents are paired by.
+pub(super) fn names(documents: &[Document]) -> Vec<(&Identity, &str)> {
+    let documents = documents.iter();
+    documents
+        .map(|d| (d.identity(), d.source.as_str()))
+        .collect()
+}
+
+/// For each document, the same one of another rendering.
 pub(super) fn partners(documents: &[Document], rendered: &[Document]) -> Vec<Option<usize>> {
-    let list = |documents: &[Document]| -> Vec<(Identity, String)> {
-        documents
-            .iter()
-            .map(|d| (d.identity(), d.source.clone()))
-            .collect()
-    };
-    let (left, right) = (list(documents), list(rendered));
-    let left: Vec<_> = left.iter().map(|(i, s)| (i.clone(), s.as_str())).collect();
-    let right: Vec<_> = right.iter().map(|(i, s)| (i.clone(), s.as_str())).collect();
-    pair(&left, &right)
+    pair(&names(documents), &names(rendered))
 }
 
 fn maps_of(probe: &Probe, document: &Document) -> BTreeMap<Vec<Step>, BTreeSet<Leaf>> {

@@ -4,6 +4,8 @@ mod read;
 mod write;
 mod zone;
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::class::mount_options;
@@ -238,7 +240,7 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
             },
         });
         let at = ctx.before[object].at;
-        let kept = ctx.now[object].replace(Node::from_json(&volume, at));
+        let kept = ctx.now[object].replace(Arc::new(Node::from_json(&volume, at)));
         let trail = ctx.trail.clone();
         write_source(
             ctx,
@@ -251,7 +253,7 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
         let made = std::mem::replace(&mut ctx.now[object], kept);
         ctx.trail = trail;
         if let Some(made) = made {
-            ctx.add(made, object);
+            ctx.add(Arc::unwrap_or_clone(made), object);
         }
         ctx.add(Node::from_json(&claim, at), object);
         let key = SourceKey {
