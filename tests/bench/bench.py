@@ -71,10 +71,10 @@ def table(head, rows):
 
 
 class Report:
-    """Prints, and writes the same to tests/bench/results/NAME.md in the end."""
+    """Prints, and writes the same to tests/bench/results/FILE.md (NAME.md) when asked to: in the end, or after each part of long ones."""
 
-    def __init__(self, name):
-        self.file = HERE / "results" / f"{name}.md"
+    def __init__(self, name, file=None):
+        self.file = HERE / "results" / f"{file or name}.md"
         self.name = name
         self.text = []
         self.load = [os.getloadavg()[0]]
@@ -95,7 +95,7 @@ class Report:
         head = (
             f"Written by `tests/bench/{self.name}/run`; not by hand.\n\n"
             f"Machine: {os.cpu_count()} x {model}, {total / (1 << 20):.0f} GiB, Linux {os.uname().release}. "
-            f"Commit {commit}. Load average when it began {self.load[0]:.2f}, when it ended {self.load[1]:.2f}; "
+            f"Commit {commit}. Load average when it began {self.load[0]:.2f}, when it ended {self.load[-1]:.2f}; "
             "the programs themselves are part of the latter.\n"
         )
         self.file.write_text(f"# Benchmark: {self.name}\n\n{head}\n" + "\n".join(self.text) + "\n")

@@ -35,7 +35,7 @@ pub(super) fn doubled(bases: &[Base]) -> Vec<Finding> {
         .iter()
         .flat_map(|base| base.rendering.documents.iter());
     let messages = documents.flat_map(|document| {
-        let keys = document.doubled().into_iter();
+        let keys = document.doubled().iter();
         keys.map(move |key| {
             let at = describe(document.identity(), &key.path);
             format!("`{}` renders {at} more than once", document.source)

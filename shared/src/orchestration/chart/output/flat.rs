@@ -39,7 +39,7 @@ pub(crate) fn secret(value: &Json) -> Option<String> {
 /// Why a document is not what it shall be; nothing, if it is.
 pub(crate) fn why_open(state: &State, index: usize) -> Option<String> {
     let who = state.documents[index].identity();
-    let at = |path: &[Step]| super::super::target::describe(&who, path);
+    let at = |path: &[Step]| super::super::target::describe(who, path);
     if state.pairs[index].is_none() {
         return Some("an object in it could not be taken out".to_owned());
     }

@@ -145,7 +145,7 @@ impl Planner<'_> {
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
             .collect();
         let release = self.states[state].variant.release.clone();
-        let slug = format!("{}-{tail}", file_name(&identity, &release));
+        let slug = format!("{}-{tail}", file_name(identity, &release));
         let map = format!("{}Settings", self.target);
         let mut path = self.chart_of(state, document);
         path.extend([Step::Key(map.clone()), Step::Key(slug.clone())]);

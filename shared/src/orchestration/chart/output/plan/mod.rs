@@ -224,11 +224,11 @@ impl<'p> Planner<'p> {
                 .find(|(_, have)| text_of(have).is_some() && text_of(have) == text_of(want))
                 .or_else(|| gone.first());
             if let Some((other, have)) = best
-                && self.tried(&identity, &difference.path) < 2
+                && self.tried(identity, &difference.path) < 2
                 && self.rename(state, document, &other.path, have, key, want)
             {
-                self.attempt(&identity, &difference.path);
-                self.attempt(&identity, &other.path);
+                self.attempt(identity, &difference.path);
+                self.attempt(identity, &other.path);
                 done.insert(&other.path);
                 done.insert(&difference.path);
             }
@@ -241,7 +241,7 @@ impl<'p> Planner<'p> {
             {
                 continue;
             }
-            let level = self.attempt(&identity, &difference.path);
+            let level = self.attempt(identity, &difference.path);
             match &difference.change {
                 Change::Replace { have, want } => {
                     self.replace(state, document, &difference.path, have, want, level);

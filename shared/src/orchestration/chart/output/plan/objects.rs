@@ -21,7 +21,7 @@ impl Planner<'_> {
             if here.pairs[document].is_none() {
                 let identity = here.documents[document].identity();
                 self.source.clone_from(&here.documents[document].source);
-                let level = self.attempt(&identity, &[]);
+                let level = self.attempt(identity, &[]);
                 if !self.unhoist_object(state, document) && level == 0 {
                     self.remove_object(state, document);
                 }

@@ -72,7 +72,7 @@ pub(super) fn doubled_paths(state: &State) -> Vec<String> {
     let all = state.documents.iter().zip(&state.doubled);
     let words = all.flat_map(|(document, doubled)| {
         let who = document.identity();
-        doubled.iter().map(move |twice| describe(&who, &twice.path))
+        doubled.iter().map(move |twice| describe(who, &twice.path))
     });
     words.collect()
 }
