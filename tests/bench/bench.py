@@ -71,7 +71,7 @@ def table(head, rows):
 
 
 class Report:
-    """Prints, and writes the same to tests/bench/results/FILE.md (NAME.md) when asked to: in the end, or after each part of long ones."""
+    """Prints, and writes the same to tests/bench/results/FILE.md, NAME.md by default. Long ones write after each part."""
 
     def __init__(self, name, file=None):
         self.file = HERE / "results" / f"{file or name}.md"

@@ -56,7 +56,7 @@ impl Known {
             .and_then(|trees| trees.into_iter().next());
         let value = tree.as_ref().map_or(Json::Null, Tree::to_json);
         let mut found = Vec::new();
-        if let Some(tree) = &tree {
+        if let Some(tree) = tree.as_ref().filter(|_| value.is_object()) {
             doubled(tree, &mut Vec::new(), &mut found);
         }
         let told = Told {
@@ -96,9 +96,6 @@ impl Document {
     /// The keys that stand more than once in their mapping, with the lines of all but the last. Helm lets them through,
     /// and the API server takes the last of them.
     pub(crate) fn doubled(&self) -> &[Doubled] {
-        if self.tree.is_none() {
-            return &[];
-        }
         &self.told.doubled
     }
 }

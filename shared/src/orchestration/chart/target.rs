@@ -43,14 +43,17 @@ pub(crate) struct Target {
     pub converted: Converted,
 }
 
+/// What decides a node: the text of its document, and that of the one with marks.
+type Texts = (Arc<str>, Option<Arc<str>>);
+
 /// Files that positions point into.
 #[derive(Debug, Default)]
 pub(crate) struct FileTable {
     /// All texts.
     pub sources: Sources,
     ids: BTreeMap<String, FileId>,
-    /// Nodes that were made already, for other renderings of the same.
-    read: HashMap<(usize, usize), (Read, Arc<Node>)>,
+    /// Nodes that were made already for other renderings.
+    read: HashMap<Texts, Arc<Node>, RandomState>,
 }
 
 impl FileTable {
@@ -92,12 +95,9 @@ pub(crate) fn nodes(
     };
     let read = |(index, document): (usize, &Document)| {
         let partner = marks.and_then(|marks| Some((marks.marked, (*marks.partners.get(index)?)?)));
-        let content = Read {
-            value: Arc::clone(&document.value),
-            marked: partner.map(|(_, partner)| Arc::clone(&partner.value)),
-        };
-        let key = content.key();
-        if let Some((_, node)) = positions.files.read.get(&key) {
+        let marked_text = partner.map(|(_, partner)| Arc::clone(&partner.text));
+        let key = (Arc::clone(&document.text), marked_text);
+        if let Some(node) = positions.files.read.get(&key) {
             return Arc::clone(node);
         }
         positions.known = partner.map_or_else(BTreeMap::new, |(marked, p)| marked.places(p));
@@ -107,31 +107,10 @@ pub(crate) fn nodes(
             Some(tree) => node(tree, &mut Vec::new(), start, &mut positions),
             None => Node::plain("", start),
         });
-        positions
-            .files
-            .read
-            .insert(key, (content, Arc::clone(&node)));
+        positions.files.read.insert(key, Arc::clone(&node));
         node
     };
     documents.iter().enumerate().map(read).collect()
-}
-
-/// What a node was made of: the content of a document, and of the one with marks. Equal documents share theirs.
-#[derive(Debug)]
-struct Read {
-    value: Arc<Json>,
-    marked: Option<Arc<Json>>,
-}
-
-impl Read {
-    /// Tells it from others as long as it is kept.
-    fn key(&self) -> (usize, usize) {
-        let address = |value: &Arc<Json>| Arc::as_ptr(value).addr();
-        (
-            address(&self.value),
-            self.marked.as_ref().map_or(0, address),
-        )
-    }
 }
 
 struct Positions<'p> {

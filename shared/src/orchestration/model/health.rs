@@ -66,6 +66,9 @@ pub enum Check {
     },
 }
 
+/// Between two checks in the start period where nothing is said of it (moby, `daemon/health.go`).
+pub const START_INTERVAL: Duration = Duration::from_secs(5);
+
 /// When and how often a container is asked. `None` where the source is silent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Timings {

@@ -18,7 +18,7 @@ pub use container::{
     Build, Capabilities, Command, ComposedWord, Container, DeviceRequest, EnvFrom, EnvValue,
     EnvVar, Hook, HookAction, PullPolicy, Resources, Role, Security, User,
 };
-pub use health::{Check, Probe, Purpose, Timings};
+pub use health::{Check, Probe, Purpose, START_INTERVAL, Timings};
 pub use mount::{
     BindKind, FieldFile, Mount, MountSource, ObjectItem, ObjectKind, ObjectMount, Propagation,
     SharedMedium,

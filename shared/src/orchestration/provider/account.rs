@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::catalog::Catalog;
-use super::edit::{Change, SourceKey, difference};
+use super::edit::{Change, Edit, SourceKey};
 use super::row::plain;
 use super::{ObjectRef, edit};
 use crate::finding::{Code, Finding, Findings};
@@ -13,11 +13,12 @@ use crate::source::{KeyPath, Node, Origin, PathStep, Value};
 /// Where values of the target came from.
 type Trail = BTreeMap<(usize, String), Vec<SourceKey>>;
 
-/// Names each key that was taken out or got another value without a word about it.
-pub(super) fn account(
+/// Names each key that was taken out or got another value without a word about it. `became` says of each object whether it
+/// is still there, and what changed in it.
+pub(super) fn account<'e>(
     before: &[Arc<Node>],
     refs: &[ObjectRef],
-    now: &[Option<Arc<Node>>],
+    became: impl Iterator<Item = (bool, &'e Vec<Edit>)>,
     (trail, mut carried): (&Trail, BTreeSet<(usize, String)>),
     to: &Catalog,
     findings: &mut Findings,
@@ -30,47 +31,40 @@ pub(super) fn account(
         said.insert((who.to_owned(), finding.path.clone()));
     }
     let mut new = Vec::new();
-    for object in refs {
+    for (object, (is_kept, edits)) in refs.iter().zip(became) {
         let old = &before[object.index];
         let name = object.to_string();
         let mut lines: Vec<(KeyPath, String)> = Vec::new();
-        match &now[object.index] {
-            None => {
-                let what = format!(
-                    "of `{}`; the object is left out, and what it says has gone elsewhere or is named here",
-                    object.api_version
-                );
-                lines.push((KeyPath::root().key("apiVersion"), what));
-                if let Some(map) = old.as_mapping() {
-                    for (key, entry) in map.iter().filter(|(key, _)| !is_name(key)) {
-                        leaves(
-                            &entry.node,
-                            &KeyPath::root().key(key),
-                            &mut |path, value| {
-                                lines.push((
-                                    path,
-                                    format!("(`{value}`) is left out with the object"),
-                                ));
-                            },
-                        );
-                    }
-                }
-            }
-            Some(after) if Arc::ptr_eq(old, after) => {}
-            Some(after) => {
-                for edit in difference(old, after) {
-                    let (Some(node), becomes) = (edit::get(old, &edit.path), &edit.change) else {
-                        continue;
+        if is_kept {
+            for edit in edits {
+                let (Some(node), becomes) = (edit::get(old, &edit.path), &edit.change) else {
+                    continue;
+                };
+                leaves(node, &edit.path, &mut |path, value| {
+                    let what = match becomes {
+                        Change::Set { new, .. } if path == edit.path => {
+                            format!("(`{value}`) becomes `{}` at {}", plain(new), to.title)
+                        }
+                        _ => format!("(`{value}`) is left out at {}", to.title),
                     };
-                    leaves(node, &edit.path, &mut |path, value| {
-                        let what = match becomes {
-                            Change::Set { new, .. } if path == edit.path => {
-                                format!("(`{value}`) becomes `{}` at {}", plain(new), to.title)
-                            }
-                            _ => format!("(`{value}`) is left out at {}", to.title),
-                        };
-                        lines.push((path, what));
-                    });
+                    lines.push((path, what));
+                });
+            }
+        } else {
+            let what = format!(
+                "of `{}`; the object is left out, and what it says has gone elsewhere or is named here",
+                object.api_version
+            );
+            lines.push((KeyPath::root().key("apiVersion"), what));
+            if let Some(map) = old.as_mapping() {
+                for (key, entry) in map.iter().filter(|(key, _)| !is_name(key)) {
+                    leaves(
+                        &entry.node,
+                        &KeyPath::root().key(key),
+                        &mut |path, value| {
+                            lines.push((path, format!("(`{value}`) is left out with the object")));
+                        },
+                    );
                 }
             }
         }

@@ -120,6 +120,21 @@ impl<'c> Context<'c> {
         }
     }
 
+    /// Makes an object besides: writers work on objects of the list, so that it stands in the place of one for a moment.
+    /// What the writer notes in the trail stays there.
+    pub(super) fn in_place_of(
+        &mut self,
+        object: usize,
+        begin: &Json,
+        write: impl FnOnce(&mut Self),
+    ) -> Option<Node> {
+        let begin = Node::from_json(begin, self.before[object].at);
+        let kept = self.now[object].replace(Arc::new(begin));
+        write(self);
+        let made = std::mem::replace(&mut self.now[object], kept);
+        made.map(Arc::unwrap_or_clone)
+    }
+
     /// Notes that keys of the source went into an added object.
     pub(super) fn carry(&mut self, from: &[SourceKey]) {
         let places = from.iter().map(|key| (key.object, key.path.to_string()));

@@ -92,36 +92,35 @@ fn finish(ctx: Context<'_>) -> Converted {
         carried,
         ..
     } = ctx;
-    super::account::account(before, &refs, &now, (&trail, carried), to, &mut findings);
+    let edits: Vec<Vec<Edit>> = before
+        .iter()
+        .zip(&now)
+        .map(|(old, after)| match after {
+            Some(after) if !Arc::ptr_eq(old, after) => difference(old, after),
+            _ => Vec::new(),
+        })
+        .collect();
+    let became = now.iter().map(Option::is_some).zip(&edits);
+    super::account::account(before, &refs, became, (&trail, carried), to, &mut findings);
     let outcomes = refs
         .into_iter()
-        .zip(now)
-        .map(|(object, after)| {
+        .zip(now.into_iter().zip(edits))
+        .map(|(object, (after, mut edits))| {
             let old = &before[object.index];
-            let Some(after) = after else {
-                return Outcome {
-                    object,
-                    node: None,
-                    edits: Vec::new(),
-                };
-            };
-            if Arc::ptr_eq(old, &after) {
-                return Outcome {
-                    object,
-                    node: Some(after),
-                    edits: Vec::new(),
-                };
-            }
-            let mut edits = difference(old, &after);
             for edit in &mut edits {
                 edit.from = origins(&trail, object.index, edit);
             }
             // Applied to the input, so that keys keep their places.
-            let mut node = Node::clone(old);
-            apply(&mut node, &edits);
+            let node = after.map(|_| {
+                let mut node = Arc::clone(old);
+                if !edits.is_empty() {
+                    apply(Arc::make_mut(&mut node), &edits);
+                }
+                node
+            });
             Outcome {
                 object,
-                node: Some(Arc::new(node)),
+                node,
                 edits,
             }
         })

@@ -6,15 +6,13 @@ use super::document::{Map, put, put_some, words};
 use super::service::Site;
 use super::writer::Writer;
 use crate::orchestration::compose::HttpProbe;
-use crate::orchestration::model::{Check, Probe, Purpose, Timings};
+use crate::orchestration::model::{Check, Probe, Purpose, START_INTERVAL, Timings};
 use crate::orchestration::quantity::duration_to_compose;
 
 /// What a probe does when nothing is said (Kubernetes API, `Probe`).
 const INTERVAL: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 3;
-/// Between two checks in the start period where nothing is said (moby, `daemon/health.go`).
-const START_INTERVAL: Duration = Duration::from_secs(5);
 /// As often as Kubernetes can ask.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -171,8 +169,11 @@ impl Writer<'_> {
 
     /// The readiness probe whose part the chosen liveness probe takes over.
     fn readiness_beside<'p>(&self, site: &Site<'p>, chosen: &Probe) -> Option<&'p Probe> {
+        if !self.decides_alone(chosen) {
+            return None;
+        }
         let mut probes = site.container.probes.iter();
-        probes.find(|probe| self.decides_alone(chosen) && probe.purpose == Purpose::Ready)
+        probes.find(|probe| probe.purpose == Purpose::Ready)
     }
 
     /// The words of `test`.

@@ -11,7 +11,7 @@ use super::lifecycle::port;
 use super::plan::Plan;
 use crate::finding::{Code, Findings};
 use crate::orchestration::kubernetes::ProbePolicy;
-use crate::orchestration::model::{Check, Dialect, Probe, Purpose, Timings};
+use crate::orchestration::model::{Check, Dialect, Probe, Purpose, START_INTERVAL, Timings};
 use crate::orchestration::quantity::seconds_up;
 use crate::source::{Origin, Sourced};
 
@@ -27,7 +27,6 @@ pub(super) struct Probes {
 const INTERVAL: u64 = 30;
 const TIMEOUT: u64 = 30;
 const RETRIES: u32 = 3;
-const START_INTERVAL: u64 = 5;
 
 pub(super) fn probes(probes: &[Probe], plan: &Plan<'_>, findings: &mut Findings) -> Probes {
     let mut written = Probes::default();
@@ -97,8 +96,8 @@ fn health(
             let usually = steady.period_seconds.unwrap_or(i32::MAX);
             // Who asks often wants to know soon; a start in which nobody asks would only make a migration longer.
             let period = match start_interval {
-                Some(_) => seconds(start_interval.as_ref(), START_INTERVAL, findings),
-                None => seconds(None, START_INTERVAL, findings).min(usually),
+                Some(_) => seconds(start_interval.as_ref(), START_INTERVAL.as_secs(), findings),
+                None => seconds(None, START_INTERVAL.as_secs(), findings).min(usually),
             };
             // Once the period is over, Docker asks at its usual interval, and so often, before it gives a container up.
             let usual = |number: Option<i32>| u64::from(number.unwrap_or(1).unsigned_abs());

@@ -1,7 +1,5 @@
 //! Claims, those of StatefulSets included.
 
-use std::sync::Arc;
-
 use serde_json::{Value as Json, json};
 
 use super::class::{self, Class};
@@ -490,21 +488,14 @@ fn without_provisioner(
     });
     let mut bag = bag.clone();
     super::super::settings::complete(ctx, target.view(&ctx.to.storage), object, &mut bag);
-    let at = ctx.before[object].at;
-    let kept = ctx.now[object].replace(Arc::new(Node::from_json(&volume, at)));
     let trail = ctx.trail.clone();
-    super::volume::write_source(
-        ctx,
-        object,
-        &KeyPath::root().key("spec"),
-        target,
-        &bag,
-        &name,
-    );
-    let made = std::mem::replace(&mut ctx.now[object], kept);
+    let spec = KeyPath::root().key("spec");
+    let made = ctx.in_place_of(object, &volume, |ctx| {
+        super::volume::write_source(ctx, object, &spec, target, &bag, &name);
+    });
     ctx.carry_since(trail);
     if let Some(made) = made {
-        ctx.add(Arc::unwrap_or_clone(made), object);
+        ctx.add(made, object);
     }
     ctx.put(
         object,

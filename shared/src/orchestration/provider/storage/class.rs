@@ -1,7 +1,5 @@
 //! Storage classes: those of the input, those that each cluster has, and those that are made.
 
-use std::sync::Arc;
-
 use std::hash::{Hash, Hasher};
 
 use crate::orchestration::provider::ObjectRef;
@@ -456,22 +454,21 @@ fn generate(
     if !target.mount_options.is_empty() {
         base["mountOptions"] = json!(target.mount_options);
     }
-    // The writer works on objects of the list: the new one stands in for the claim for a moment.
-    let claim = ctx.now[object].replace(Arc::new(Node::from_json(&base, at)));
     let trail = ctx.trail.clone();
     let holder = Holder {
         object,
         parameters: Some(KeyPath::root().key("parameters")),
         ..Holder::default()
     };
-    write(ctx, target.view(&ctx.to.storage), &holder, &[], &bag);
-    if let Some((key, value)) = &target.selected_by {
-        let path = KeyPath::root().key("parameters").key(key);
-        ctx.put(object, &path, &Json::from(value.as_str()), &[]);
-    }
-    let made = std::mem::replace(&mut ctx.now[object], claim);
+    let made = ctx.in_place_of(object, &base, |ctx| {
+        write(ctx, target.view(&ctx.to.storage), &holder, &[], &bag);
+        if let Some((key, value)) = &target.selected_by {
+            let path = KeyPath::root().key("parameters").key(key);
+            ctx.put(object, &path, &Json::from(value.as_str()), &[]);
+        }
+    });
     ctx.carry_since(trail);
-    let Some(mut class) = made.map(Arc::unwrap_or_clone) else {
+    let Some(mut class) = made else {
         return String::new();
     };
     if super::super::edit::get(&class, &KeyPath::root().key("parameters"))

@@ -4,8 +4,6 @@ mod read;
 mod write;
 mod zone;
 
-use std::sync::Arc;
-
 use serde_json::{Value as Json, json};
 
 use super::class::mount_options;
@@ -240,20 +238,14 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
             },
         });
         let at = ctx.before[object].at;
-        let kept = ctx.now[object].replace(Arc::new(Node::from_json(&volume, at)));
         let trail = ctx.trail.clone();
-        write_source(
-            ctx,
-            object,
-            &KeyPath::root().key("spec"),
-            target,
-            &bag,
-            &full,
-        );
-        let made = std::mem::replace(&mut ctx.now[object], kept);
+        let spec = KeyPath::root().key("spec");
+        let made = ctx.in_place_of(object, &volume, |ctx| {
+            write_source(ctx, object, &spec, target, &bag, &full);
+        });
         ctx.trail = trail;
         if let Some(made) = made {
-            ctx.add(Arc::unwrap_or_clone(made), object);
+            ctx.add(made, object);
         }
         ctx.add(Node::from_json(&claim, at), object);
         let key = SourceKey {
