@@ -196,7 +196,8 @@ fn an_application_that_does_not_become_ready_leaves_the_target_as_it_was() {
         return;
     };
     cluster.write(WEB);
-    let run = cluster.migrate(&["run", "-n", "late", "--yes", "--timeout", "2s"]);
+    let arguments = ["run", "-n", "late", "--yes", "--timeout", "2s"];
+    let run = cluster.migrate(&[&arguments[..], &["--report", "report.html"]].concat());
     assert_eq!(run.status.code(), Some(1), "{}", text(&run.stderr));
     let errors = text(&run.stderr);
     assert!(
@@ -210,6 +211,11 @@ fn an_application_that_does_not_become_ready_leaves_the_target_as_it_was() {
     );
     let status = text(&cluster.migrate(&["status"]).stdout);
     assert!(status.contains("target as before"), "{status}");
+    let report = std::fs::read_to_string(cluster.home.path().join("report.html")).unwrap();
+    let report = report.replace("&#x2F;", "/");
+    for said in ["not ready: deployment/web", "as it was before"] {
+        assert!(report.contains(said), "no `{said}` in {report}");
+    }
 }
 
 #[test]

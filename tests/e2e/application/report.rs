@@ -22,6 +22,15 @@ fn a_run_that_fails_has_a_report_that_says_why() {
         .output()
         .unwrap();
     assert!(!output.status.success(), "{}", text(&output.stderr));
+    let report = std::fs::read_to_string(home.path().join("report.html")).unwrap();
+    let report = report.replace("&#x2F;", "/");
+    let said = text(&output.stderr);
+    let reason = said
+        .lines()
+        .find_map(|line| line.split_once("error: "))
+        .map(|(_, reason)| reason.trim())
+        .unwrap_or_else(|| panic!("no reason: {said}"));
+    assert!(report.contains(reason), "no `{reason}` in {report}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub enum StartOrder {
     Wait,
 }
 
-/// What a health check becomes.
+/// What a health check becomes, beside the startup probe that looks for the first good answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProbePolicy {
     /// As the source's engine acts on it: readiness for Compose; readiness and liveness for Swarm.

@@ -65,8 +65,9 @@ fn health(
         retries,
         successes,
         initial_delay,
-        start_period,
-        start_interval,
+        // What the start is asked by.
+        start_period: _,
+        start_interval: _,
     } = timings;
     let steady = KubernetesProbe {
         failure_threshold: Some(count(retries.as_ref(), RETRIES)),
@@ -91,49 +92,55 @@ fn health(
     if live {
         written.live = Some(steady.clone());
     }
-    match start_period {
-        Some(start) if !start.value.is_zero() => {
-            let usually = steady.period_seconds.unwrap_or(i32::MAX);
-            // Who asks often wants to know soon; a start in which nobody asks would only make a migration longer.
-            let period = match start_interval {
-                Some(_) => seconds(start_interval.as_ref(), START_INTERVAL.as_secs(), findings),
-                None => seconds(None, START_INTERVAL.as_secs(), findings).min(usually),
-            };
-            // Once the period is over, Docker asks at its usual interval, and so often, before it gives a container up.
-            let usual = |number: Option<i32>| u64::from(number.unwrap_or(1).unsigned_abs());
-            let patience = usual(steady.failure_threshold) * usual(steady.period_seconds);
-            let allowed = seconds_up(start.value).saturating_add(patience);
-            let attempts = allowed.div_ceil(u64::from(period.unsigned_abs().max(1)));
-            written.started = Some(KubernetesProbe {
-                failure_threshold: Some(number(attempts)),
-                initial_delay_seconds: None,
-                period_seconds: Some(period),
-                ..steady
-            });
-            if !live {
-                findings.add(
-                    Code("start-period-restart"),
-                    &start.origin,
-                    "a container that does not get healthy in its start period is restarted",
-                );
-            }
-        }
-        _ => {
-            if let Some(start_interval) = start_interval {
-                findings.add(
-                    Code("start-interval"),
-                    &start_interval.origin,
-                    "`start_interval` has no effect without a start period",
-                );
-            }
-        }
-    }
+    written.started = Some(start(&steady, timings, live, findings));
     if plan.docker && !live && !swarm {
         findings.add(
             Code("health-is-readiness"),
             origin,
             "while the check fails, the Services send no traffic to the instance",
         );
+    }
+}
+
+/// The same question until its first good answer. Kubernetes asks at once, when nothing answers yet, and then after a whole
+/// interval; every migration would wait for that, so a start is looked at as often as Kubernetes can.
+fn start(
+    steady: &KubernetesProbe,
+    timings: &Timings,
+    live: bool,
+    findings: &mut Findings,
+) -> KubernetesProbe {
+    let start_period = timings.start_period.as_ref();
+    let start_period = start_period.filter(|start| !start.value.is_zero());
+    let start_interval = timings.start_interval.as_ref();
+    let period = match (start_period, start_interval) {
+        (Some(_), Some(_)) => seconds(start_interval, START_INTERVAL.as_secs(), findings),
+        (None, Some(without)) => {
+            findings.add(
+                Code("start-interval"),
+                &without.origin,
+                "`start_interval` has no effect without a start period",
+            );
+            1
+        }
+        (_, None) => 1,
+    };
+    let attempts = if live {
+        // Once the start period is over, Docker asks at its usual interval, and so often, before it gives a container up.
+        let usual = |number: Option<i32>| u64::from(number.unwrap_or(1).unsigned_abs());
+        let patience = usual(steady.failure_threshold) * usual(steady.period_seconds);
+        let allowed = start_period.map_or(0, |start| seconds_up(start.value));
+        let allowed = allowed.saturating_add(patience);
+        number(allowed.div_ceil(u64::from(period.unsigned_abs().max(1))))
+    } else {
+        // A failure restarts the container, which nobody asked for.
+        i32::MAX
+    };
+    KubernetesProbe {
+        failure_threshold: Some(attempts),
+        initial_delay_seconds: None,
+        period_seconds: Some(period),
+        ..steady.clone()
     }
 }
 

@@ -264,10 +264,6 @@ fn what_kubernetes_cannot_say() {
             ),
             ("platform: linux/arm/v7", "platform"),
             ("build: {context: ./x, target: t}", "build-needed"),
-            (
-                "healthcheck: {test: x, start_period: 5s}",
-                "start-period-restart",
-            ),
             ("pre_stop: [{command: a, user: root}]", "hook-user"),
             ("storage_opt: {size: 1g}", "storage-limit"),
             ("labels: {a b: c}", "metadata-key"),
@@ -432,10 +428,9 @@ fn health() {
     let check = json!({"command": ["/bin/sh", "-c", "curl x"]});
     let steady =
         json!({"exec": check, "periodSeconds": 8, "timeoutSeconds": 30, "failureThreshold": 2});
-    // Not killed before Docker gives it up: 12 s and twice 8 s.
-    let start =
-        json!({"exec": check, "periodSeconds": 5, "timeoutSeconds": 30, "failureThreshold": 6});
-    for (is_swarm, lives) in [(false, false), (true, true)] {
+    // Not killed before Docker gives it up: by Compose never, by Swarm after 12 s and twice 8 s.
+    for (is_swarm, lives, attempts) in [(false, false, i32::MAX), (true, true, 28)] {
+        let start = json!({"exec": check, "periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": attempts});
         let written = if is_swarm {
             swarm(&service(lines))
         } else {
@@ -469,17 +464,20 @@ fn health() {
 }
 
 #[test]
-fn a_start_is_looked_at_as_often_as_what_runs() {
-    // 20 s and twice the interval, in whole attempts.
-    for (interval, period, attempts) in [("2s", 2, 12), ("5s", 5, 6), ("1m", 5, 28)] {
-        let lines = format!(
-            "healthcheck: {{test: curl x, interval: {interval}, start_period: 20s, retries: 2}}"
-        );
-        let written = compose(&service(&lines));
+fn a_start_is_looked_at_each_second_and_as_long_as_docker_would() {
+    // The start period and twice the interval, in whole attempts.
+    for (timings, period, attempts) in [
+        ("interval: 2s", 1, 4),
+        ("interval: 5s, start_period: 20s", 1, 30),
+        ("interval: 1m, start_period: 20s, start_interval: 3s", 3, 47),
+        ("interval: 4s, start_interval: 3s", 1, 8),
+    ] {
+        let lines = format!("healthcheck: {{test: curl x, {timings}, retries: 2}}");
+        let written = swarm(&service(&lines));
         let container = &written.only("Deployment")["spec"]["template"]["spec"]["containers"][0];
         let started = &container["startupProbe"];
-        assert_eq!(started["periodSeconds"], json!(period), "{interval}");
-        assert_eq!(started["failureThreshold"], json!(attempts), "{interval}");
+        assert_eq!(started["periodSeconds"], json!(period), "{timings}");
+        assert_eq!(started["failureThreshold"], json!(attempts), "{timings}");
     }
 }
 
