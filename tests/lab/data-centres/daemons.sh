@@ -22,7 +22,8 @@ $node,system:node:dc2,node,"system:nodes"
 TEXT
     kubeconfig admin "$admin" >kubeconfig
     kubeconfig node "$node" >dc2/kubeconfig.node
-    chmod 600 kubeconfig dc2/kubeconfig.node dc2/tokens.csv
+    printf 'cacert = "%s"\nheader = "Authorization: Bearer %s"\n' "$KEYS/apiserver.crt" "$admin" >dc2/cloud.curl
+    chmod 600 kubeconfig dc2/kubeconfig.node dc2/tokens.csv dc2/cloud.curl
 
     registry_config dc1 "$DC1" >dc1/registry.yml
     registry_config dc2 "$DC2" >dc2/registry.yml
