@@ -149,6 +149,9 @@ fn built(root: &Path, args: &DistArgs) -> Result<Vec<(Target, PathBuf)>, Failure
         let status = Command::new("cargo")
             .current_dir(root)
             .env("RUSTFLAGS", target.flags(root))
+            // mimalloc tells when it was compiled, which is the time of the commit for everybody.
+            .env("SOURCE_DATE_EPOCH", time(root).to_string())
+            .envs(target.c_flags())
             .arg(target.build_verb())
             .args(["--release", "--locked", "--target", target.triple])
             .args(programs().iter().flat_map(|(name, _)| ["--package", *name]))

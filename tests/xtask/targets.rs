@@ -84,6 +84,12 @@ impl Target {
         }
     }
 
+    /// What C compilers are told: zig takes the time of compilation, which is fixed here, for an error on Windows.
+    pub(crate) fn c_flags(self) -> Option<(String, &'static str)> {
+        let variable = format!("CFLAGS_{}", self.triple.replace('-', "_"));
+        (self.os == "windows").then_some((variable, "-Wno-date-time"))
+    }
+
     /// Whether the toolchain has this platform's standard library.
     pub(crate) fn is_installed(self) -> bool {
         let output = Command::new("rustc")

@@ -207,7 +207,7 @@ fn groups(findings: &Findings, sources: &Sources) -> Vec<serde_json::Value> {
                         .collect();
                     json!({
                         "code": code,
-                        "title": explanation.map(|e| e.title),
+                        "title": explanation.map(|e| with_code(e.title)),
                         "consequence": explanation.map(|e| with_code(e.consequence)),
                         "remedy": explanation.map(|e| with_code(e.remedy)),
                         "places": places,

@@ -216,6 +216,8 @@ fn an_application_that_does_not_become_ready_leaves_the_target_as_it_was() {
     for said in ["not ready: deployment/web", "as it was before"] {
         assert!(report.contains(said), "no `{said}` in {report}");
     }
+    // Two seconds were waited, and the report says so.
+    assert!(!report.contains("T_AppRun: 0.00 s"), "{report}");
 }
 
 #[test]

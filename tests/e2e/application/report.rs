@@ -6,31 +6,45 @@ use super::{docker_migrate, sample_images, text, vote};
 fn a_run_that_fails_has_a_report_that_says_why() {
     let home = tempfile::tempdir().unwrap();
     sample_images(&home.path().join("images"));
-    // The folder of the bundle cannot be made.
-    std::fs::write(home.path().join("file"), "").unwrap();
-    let output = docker_migrate(home.path())
-        .args(["run", "--file"])
-        .arg(vote())
-        .args([
-            "--images-from",
-            "oci:images",
-            "--to",
-            "bundle:file/bundle",
-            "--report",
-            "report.html",
-        ])
-        .output()
-        .unwrap();
-    assert!(!output.status.success(), "{}", text(&output.stderr));
-    let report = std::fs::read_to_string(home.path().join("report.html")).unwrap();
-    let report = report.replace("&#x2F;", "/");
-    let said = text(&output.stderr);
-    let reason = said
-        .lines()
-        .find_map(|line| line.split_once("error: "))
-        .map(|(_, reason)| reason.trim())
-        .unwrap_or_else(|| panic!("no reason: {said}"));
-    assert!(report.contains(reason), "no `{reason}` in {report}");
+    let run = |images: &str, report: &str| {
+        let output = docker_migrate(home.path())
+            .args(["run", "--file"])
+            .arg(vote())
+            .args(["--images-from", images])
+            .args(["--to", "bundle:bundle", "--report", report])
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        let report = std::fs::read_to_string(home.path().join(report)).unwrap();
+        let reason = said
+            .lines()
+            .find_map(|line| Some(line.split_once("error: ")?.1.trim()));
+        let reason = reason.unwrap_or_else(|| panic!("no reason: {said}"));
+        let report = report.replace("&#x2F;", "/");
+        assert!(report.contains(reason), "no `{reason}` in {report}");
+        report
+    };
+    // An image that is not there is seen before anything is written.
+    let empty = home.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::copy(
+        home.path().join("images/oci-layout"),
+        empty.join("oci-layout"),
+    )
+    .unwrap();
+    std::fs::write(
+        empty.join("index.json"),
+        r#"{"schemaVersion":2,"manifests":[]}"#,
+    )
+    .unwrap();
+    let blocked = run("oci:empty", "blocked.html");
+    assert!(blocked.contains("Nothing was changed."), "{blocked}");
+    // The folder of the orchestration cannot be made.
+    std::fs::create_dir_all(home.path().join("bundle")).unwrap();
+    std::fs::write(home.path().join("bundle/orchestration"), "").unwrap();
+    let unfinished = run("oci:images", "unfinished.html");
+    assert!(unfinished.contains("goes on with it"), "{unfinished}");
 }
 
 #[test]

@@ -19,13 +19,15 @@ use crate::orchestration::output::{Document, Output};
 use crate::source::{Limits, Sources, parse};
 
 /// Writes orchestration and description. Images are there already. Returns the seconds that it took.
+///
+/// # Errors
+/// A file cannot be written.
 pub(super) fn write(
-    printer: Printer,
     prepared: &Prepared,
     folder: &Path,
     format: &str,
     summary: &Summary,
-) -> Result<f64, Exit> {
+) -> Result<f64, String> {
     let begun = Instant::now();
     let options = OutputOptions {
         out_dir: None,
@@ -33,14 +35,10 @@ pub(super) fn write(
         output: DocumentFormat::Yaml,
         no_carry: false,
     };
-    let fail = |text: String| {
-        printer.complain(&format!("error: {text}"));
-        Exit::Failed
-    };
     let orchestration = folder.join(ORCHESTRATION);
     let written = options
         .write(&prepared.conversion.output, &orchestration)
-        .map_err(|error| fail(error.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let mut bundle = Bundle::new(&prepared.conversion.name, format);
     bundle.files = written
         .iter()
@@ -58,9 +56,7 @@ pub(super) fn write(
             digest: outcome.digest.clone(),
         })
         .collect();
-    bundle
-        .write(folder)
-        .map_err(|error| fail(error.to_string()))?;
+    bundle.write(folder).map_err(|error| error.to_string())?;
     Ok(seconds(begun.elapsed()))
 }
 

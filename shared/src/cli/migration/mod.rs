@@ -65,6 +65,16 @@ pub enum Goal {
     Bundle(PathBuf, &'static str),
 }
 
+impl Goal {
+    /// The goal in a few words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Target(target) => target.describe(),
+            Self::Bundle(folder, _) => format!("bundle {}", folder.display()),
+        }
+    }
+}
+
 /// `--to` of a verb that has a bundle among its targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum To<Format> {

@@ -176,13 +176,24 @@ impl Outlook {
             || self.images.images.iter().any(|image| image.error.is_some())
     }
 
+    /// What stands in the way of a run, a line each with its remedy below.
+    pub(super) fn obstacles(&self) -> Vec<String> {
+        let images = self.images.images.iter().filter_map(|image| {
+            let error = image.error.as_ref()?;
+            Some(format!("error: {}: {error}", image.source))
+        });
+        let blocked = |check: &&Check| check.verdict == Verdict::Blocked;
+        let checks = self.checks.iter().filter(blocked).flat_map(|check| {
+            let remedy = check.remedy.iter().map(|remedy| format!("    {remedy}"));
+            std::iter::once(format!("BLOCKED: {}: {}", check.subject, check.seen)).chain(remedy)
+        });
+        images.chain(checks).collect()
+    }
+
     pub(super) fn to_text(&self, prepared: &Prepared) -> String {
         let mut out = String::new();
         let documents = prepared.conversion.output.documents.len();
-        let place = match &prepared.goal {
-            Goal::Target(target) => target.describe(),
-            Goal::Bundle(folder, _) => format!("bundle {}", folder.display()),
-        };
+        let place = prepared.goal.describe();
         out.push_str(&format!(
             "`{}`: {}, to {place}\n",
             prepared.conversion.name,

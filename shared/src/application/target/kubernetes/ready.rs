@@ -50,7 +50,7 @@ pub(super) fn state(object: &Value) -> State {
     };
     match object["kind"].as_str().unwrap_or_default() {
         _ if !seen && object["kind"] != "Pod" && object["kind"] != "Job" => {
-            State::Waiting("not looked at yet".into())
+            State::Waiting("no controller of the cluster has looked at it yet".into())
         }
         "Deployment" => {
             let late = object["status"]["conditions"]
@@ -247,7 +247,7 @@ mod tests {
         );
         assert_eq!(
             state(&object(1, 3, 3)),
-            State::Waiting("not looked at yet".into())
+            State::Waiting("no controller of the cluster has looked at it yet".into())
         );
     }
 

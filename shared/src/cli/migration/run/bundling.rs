@@ -32,8 +32,12 @@ impl<Source: Migration> Runner<'_, Source> {
             .images(prepared, engine, cancellation, &mut terms)
             .await;
         if let Some(exit) = failed {
-            self.complain("The bundle is not complete; the same command goes on with it.");
-            self.bundle_report(prepared, folder, &summary, &terms, false);
+            let errors = summary.images.iter().filter_map(|image| {
+                let error = image.error.as_ref()?;
+                Some(format!("error: {}: {error}", image.source))
+            });
+            let failure = self.incomplete(errors.collect());
+            self.bundle_report(prepared, &summary, &terms, failure);
             return if exit == Exit::Interrupted {
                 exit
             } else {
@@ -42,10 +46,13 @@ impl<Source: Migration> Runner<'_, Source> {
         }
         ladder.note(&images_line(&summary));
         ladder.begin("orchestration");
-        match bundle::write(self.printer, prepared, folder, format, &summary) {
+        match bundle::write(prepared, folder, format, &summary) {
             Ok(seconds) => terms.replicate = seconds,
-            Err(_) => {
-                self.complain("The bundle is not complete; the same command goes on with it.");
+            Err(error) => {
+                let error = format!("error: {error}");
+                self.complain(&error);
+                let failure = self.incomplete(vec![error]);
+                self.bundle_report(prepared, &summary, &terms, failure);
                 return Exit::Resumable;
             }
         }
@@ -59,27 +66,30 @@ impl<Source: Migration> Runner<'_, Source> {
             self.host.command(),
             folder.display()
         ));
-        self.bundle_report(prepared, folder, &summary, &terms, true)
+        self.bundle_report(prepared, &summary, &terms, Vec::new())
+    }
+
+    /// Says that the bundle is not complete. Gives the failure as it stands in the report, where what was said before comes
+    /// first.
+    fn incomplete(&self, mut failure: Vec<String>) -> Vec<String> {
+        let text = "The bundle is not complete; the same command goes on with it.";
+        self.complain(text);
+        failure.push(text.to_owned());
+        failure
     }
 
     fn bundle_report(
         &self,
         prepared: &Prepared,
-        folder: &Path,
         summary: &Summary,
         terms: &Terms,
-        complete: bool,
+        failure: Vec<String>,
     ) -> Exit {
-        let failure = if complete {
-            Vec::new()
-        } else {
-            vec!["The bundle is not complete; the same command goes on with it.".to_owned()]
-        };
         self.report(
             prepared,
             &report::Migration {
                 application: prepared.conversion.name.clone(),
-                target: format!("bundle {}", folder.display()),
+                target: prepared.goal.describe(),
                 run: None,
                 terms: Some(*terms),
                 images: summary.images.clone(),

@@ -128,14 +128,12 @@ impl<Source: Migration> Course<'_, Source> {
     }
 
     fn wait(&mut self, cancellation: &CancellationToken) -> Exit {
-        let begun = Instant::now();
         self.ladder.begin("start until ready");
         if !self.runner.args.no_wait
             && let Err(exit) = self.until_ready(cancellation)
         {
             return exit;
         }
-        self.terms.run = seconds(begun.elapsed());
         let terms = self.terms;
         let noted = self.journal.note(|record| {
             record.status = Status::Done;
@@ -161,12 +159,15 @@ impl<Source: Migration> Course<'_, Source> {
                 self.ladder.note(line);
             }
         };
+        let begun = Instant::now();
         let ended = self.target.wait(
             &self.prepared.conversion.output,
             self.runner.args.timeout,
             cancellation,
             &mut say,
         );
+        // The report of a run that fails tells how long it was waited for.
+        self.terms.run = seconds(begun.elapsed());
         match ended {
             Ok(Readiness::Ready) => Ok(()),
             Ok(Readiness::Cancelled) => {

@@ -17,6 +17,7 @@ use crate::host::interrupt::cancellation;
 use crate::host::private::remove_left;
 use crate::images::ImageError;
 use crate::images::sync::Engine;
+use crate::report;
 
 mod bundling;
 mod change;
@@ -150,6 +151,17 @@ impl<Source: Migration> Runner<'_, Source> {
         self.printer.say(outlook.to_text(&prepared).trim_end());
         if outlook.is_blocked() {
             self.complain("Nothing was changed: see BLOCKED and error above.");
+            let mut failure = outlook.obstacles();
+            failure.push("Nothing was changed.".to_owned());
+            let migration = report::Migration {
+                application: prepared.conversion.name.clone(),
+                target: prepared.goal.describe(),
+                run: None,
+                terms: None,
+                images: Vec::new(),
+                failure,
+            };
+            self.report(&prepared, &migration);
             return self.blocked_exit(&outlook);
         }
         if let Some(file) = &self.args.plan

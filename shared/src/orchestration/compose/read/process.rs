@@ -97,6 +97,10 @@ impl Reader<'_> {
         let Some(text) = fields.text("restart", self.ledger) else {
             return;
         };
+        // What a variable without a value leaves behind; both engines take it as unset.
+        if text.value.is_empty() {
+            return;
+        }
         let (word, attempts) = text.value.split_once(':').unwrap_or((&text.value, ""));
         let condition = match word {
             "no" => RestartCondition::Never,

@@ -45,7 +45,17 @@ pub(in super::super) fn claim(ctx: &mut Context<'_>, object: usize, base: &KeyPa
         .or_else(|| found.as_ref().map(|c| c.kind.clone()))
         .or(by_provisioner)
         .or_else(|| marked.then(|| "block".to_owned()));
-    let Some(kind) = kind else { return };
+    let Some(kind) = kind else {
+        let named = name.is_some() || ctx.get(object, &base.join("spec.volumeName")).is_some();
+        if !named && ctx.get(object, &base.key("spec")).is_some() {
+            let what = format!(
+                "no class is named; the default StorageClass at {} decides which storage it gets",
+                ctx.to.title
+            );
+            ctx.note("storage-by-default", object, &base.key("spec"), &what);
+        }
+        return;
+    };
     let Some(source) = from.storage.kinds.get(&kind) else {
         return;
     };

@@ -27,6 +27,29 @@ fn pods_and_claims_in_unknown_kinds_are_converted() {
 }
 
 #[test]
+fn a_claim_that_names_no_class_gets_what_the_cluster_thinks() {
+    let claim = |spec: &str| {
+        run(
+            "aws",
+            "ali",
+            &format!(
+                "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: c}}\nspec: {spec}\n"
+            ),
+        )
+    };
+    for (spec, by_default) in [
+        ("{resources: {requests: {storage: 10Gi}}}", true),
+        ("{storageClassName: '', volumeName: v}", false),
+        ("{volumeName: v}", false),
+        ("{storageClassName: mine}", false),
+    ] {
+        let done = claim(spec);
+        let said = done.says("storage-by-default", "PersistentVolumeClaim/c: no class");
+        assert_eq!(said, by_default, "{spec}: {}", done.said());
+    }
+}
+
+#[test]
 fn what_nobody_reads_is_said() {
     let text = "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {name: pg}\nspec: {storage: {storageClass: csi-disk, size: 10Gi}}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q}\nspec: {hard: {csi-disk.storageclass.storage.k8s.io/requests.storage: 10Gi}}\n---\napiVersion: crd.yangtse.cni/v1\nkind: SecurityGroup\nmetadata: {name: sg}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g, annotations: {kubernetes.io/elb.class: performance}}\nspec: {gatewayClassName: cce-shared-internal}\n";
     let done = run("huawei", "ali", text);

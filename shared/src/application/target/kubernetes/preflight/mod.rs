@@ -126,7 +126,16 @@ fn permissions(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>
 
 /// What the API server and its admission say of the objects, without storing them.
 fn admission(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) {
-    let text = to_yaml(objects.iter().copied());
+    let (waiting, asked): (Vec<&Value>, Vec<&Value>) =
+        objects.iter().partition(|o| waits_for_account(o, objects));
+    for pod in waiting {
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        checks.push(Check::not_checked(
+            "admission",
+            format!("pod/{name} is not asked about before its ServiceAccount is made"),
+        ));
+    }
+    let text = to_yaml(asked.iter().copied());
     let manager = format!("--field-manager={}", super::MANAGER);
     let arguments = [
         "apply",
@@ -137,10 +146,13 @@ fn admission(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) 
         "--filename=-",
         "--output=name",
     ];
+    if asked.is_empty() {
+        return;
+    }
     checks.push(match cluster.call_with(&arguments, &text) {
         Ok(_) => Check::ok(
             "admission",
-            format!("the cluster accepts all {} objects", objects.len()),
+            format!("the cluster accepts all {} objects", asked.len()),
         ),
         Err(error) => Check::blocked(
             "admission",
@@ -148,6 +160,17 @@ fn admission(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) 
             "Change what the message names, at the source or by an option.",
         ),
     });
+}
+
+/// Whether this is a Pod whose `ServiceAccount` comes along: the cluster refuses it until that is there, and what is only
+/// tried is not there. Controllers are accepted without.
+fn waits_for_account(object: &Value, objects: &[&Value]) -> bool {
+    let account = object.pointer("/spec/serviceAccountName");
+    object["kind"] == "Pod"
+        && account.is_some()
+        && objects.iter().any(|other| {
+            other["kind"] == "ServiceAccount" && other.pointer("/metadata/name") == account
+        })
 }
 
 /// Resource quotas against what the application asks for.
@@ -189,5 +212,24 @@ fn pod_spec(object: &Value) -> Option<&Value> {
         "Pod" => object.get("spec"),
         "CronJob" => object.pointer("/spec/jobTemplate/spec/template/spec"),
         _ => object.pointer("/spec/template/spec"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::waits_for_account;
+
+    #[test]
+    fn only_a_pod_waits_for_an_account_that_comes_along() {
+        let account = json!({"kind": "ServiceAccount", "metadata": {"name": "a"}});
+        let pod = |name| json!({"kind": "Pod", "spec": {"serviceAccountName": name}});
+        let (own, foreign) = (pod("a"), pod("b"));
+        let plain = json!({"kind": "Pod", "spec": {}});
+        let controller = json!({"kind": "Deployment", "spec": {"template": {"spec": {"serviceAccountName": "a"}}}});
+        let all = [&account, &own, &foreign, &plain, &controller];
+        let waiting = all.map(|object| waits_for_account(object, &all));
+        assert_eq!(waiting, [false, true, false, false, false]);
     }
 }

@@ -33,6 +33,17 @@ fn restart_policies_of_deploy() {
     }
 }
 
+/// What `restart: ${POLICY:-}` leaves behind.
+#[test]
+fn an_empty_restart_policy_is_none() {
+    let spec = |lines: &str| {
+        let written = compose(&service(lines));
+        assert!(!written.codes().contains("bad-value"), "{lines}");
+        written.only("Deployment")["spec"].clone()
+    };
+    assert_eq!(spec("restart: ''"), spec(""));
+}
+
 /// A path of the node has a type only where nothing else can be there.
 #[test]
 fn types_of_node_paths() {
