@@ -51,7 +51,7 @@ fn counter() {
     moved(&centres, Application::Counter);
     let web = container(&centres, "counter", "web");
     let check = serde_json::json!(["curl", "-fsS", "http://localhost:5000/healthz"]);
-    for probe in ["readinessProbe", "livenessProbe"] {
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
         assert_eq!(web[probe]["exec"]["command"], check, "{web}");
     }
     assert_eq!(web["resources"]["limits"]["memory"], "128Mi");
