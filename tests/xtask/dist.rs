@@ -47,7 +47,7 @@ pub(crate) fn dist(args: &DistArgs) -> Result<(), Failure> {
     };
     let mut released = Vec::new();
     let mut notes = None;
-    for (target, folder) in built(&root, args)? {
+    for (target, folder) in built(&root, args, stamp.time)? {
         let packages = metadata::dependencies(&root, target.triple)?;
         let licences = metadata::licence_texts(&packages)?;
         archives(
@@ -105,8 +105,8 @@ fn time(root: &Path) -> u64 {
         .unwrap_or(0)
 }
 
-/// Builds for each platform that can be built here, and says which ones cannot. Gives the folders of the programs.
-fn built(root: &Path, args: &DistArgs) -> Result<Vec<(Target, PathBuf)>, Failure> {
+/// Builds for each platform that can be built here as of a time, and says which ones cannot. Gives the folders of the programs.
+fn built(root: &Path, args: &DistArgs, time: u64) -> Result<Vec<(Target, PathBuf)>, Failure> {
     if let Some(folder) = &args.programs {
         return Ok(vec![(NATIVE, root.join(folder))]);
     }
@@ -150,7 +150,7 @@ fn built(root: &Path, args: &DistArgs) -> Result<Vec<(Target, PathBuf)>, Failure
             .current_dir(root)
             .env("RUSTFLAGS", target.flags(root))
             // mimalloc tells when it was compiled, which is the time of the commit for everybody.
-            .env("SOURCE_DATE_EPOCH", time(root).to_string())
+            .env("SOURCE_DATE_EPOCH", time.to_string())
             .envs(target.c_flags())
             .arg(target.build_verb())
             .args(["--release", "--locked", "--target", target.triple])

@@ -211,8 +211,7 @@ fn an_application_that_does_not_become_ready_leaves_the_target_as_it_was() {
     );
     let status = text(&cluster.migrate(&["status"]).stdout);
     assert!(status.contains("target as before"), "{status}");
-    let report = std::fs::read_to_string(cluster.home.path().join("report.html")).unwrap();
-    let report = report.replace("&#x2F;", "/");
+    let report = report::read(cluster.home.path(), "report.html");
     for said in ["not ready: deployment/web", "as it was before"] {
         assert!(report.contains(said), "no `{said}` in {report}");
     }

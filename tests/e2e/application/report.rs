@@ -1,6 +1,14 @@
 //! The report of a run: of one that fails too.
 
+use std::path::Path;
+
 use super::{docker_migrate, sample_images, text, vote};
+
+/// A report as HTML; slashes may be escaped in it.
+pub(super) fn read(folder: &Path, name: &str) -> String {
+    let report = std::fs::read_to_string(folder.join(name)).unwrap();
+    report.replace("&#x2F;", "/")
+}
 
 #[test]
 fn a_run_that_fails_has_a_report_that_says_why() {
@@ -16,12 +24,11 @@ fn a_run_that_fails_has_a_report_that_says_why() {
             .unwrap();
         let said = text(&output.stderr);
         assert!(!output.status.success(), "{said}");
-        let report = std::fs::read_to_string(home.path().join(report)).unwrap();
+        let report = read(home.path(), report);
         let reason = said
             .lines()
             .find_map(|line| Some(line.split_once("error: ")?.1.trim()));
         let reason = reason.unwrap_or_else(|| panic!("no reason: {said}"));
-        let report = report.replace("&#x2F;", "/");
         assert!(report.contains(reason), "no `{reason}` in {report}");
         report
     };
@@ -67,9 +74,7 @@ fn a_report_needs_nothing_from_elsewhere() {
             .unwrap()
     };
     assert!(run("report.html").status.success());
-    let report = std::fs::read_to_string(home.path().join("report.html")).unwrap();
-    // Slashes may be escaped.
-    let report = report.replace("&#x2F;", "/");
+    let report = read(home.path(), "report.html");
     for expected in [
         "T_OrcConvert",
         "T_ImageSync",

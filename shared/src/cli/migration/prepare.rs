@@ -183,11 +183,11 @@ impl Outlook {
             Some(format!("error: {}: {error}", image.source))
         });
         let blocked = |check: &&Check| check.verdict == Verdict::Blocked;
-        let checks = self.checks.iter().filter(blocked).flat_map(|check| {
-            let remedy = check.remedy.iter().map(|remedy| format!("    {remedy}"));
-            std::iter::once(format!("BLOCKED: {}: {}", check.subject, check.seen)).chain(remedy)
-        });
-        images.chain(checks).collect()
+        let checks = self.checks.iter().filter(blocked);
+        let lines = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        images
+            .chain(checks.map(check_text).flat_map(lines))
+            .collect()
     }
 
     pub(super) fn to_text(&self, prepared: &Prepared) -> String {
@@ -226,20 +226,8 @@ impl Outlook {
             ));
         }
         for check in &self.checks {
-            let word = match check.verdict {
-                Verdict::Ok => "ok",
-                Verdict::NotChecked => "not checked",
-                Verdict::Warning => "warning",
-                Verdict::Blocked => "BLOCKED",
-            };
-            out.push_str(&format!("{word}: {}: {}\n", check.subject, check.seen));
-            if let Some(remedy) = check
-                .remedy
-                .as_ref()
-                .filter(|_| check.verdict > Verdict::NotChecked)
-            {
-                out.push_str(&format!("    {remedy}\n"));
-            }
+            out.push_str(&check_text(check));
+            out.push('\n');
         }
         out
     }
@@ -258,6 +246,23 @@ impl Outlook {
         value["timings"] = json!({"T_OrcConvert": prepared.convert_seconds});
         value
     }
+}
+
+/// A check in a line, and its remedy below.
+fn check_text(check: &Check) -> String {
+    let word = match check.verdict {
+        Verdict::Ok => "ok",
+        Verdict::NotChecked => "not checked",
+        Verdict::Warning => "warning",
+        Verdict::Blocked => "BLOCKED",
+    };
+    let mut text = format!("{word}: {}: {}", check.subject, check.seen);
+    if let Some(remedy) = &check.remedy
+        && check.verdict > Verdict::NotChecked
+    {
+        text.push_str(&format!("\n    {remedy}"));
+    }
+    text
 }
 
 /// Says the findings of a conversion, and a line about them.

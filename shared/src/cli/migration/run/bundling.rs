@@ -10,7 +10,7 @@ use crate::application::Terms;
 use crate::cli::Exit;
 use crate::cli::images::count;
 use crate::cli::migration::bundle;
-use crate::images::sync::{Engine, Summary};
+use crate::images::sync::{Engine, ImageOutcome};
 use crate::report;
 
 impl<Source: Migration> Runner<'_, Source> {
@@ -37,7 +37,7 @@ impl<Source: Migration> Runner<'_, Source> {
                 Some(format!("error: {}: {error}", image.source))
             });
             let failure = self.incomplete(errors.collect());
-            self.bundle_report(prepared, &summary, &terms, failure);
+            self.report_without_record(prepared, summary.images, Some(terms), failure);
             return if exit == Exit::Interrupted {
                 exit
             } else {
@@ -52,7 +52,7 @@ impl<Source: Migration> Runner<'_, Source> {
                 let error = format!("error: {error}");
                 self.complain(&error);
                 let failure = self.incomplete(vec![error]);
-                self.bundle_report(prepared, &summary, &terms, failure);
+                self.report_without_record(prepared, summary.images, Some(terms), failure);
                 return Exit::Resumable;
             }
         }
@@ -66,7 +66,7 @@ impl<Source: Migration> Runner<'_, Source> {
             self.host.command(),
             folder.display()
         ));
-        self.bundle_report(prepared, &summary, &terms, Vec::new())
+        self.report_without_record(prepared, summary.images, Some(terms), Vec::new())
     }
 
     /// Says that the bundle is not complete. Gives the failure as it stands in the report, where what was said before comes
@@ -78,11 +78,12 @@ impl<Source: Migration> Runner<'_, Source> {
         failure
     }
 
-    fn bundle_report(
+    /// Writes the report of a run that has no record: of a bundle, or one that was not begun.
+    pub(super) fn report_without_record(
         &self,
         prepared: &Prepared,
-        summary: &Summary,
-        terms: &Terms,
+        images: Vec<ImageOutcome>,
+        terms: Option<Terms>,
         failure: Vec<String>,
     ) -> Exit {
         self.report(
@@ -91,8 +92,8 @@ impl<Source: Migration> Runner<'_, Source> {
                 application: prepared.conversion.name.clone(),
                 target: prepared.goal.describe(),
                 run: None,
-                terms: Some(*terms),
-                images: summary.images.clone(),
+                terms,
+                images,
                 failure,
             },
         )

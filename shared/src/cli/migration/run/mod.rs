@@ -17,7 +17,6 @@ use crate::host::interrupt::cancellation;
 use crate::host::private::remove_left;
 use crate::images::ImageError;
 use crate::images::sync::Engine;
-use crate::report;
 
 mod bundling;
 mod change;
@@ -153,15 +152,7 @@ impl<Source: Migration> Runner<'_, Source> {
             self.complain("Nothing was changed: see BLOCKED and error above.");
             let mut failure = outlook.obstacles();
             failure.push("Nothing was changed.".to_owned());
-            let migration = report::Migration {
-                application: prepared.conversion.name.clone(),
-                target: prepared.goal.describe(),
-                run: None,
-                terms: None,
-                images: Vec::new(),
-                failure,
-            };
-            self.report(&prepared, &migration);
+            self.report_without_record(&prepared, Vec::new(), None, failure);
             return self.blocked_exit(&outlook);
         }
         if let Some(file) = &self.args.plan

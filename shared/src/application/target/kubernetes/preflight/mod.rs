@@ -135,6 +135,9 @@ fn admission(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) 
             format!("pod/{name} is not asked about before its ServiceAccount is made"),
         ));
     }
+    if asked.is_empty() {
+        return;
+    }
     let text = to_yaml(asked.iter().copied());
     let manager = format!("--field-manager={}", super::MANAGER);
     let arguments = [
@@ -146,9 +149,6 @@ fn admission(cluster: &Kubernetes, objects: &[&Value], checks: &mut Vec<Check>) 
         "--filename=-",
         "--output=name",
     ];
-    if asked.is_empty() {
-        return;
-    }
     checks.push(match cluster.call_with(&arguments, &text) {
         Ok(_) => Check::ok(
             "admission",
