@@ -56,6 +56,21 @@ pub(crate) fn parts<'list, T: Sync, R: Send>(
     tasks(parts.len(), |index| work(parts[index]))
 }
 
+/// Does two things at the same time.
+pub(crate) fn both<A: Send, B>(
+    aside: impl FnOnce() -> A + Send,
+    here: impl FnOnce() -> B,
+) -> (A, B) {
+    std::thread::scope(|scope| {
+        let aside = scope.spawn(aside);
+        let here = here();
+        match aside.join() {
+            Ok(aside) => (aside, here),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
 /// Frees something large while the work goes on.
 pub(crate) fn free<T: Send + 'static>(value: T) {
     std::thread::spawn(move || drop(value));

@@ -27,6 +27,16 @@ pub(crate) struct Desks {
 }
 
 impl Desks {
+    /// Removes all folders but one, and what is known of documents: nothing but that one is needed any more.
+    pub(crate) fn keep(&self, form: Form) {
+        self.known.forget();
+        for (index, disk) in self.disks.iter().enumerate() {
+            if index != form as usize {
+                disk.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
+        }
+    }
+
     /// Works with a chart on disk. A form is in use by one at a time.
     pub(crate) fn with<T>(
         &self,

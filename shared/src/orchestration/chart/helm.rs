@@ -109,7 +109,7 @@ impl Helm {
 
     /// What `helm template` prints, with CRDs and hooks.
     pub(crate) fn template(&self, render: &Render<'_>) -> Result<String, ChartError> {
-        let mut command = self.command();
+        let mut command = self.rendering();
         command
             .arg("template")
             .arg(render.release)
@@ -136,7 +136,7 @@ impl Helm {
         let root = folder.path().join("chart");
         chart.write(&root, false)?;
         let render = |from_cluster: bool| {
-            let mut command = self.command();
+            let mut command = self.rendering();
             command.arg("template").arg(release.name).arg(&root).args([
                 "--include-crds",
                 "--namespace",
@@ -218,6 +218,12 @@ impl Helm {
             .stderr(Stdio::piped())
             // Debug output of ours is not debug output of each rendering.
             .env_remove("HELM_DEBUG");
+        command
+    }
+
+    /// A command that renders once. Linting allocates so much that it would only make the system clear pages.
+    fn rendering(&self) -> Command {
+        let mut command = self.command();
         let is_theirs = |name| std::env::var_os(name).is_some();
         if !is_theirs("GOGC") && !is_theirs("GOMEMLIMIT") {
             // A rendering is over before it is worth while to collect garbage, which takes two fifths of its time.

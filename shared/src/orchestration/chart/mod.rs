@@ -21,6 +21,7 @@ mod images;
 mod input;
 mod leftover;
 mod manifests;
+mod optional;
 mod options;
 mod output;
 mod render;

@@ -46,6 +46,11 @@ struct Content {
 }
 
 impl Known {
+    /// Frees all of it.
+    pub(crate) fn forget(&self) {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn content(&self, text: &str) -> Content {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(content) = known().get(text) {

@@ -5,19 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value as Json;
-
 use super::conditions;
 use super::decisive;
 use super::desk::{Desks, Form};
 use super::given::{file_of_options, user_files};
 use super::helm::{NAMESPACE, RELEASE, from_people};
+use super::identify::mark_chart;
 use super::images;
 use super::input::{self, ChartFiles};
 use super::leftover;
+use super::optional::{Surroundings, with_optional, without_odd_releases};
 use super::options::{ChartConversion, ChartOptions, ChartTimings};
 use super::output::flat;
-use super::output::plan::neutral;
 use super::output::solve::{self, Base, Job};
 use super::output::write::{self, ChartOutput};
 use super::said;
@@ -30,6 +29,7 @@ use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
 use crate::images::rewrite::Rules;
 use crate::orchestration::provider::{Missing, Options, Provider, convert};
+use crate::parallel;
 use crate::source::Node;
 
 /// Converts a chart.
@@ -95,7 +95,9 @@ fn converted(
     }
     let mut files = FileTable::default();
     let required = variants::required(&original.user);
-    let (mut bases, refused) = solve::render_bases(&job, &original, &required, &mut files)?;
+    let (marked, marked_chart) = mark_chart(&original.chart);
+    let marks = (&marked, &marked_chart);
+    let (mut bases, refused) = solve::render_bases(&job, &original, marks, &required, &mut files)?;
     for (variant, message) in &refused {
         findings.push(said::unrendered(variant, message));
     }
@@ -128,28 +130,39 @@ fn converted(
             options.to.clone()
         }
     };
-    if !options.flat {
-        add_optional(&job, &original, &mut bases, &mut files, &from, options)?;
-    }
     // The templates write the namespace of the release in place of this name.
-    let strict_options = Options {
+    let strict = Options {
         namespace: Some(NAMESPACE.to_owned()),
         ..options.options.clone()
     };
-    let map = options.map.spelled(from_people);
-    let strict = |nodes: &[Arc<Node>]| {
-        let converted = convert(nodes, &from, &options.to, &map, &strict_options);
-        images::rewrite(converted, rules)
-    };
-    let lenient_options = Options {
+    let lenient = Options {
         allow_missing: true,
-        ..strict_options.clone()
+        ..strict.clone()
     };
-    let lenient = |nodes: &[Arc<Node>]| {
-        let converted = convert(nodes, &from, &options.to, &map, &lenient_options);
-        images::rewrite(converted, rules)
+    let map = options.map.spelled(from_people);
+    let with = |nodes: &[Arc<Node>], how: &Options| convert(nodes, &from, &options.to, &map, how);
+    let tolerant = |nodes: &[Arc<Node>]| with(nodes, &lenient);
+    let mut conversions = if options.flat {
+        solve::conversions(&bases, &tolerant)
+    } else {
+        let around = Surroundings {
+            job: &job,
+            original: &original,
+            marks,
+        };
+        with_optional(&around, &mut bases, &mut files, &from, &tolerant)?
     };
-    let mut targets = solve::targets(&bases, &strict, &lenient);
+    for (base, converted) in bases.iter().zip(&mut conversions) {
+        // What is missing is an error for them, if the user did not allow it.
+        if base.variant.required && !converted.missing.is_empty() && !strict.allow_missing {
+            *converted = with(&base.nodes, &strict);
+        }
+    }
+    let conversions = conversions
+        .into_iter()
+        .map(|converted| images::rewrite(converted, rules))
+        .collect();
+    let mut targets = solve::targets(&bases, conversions);
     without_odd_releases(&mut bases, &mut targets);
     let mut missing: Vec<Missing> = Vec::new();
     for (base, target) in bases.iter().zip(&targets) {
@@ -311,11 +324,6 @@ fn live_output(
     for kept in conditions::kept(&original.chart, &solution.work.chart) {
         findings.push(Finding::new(Code("chart-condition-kept"), kept));
     }
-    if let Some(to) = Provider::named(job.target) {
-        for left in leftover::words(&solution.work.chart, from, &to) {
-            findings.push(Finding::new(Code("chart-text-left"), left));
-        }
-    }
     summary.changed_files = changed_files(&original.chart, &solution.work.chart);
     let lint = |work: &Work| {
         job.desks
@@ -328,8 +336,20 @@ fn live_output(
                 Ok(Some(message.replace(&folder, job.chart_name)))
             })
     };
+    let (linted, left) = parallel::both(
+        || lint(&solution.work),
+        || {
+            job.desks.keep(Form::Plain);
+            Provider::named(job.target)
+                .map(|to| leftover::words(&solution.work.chart, from, &to))
+                .unwrap_or_default()
+        },
+    );
+    for left in left {
+        findings.push(Finding::new(Code("chart-text-left"), left));
+    }
     // What helm lint had against the original already is no fault of the conversion.
-    if let Some(message) = lint(&solution.work)?
+    if let Some(message) = linted?
         && lint(original)?.is_none()
     {
         return Err(ChartError::Law(format!(
@@ -399,99 +419,6 @@ fn nothing_to_do(
         images: Vec::new(),
         pull_secrets: Vec::new(),
         timings: ChartTimings::default(),
-    }
-}
-
-/// Adds the variants for which the law should hold as well: those that show provider parts that the others do not.
-fn add_optional(
-    job: &Job<'_>,
-    original: &Work,
-    bases: &mut Vec<Base>,
-    files: &mut FileTable,
-    from: &Provider,
-    options: &ChartOptions,
-) -> Result<(), ChartError> {
-    let Some(first) = bases.first() else {
-        return Ok(());
-    };
-    let values = &first.rendering.values;
-    let mut tried = variants::optional(values);
-    tried.extend(variants::exposures(values, from));
-    // Without the values that the chart asks for, nothing can be tried.
-    for variant in &mut tried {
-        variant.files.clone_from(&first.variant.files);
-    }
-    let (more, _) = solve::render_bases(job, original, &tried, files)?;
-    let lenient = Options {
-        allow_missing: true,
-        ..options.options.clone()
-    };
-    // What changes, and how: a switch may change no more than the value of a key.
-    let changed = |base: &Base| -> BTreeSet<(String, String, String)> {
-        let converted = convert(&base.nodes, from, &options.to, &options.map, &lenient);
-        converted
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.node.is_none() || !outcome.edits.is_empty())
-            .map(|outcome| {
-                let edits: Vec<_> = outcome.edits.iter().map(|e| (&e.path, &e.change)).collect();
-                let object = &outcome.object;
-                (
-                    object.kind.clone(),
-                    object.name.clone(),
-                    format!("{edits:?}"),
-                )
-            })
-            .collect()
-    };
-    let mut known: BTreeSet<(String, String, String)> = bases.iter().flat_map(changed).collect();
-    let more: Vec<_> = more.into_iter().map(|b| (changed(&b), b)).collect();
-    // Where one of the words changes something, each of them has to be converted.
-    let is_exposure = |base: &Base| variants::is_exposure(&base.variant);
-    let exposes = more
-        .iter()
-        .any(|(here, base)| is_exposure(base) && !here.is_subset(&known));
-    for (here, base) in more {
-        let renamed = base.variant.release != RELEASE;
-        let is_new = if is_exposure(&base) {
-            exposes
-        } else {
-            !here.is_subset(&known)
-        };
-        if (renamed && !here.is_empty()) || (!renamed && is_new) {
-            known.extend(here);
-            bases.push(base);
-        }
-    }
-    Ok(())
-}
-
-/// Leaves out the rendering with another name of the release where the conversion makes more of that name than a
-/// template could say, such as a digest of it in the name of a class.
-fn without_odd_releases(bases: &mut Vec<Base>, targets: &mut Vec<Target>) {
-    let values = |base: &Base, target: &Target| -> Vec<Json> {
-        target
-            .wanted
-            .iter()
-            .map(|wanted| neutral(&wanted.value, &base.variant.release))
-            .collect()
-    };
-    let Some(usual) = bases
-        .first()
-        .zip(targets.first())
-        .map(|(b, t)| values(b, t))
-    else {
-        return;
-    };
-    for index in (0..bases.len()).rev() {
-        let base = &bases[index];
-        if base.variant.release != RELEASE
-            && let odd = values(base, &targets[index])
-            && (odd.len() != usual.len() || odd.iter().zip(&usual).any(|(a, b)| a != b))
-        {
-            bases.remove(index);
-            targets.remove(index);
-        }
     }
 }
 

@@ -230,8 +230,7 @@ fn scalar(tree: &Tree, text: &str, style: Style) -> Scalar {
 }
 
 /// Converts a rendering.
-pub(crate) fn target(documents: &[Document], nodes: &[Arc<Node>], convert: &Convert<'_>) -> Target {
-    let converted = convert(nodes);
+pub(crate) fn target(documents: &[Document], converted: Converted) -> Target {
     let mut wanted = Vec::new();
     for (index, outcome) in converted.outcomes.iter().enumerate() {
         let Some(document) = documents.get(index) else {

@@ -275,8 +275,9 @@ impl Work {
             TextRef::File(path) => self.chart.text(path).map(str::to_owned),
             TextRef::Value(leaf) => {
                 let (file, path) = self.definer(variant, leaf)?;
-                let tree = parse_tree(&self.values_text(&file)?).ok()??;
-                tree.get(&path)?.text().map(str::to_owned)
+                with_tree(&self.values_text(&file)?, |tree| {
+                    tree?.get(&path)?.text().map(str::to_owned)
+                })
             }
         }
     }
@@ -343,8 +344,15 @@ impl Work {
     }
 }
 
-/// Whether a file with values has something at a path. The same few files are asked about each value of a chart.
+/// Whether a file with values has something at a path.
 fn defines(text: &str, path: &[Step]) -> bool {
+    with_tree(text, |tree| {
+        tree.is_some_and(|tree| tree.get(path).is_some())
+    })
+}
+
+/// Looks into a file with values. The same few files are asked about each value of a chart.
+pub(crate) fn with_tree<T>(text: &str, look: impl FnOnce(Option<&Tree>) -> T) -> T {
     /// As many as are asked in turn; more would only take memory.
     const KEPT: usize = 8;
     type Parsed = (String, Option<Tree>);
@@ -363,7 +371,7 @@ fn defines(text: &str, path: &[Step]) -> bool {
                 parsed.len() - 1
             });
         let (_, tree) = &parsed[index];
-        tree.as_ref().is_some_and(|tree| tree.get(path).is_some())
+        look(tree.as_ref())
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::catalog::Catalog;
 use crate::finding::{Code, Finding, Findings};
+use crate::parallel;
 use crate::source::{FileId, Limits, Origin, parse};
 
 /// The built-in catalogs.
@@ -18,11 +19,10 @@ pub(super) const CATALOGS: [(&str, &str); 7] = [
 ];
 
 static BUILT_IN: LazyLock<Vec<Provider>> = LazyLock::new(|| {
-    CATALOGS
-        .into_iter()
-        .filter_map(|(_, text)| serde_yaml::from_str::<Catalog>(text).ok())
-        .map(Provider::new)
-        .collect()
+    let read = parallel::tasks(CATALOGS.len(), |index| {
+        serde_yaml::from_str::<Catalog>(CATALOGS[index].1).map(Provider::new)
+    });
+    read.into_iter().filter_map(Result::ok).collect()
 });
 
 /// A cloud provider, or a cluster without one.

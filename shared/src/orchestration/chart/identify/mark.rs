@@ -160,8 +160,9 @@ fn number(line: &str) -> Option<Number> {
     Some((text.parse().ok()?, line.parse().ok()?))
 }
 
-/// The chart with marks in all of its templates.
-pub(crate) fn mark_chart(chart: &ChartFiles, marked: &mut Marked) -> ChartFiles {
+/// The marks of a chart, and the chart with them in all of its templates.
+pub(crate) fn mark_chart(chart: &ChartFiles) -> (Marked, ChartFiles) {
+    let mut marked = Marked::default();
     let mut out = chart.clone();
     for path in chart.files.keys() {
         if !is_template(path) || chart.archives.contains_key(path) {
@@ -172,7 +173,7 @@ pub(crate) fn mark_chart(chart: &ChartFiles, marked: &mut Marked) -> ChartFiles 
             out.set_text(path, text);
         }
     }
-    out
+    (marked, out)
 }
 
 /// Whether a file of a chart can become objects: templates, named templates, and CRDs.

@@ -1,11 +1,13 @@
 //! The files of a chart, its subcharts among them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::super::ChartError;
 use super::super::yaml::{Item, parse_tree};
 use super::archive;
+use crate::parallel;
 
 /// Most bytes that all files of a chart may have together.
 const MOST_BYTES: u64 = 256 << 20;
@@ -145,12 +147,10 @@ impl ChartFiles {
                 fs_err::remove_file(folder.join(path))?;
             }
         }
-        for (path, file) in self.files.iter().filter(|(path, _)| stands(self, path)) {
-            if there.files.get(path) != Some(file) || !stands(there, path) {
-                write_file(&folder.join(path), file)?;
-            }
-        }
-        Ok(())
+        let changed = self.files.iter().filter(|(path, file)| {
+            stands(self, path) && (there.files.get(*path) != Some(file) || !stands(there, path))
+        });
+        write_files(folder, changed)
     }
 
     /// The archive that a file comes from.
@@ -282,24 +282,58 @@ pub(crate) fn chart_info(text: &str) -> ChartInfo {
     }
 }
 
-/// Writes a file with its permissions, and the folders above it.
-pub(crate) fn write_file(path: &Path, file: &ChartFile) -> Result<(), ChartError> {
-    if let Some(parent) = path.parent() {
-        fs_err::create_dir_all(parent)?;
+/// Writes files with their permissions into a folder, and the folders above them.
+pub(crate) fn write_files<'f>(
+    folder: &Path,
+    files: impl Iterator<Item = (&'f String, &'f ChartFile)>,
+) -> Result<(), ChartError> {
+    let files: Vec<(PathBuf, &ChartFile)> = files
+        .map(|(path, file)| (folder.join(path), file))
+        .collect();
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|(path, _)| path.parent()).collect();
+    for folder in folders {
+        fs_err::create_dir_all(folder)?;
     }
-    fs_err::write(path, &file.bytes)?;
-    set_mode(path, file.mode)?;
+    // Most of the time goes to the system, for each file by itself.
+    for written in parallel::parts(&files, |files| {
+        files.iter().try_for_each(|(path, file)| write(path, file))
+    }) {
+        written?;
+    }
     Ok(())
 }
 
+fn write(path: &Path, file: &ChartFile) -> std::io::Result<()> {
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    with_mode(&mut options, file.mode);
+    let mut open = options.open(path)?;
+    open.write_all(&file.bytes)?;
+    // What was there keeps its mode, and the umask takes from a new one.
+    if mode_of(&open.metadata()?) == file.mode {
+        Ok(())
+    } else {
+        set_mode(&open, file.mode)
+    }
+}
+
 #[cfg(unix)]
-fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o777))
+fn with_mode(options: &mut fs_err::OpenOptions, mode: u32) {
+    use fs_err::os::unix::fs::OpenOptionsExt as _;
+    options.mode(mode & 0o777);
 }
 
 #[cfg(not(unix))]
-fn set_mode(_: &Path, _: u32) -> std::io::Result<()> {
+fn with_mode(_: &mut fs_err::OpenOptions, _: u32) {}
+
+#[cfg(unix)]
+fn set_mode(file: &fs_err::File, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &fs_err::File, _: u32) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -8,4 +8,4 @@ mod files;
 pub(crate) use dependencies::complete;
 pub use fetch::ChartSource;
 pub(crate) use fetch::load;
-pub(crate) use files::{ChartFile, ChartFiles, join, write_file};
+pub(crate) use files::{ChartFile, ChartFiles, join, write_files};

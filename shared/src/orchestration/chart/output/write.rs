@@ -73,10 +73,7 @@ impl ChartOutput {
 
     fn fill(&self, folder: &Path) -> Result<(), ChartError> {
         fs_err::create_dir_all(folder)?;
-        for (path, file) in &self.files {
-            super::super::input::write_file(&folder.join(path), file)?;
-        }
-        Ok(())
+        super::super::input::write_files(folder, self.files.iter())
     }
 }
 

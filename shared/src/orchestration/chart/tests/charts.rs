@@ -125,6 +125,20 @@ fn new_annotations_go_where_a_user_would_put_them() {
 }
 
 #[test]
+fn annotations_come_below_a_key_with_nothing_but_a_condition() {
+    let template = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations:\n    {{- with .Values.more }}\n    {{- tpl (toYaml .) $ | nindent 4 }}\n    {{- end }}\nspec:\n  type: LoadBalancer\n";
+    let Some(solution) = convert(
+        &[("templates/svc.yaml", template), ("values.yaml", "a: b\n")],
+        &[("more.yaml", "more:\n  own/key: a\n")],
+    ) else {
+        return;
+    };
+    let text = live(solution, "templates/svc.yaml");
+    let expected = template.replace("annotations:\n", "annotations:\n    dst/internal: 'true'\n");
+    assert_eq!(text, expected);
+}
+
+#[test]
 fn annotations_in_the_template_keep_their_actions() {
     let template = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations:\n    {{- if .Values.lb }}\n    src/kind: {{ .Values.kind | quote }}\n    src/minutes: {{ .Values.minutes | quote }}\n    src/json: '{\"bw\":5}'\n    {{- end }}\n    src/nothing: x\nspec:\n  type: {{ if .Values.lb }}LoadBalancer{{ else }}ClusterIP{{ end }}\n";
     let values = "lb: true\nkind: union\nminutes: 30\n";

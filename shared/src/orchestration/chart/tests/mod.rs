@@ -7,6 +7,7 @@ mod edges;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::identify::mark_chart;
 use super::input::{ChartFile, ChartFiles};
 use super::output::solve::{self, Job, Solution};
 use super::target::FileTable;
@@ -77,7 +78,9 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
     };
     let mut table = FileTable::default();
     let required = variants::required(&work.user);
-    let mut bases = match solve::render_bases(&job, &work, &required, &mut table) {
+    let (marked, chart) = mark_chart(&work.chart);
+    let marks = (&marked, &chart);
+    let mut bases = match solve::render_bases(&job, &work, marks, &required, &mut table) {
         Ok((bases, _)) => bases,
         Err(error) => return Some(Err(error)),
     };
@@ -85,11 +88,12 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
     for variant in &mut optional {
         variant.files.clone_from(&bases[0].variant.files);
     }
-    match solve::render_bases(&job, &work, &optional, &mut table) {
+    match solve::render_bases(&job, &work, marks, &optional, &mut table) {
         Ok((more, _)) => bases.extend(more),
         Err(error) => return Some(Err(error)),
     }
-    let targets = solve::targets(&bases, &conversion::convert, &conversion::convert);
+    let converted = solve::conversions(&bases, &conversion::convert);
+    let targets = solve::targets(&bases, converted);
     Some(solve::solve(&job, &work, &bases, &targets))
 }
 

@@ -10,6 +10,7 @@ mod remove;
 mod rename;
 mod replace;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -78,6 +79,9 @@ pub(crate) type Attempts = BTreeMap<(Identity, Vec<Step>), usize>;
 /// What comes from a place or a value: variant, document and path.
 pub(super) type User<'p> = (usize, usize, &'p [Step]);
 
+/// A question of [`Planner::value_fits`]: the variant, the value, what it would become, and in which file.
+type Fit = (usize, Leaf, String, ValuesRef);
+
 /// All that the planner looks at.
 pub(crate) struct Planner<'p> {
     /// The chart as it is now.
@@ -93,6 +97,8 @@ pub(crate) struct Planner<'p> {
     leaves: BTreeMap<&'p Leaf, Vec<User<'p>>>,
     /// What was asked of [`Planner::attempt`] in this round: the same for all variants.
     levels: Attempts,
+    /// What [`Planner::value_fits`] found for a value that feeds many objects, each of which asks.
+    fits: RefCell<BTreeMap<Fit, bool>>,
     /// The changes, each with the template that it is for.
     ops: Vec<(String, Op)>,
     /// The template that is looked at.
@@ -140,6 +146,7 @@ impl<'p> Planner<'p> {
             users,
             leaves,
             levels: Attempts::new(),
+            fits: RefCell::default(),
             ops: Vec::new(),
             source: String::new(),
         }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::orchestration::chart::helm::NAMESPACE;
 use crate::orchestration::chart::identify::{Leaf, Place, Source};
 use crate::orchestration::chart::output::lines::{Line, from_root, text_of};
-use crate::orchestration::chart::work::ValuesRef;
+use crate::orchestration::chart::work::{ValuesRef, with_tree};
 use crate::orchestration::chart::yaml::Step;
 
 use super::instances::value_expression;
@@ -56,6 +56,16 @@ impl<'p> Planner<'p> {
         text: &str,
         file: &ValuesRef,
     ) -> bool {
+        let asked = (state, leaf.clone(), text.to_owned(), file.clone());
+        if let Some(fits) = self.fits.borrow().get(&asked) {
+            return *fits;
+        }
+        let fits = self.fits_all(state, leaf, text, file);
+        self.fits.borrow_mut().insert(asked, fits);
+        fits
+    }
+
+    fn fits_all(&self, state: usize, leaf: &Leaf, text: &str, file: &ValuesRef) -> bool {
         self.leaves
             .get(leaf)
             .into_iter()
@@ -114,8 +124,7 @@ impl<'p> Planner<'p> {
     pub(super) fn value_text(&self, state: usize, leaf: &Leaf) -> Option<String> {
         let (file, path) = self.work.definer(&self.states[state].variant, leaf)?;
         let text = self.work.values_text(&file)?;
-        let tree = crate::orchestration::chart::yaml::parse_tree(&text).ok()??;
-        text_of(&tree.get(&path)?.to_json())
+        with_tree(&text, |tree| text_of(&tree?.get(&path)?.to_json()))
     }
 
     /// Whether all that comes from a line passes a test; documents that shall not be there do not count.

@@ -24,6 +24,9 @@ impl Planner<'_> {
         if level <= 1 && self.replace_value(state, document, path, want) {
             return;
         }
+        if level == 0 && have.is_null() && self.fill(state, document, path, want) {
+            return;
+        }
         // A value that conditions ask for stays, and what is made of it changes.
         if level <= 1
             && self.asked_for(state, document, path, want)
@@ -40,6 +43,29 @@ impl Planner<'_> {
         if level <= 3 {
             self.replace_literal(have, want);
         }
+    }
+
+    /// Puts keys below a key that has nothing, or nothing but conditions that do not hold.
+    fn fill(&mut self, state: usize, document: usize, path: &[Step], want: &Json) -> bool {
+        let Some(entries) = want.as_object() else {
+            return false;
+        };
+        let is_open = self.place(state, document, path).is_some_and(|place| {
+            let text = self.text(state, place);
+            let line = text
+                .as_deref()
+                .and_then(|text| text.lines().nth(place.line));
+            line.is_some_and(|line| Line::of(line).value.is_empty())
+        });
+        if !is_open {
+            return false;
+        }
+        for (key, value) in entries {
+            let mut below = path.to_vec();
+            below.push(Step::Key(key.clone()));
+            self.add(state, document, &below, value, &[], 0);
+        }
+        true
     }
 
     pub(super) fn replace_value(

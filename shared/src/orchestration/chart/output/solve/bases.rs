@@ -9,7 +9,8 @@ use super::super::super::ChartError;
 use super::super::super::chance;
 use super::super::super::compare::{Change, Difference, compare};
 use super::super::super::desk::Form;
-use super::super::super::identify::{Marked, mark_chart};
+use super::super::super::identify::Marked;
+use super::super::super::input::ChartFiles;
 use super::super::super::target::{FileTable, Marks, nodes};
 use super::super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::super::yaml::Step;
@@ -26,16 +27,15 @@ pub(crate) type Refused = (String, String);
 pub(crate) fn render_bases(
     job: &Job<'_>,
     work: &Work,
+    (marked, marked_chart): (&Marked, &ChartFiles),
     variants: &[Variant],
     files: &mut FileTable,
 ) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
-    let mut marked = Marked::default();
-    let marked_chart = mark_chart(&work.chart, &mut marked);
     let (chart, user) = (&work.chart, &work.user);
     job.desks.with(Form::Plain, chart, user, |plain| {
         job.desks
-            .with(Form::Marked, &marked_chart, user, |marked_disk| {
-                rendered(job, work, variants, files, (plain, marked_disk, &marked))
+            .with(Form::Marked, marked_chart, user, |marked_disk| {
+                rendered(job, work, variants, files, (plain, marked_disk, marked))
             })
     })
 }

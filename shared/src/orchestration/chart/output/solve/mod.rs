@@ -23,6 +23,7 @@ use super::super::{ChartError, Helm};
 use super::flat::{self, Flattened};
 use super::plan::{Attempts, Op, Planner, State, Twice};
 use super::single::flatten_objects;
+use crate::orchestration::provider::Converted;
 use crate::parallel;
 use crate::source::Node;
 
@@ -78,18 +79,17 @@ pub(crate) struct Solution {
     pub schemas: Vec<String>,
 }
 
-/// What each base shall be.
-pub(crate) fn targets(bases: &[Base], convert: &Convert<'_>, lenient: &Convert<'_>) -> Vec<Target> {
+/// What the objects of each base convert to.
+pub(crate) fn conversions(bases: &[Base], convert: &Convert<'_>) -> Vec<Converted> {
+    parallel::tasks(bases.len(), |index| convert(&bases[index].nodes))
+}
+
+/// What each base shall be, by what its objects convert to.
+pub(crate) fn targets(bases: &[Base], conversions: Vec<Converted>) -> Vec<Target> {
     bases
         .iter()
-        .map(|base| {
-            let convert = if base.variant.required {
-                convert
-            } else {
-                lenient
-            };
-            target(&base.rendering.documents, &base.nodes, convert)
-        })
+        .zip(conversions)
+        .map(|(base, converted)| target(&base.rendering.documents, converted))
         .collect()
 }
 

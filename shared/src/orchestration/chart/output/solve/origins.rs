@@ -23,8 +23,7 @@ pub(super) fn probe(
     states: &mut [State],
     renderings: &[Rendering],
 ) -> Result<(), ChartError> {
-    let mut marked = Marked::default();
-    let chart = mark_chart(&work.chart, &mut marked);
+    let (marked, chart) = mark_chart(&work.chart);
     let defaults = renderings
         .first()
         .map(|r| r.values.clone())
