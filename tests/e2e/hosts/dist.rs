@@ -157,6 +157,9 @@ fn the_manifest_is_what_krew_takes() {
     let text = std::fs::read_to_string(release().join("migrate.yaml")).unwrap();
     let manifest: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
     let uri = manifest["spec"]["platforms"][0]["uri"].as_str().unwrap();
+    assert!(uri.starts_with("https://"), "{uri}");
+    let homepage = manifest["spec"]["homepage"].as_str();
+    assert!(homepage.is_some_and(|homepage| uri.starts_with(homepage)));
     let (place, file) = uri.rsplit_once('/').unwrap();
     assert!(release().join(file).is_file(), "{uri}");
     let local = home.write("migrate.yaml", &text.replace(place, &server));

@@ -102,6 +102,7 @@ pub struct Stores {
     targets: Mutex<HashMap<String, Registry>>,
     opened: Mutex<HashMap<Place, Opened>>,
     staged: Mutex<HashMap<Place, Staged>>,
+    nowhere: Mutex<Option<Arc<Layout>>>,
 }
 
 /// A store that is read from.
@@ -126,6 +127,7 @@ impl Stores {
             targets: Mutex::default(),
             opened: Mutex::default(),
             staged: Mutex::default(),
+            nowhere: Mutex::default(),
         })
     }
 
@@ -341,11 +343,15 @@ impl Stores {
     /// # Errors
     /// As [`Self::target`].
     pub fn nowhere(&self, image: &Reference) -> Result<(Arc<dyn Target>, String), ImageError> {
-        let folder = std::env::temp_dir().join(format!("migrate-nowhere-{}", std::process::id()));
-        Ok((
-            Arc::new(Layout::create(folder)?),
-            repository_in_layout(image),
-        ))
+        let mut nowhere = self.nowhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let layout = if let Some(layout) = &*nowhere {
+            Arc::clone(layout)
+        } else {
+            let name = format!("migrate-nowhere-{}", std::process::id());
+            let layout = Arc::new(Layout::create(std::env::temp_dir().join(name))?);
+            Arc::clone(nowhere.insert(layout))
+        };
+        Ok((layout, repository_in_layout(image)))
     }
 
     fn stage(&self, place: &Place) -> Result<Staged, ImageError> {

@@ -212,7 +212,10 @@ pub fn targets(
         let target = rules.apply(&source).map_err(|error| error.0)?;
         names.push((source, target));
     }
-    if let Some(found) = collision(names.iter().map(|(source, target)| (source, target))) {
+    // Names that stay as they are do not meet.
+    if !rules.is_empty()
+        && let Some(found) = collision(names.iter().map(|(source, target)| (source, target)))
+    {
         let shown = |index: usize| {
             let image = &needed[index];
             let places: Vec<String> = image

@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(unix)]
+use super::admin;
 use super::live::Live;
 use super::queue::{Clock, OpenError, Queue};
 use super::receiver::{self, ServeError, serve};
 use super::rules::{Rules, load};
-use super::{admin, health, nodes, trigger, worker};
+use super::{health, nodes, trigger, worker};
 use crate::images::ImageError;
 
 /// How long what was begun may take to end.
@@ -49,6 +51,7 @@ pub async fn run(
             "the queue was damaged and is begun anew; a comparison finds what it held"
         );
     }
+    #[cfg(unix)]
     let state = rules.state.clone();
     let parallel = rules.parallel;
     let receiver = rules.receiver.clone();
