@@ -77,6 +77,21 @@ impl<V> Keyed<V> {
         }
     }
 
+    /// Keys of which none comes twice, as those of another map; nothing is looked for.
+    #[must_use]
+    pub(crate) fn of_distinct(pairs: impl Iterator<Item = (String, V)>) -> Self {
+        let mut keyed = Self {
+            entries: pairs.collect(),
+            index: None,
+        };
+        keyed.reindex();
+        debug_assert!(
+            (0..keyed.len()).all(|place| keyed.place(&keyed.entries[place].0) == Some(place)),
+            "a key came twice"
+        );
+        keyed
+    }
+
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {

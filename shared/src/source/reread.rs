@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Entry, Kind, Mapping, Node, Position, Scalar, Value};
+use super::{Entry, Keyed, Kind, Mapping, Node, Position, Scalar, Value};
 
 /// The node that the parser makes of the emitted text of a value, except that all of it stands at one place.
 #[must_use]
@@ -37,7 +37,7 @@ fn borrowed(value: &Json, at: Position) -> Node {
                 let node = borrowed(value, at);
                 (key.clone(), Entry { key_at: at, node })
             });
-            Node::mapping(Mapping(entries.collect()), at)
+            Node::mapping(Mapping(Keyed::of_distinct(entries)), at)
         }
         plain => unquoted(plain, at),
     }
@@ -54,7 +54,7 @@ fn owned(value: Json, at: Position) -> Node {
                 let node = owned(value, at);
                 (key, Entry { key_at: at, node })
             });
-            Node::mapping(Mapping(entries.collect()), at)
+            Node::mapping(Mapping(Keyed::of_distinct(entries)), at)
         }
         plain => unquoted(&plain, at),
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::select::{Selected, Selection};
 use super::stores::{StoreOptions, Stores};
-use super::{ImageSource, count, size};
+use super::{ApplicationImages, ImageSource, count, size};
 use crate::cli::{Exit, Printer};
 use crate::images::sync::{Engine, ImagePlan, Plan, Settings};
 use crate::source::Origin;
@@ -47,6 +47,13 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
             Ok(stores) => stores,
             Err(error) => return super::sync::failed(printer, &error),
         };
+        if args.output == ListFormat::Name && !args.selection.has_target() {
+            // No store has to be opened for names.
+            return match args.selection.images(&stores, printer).await {
+                Ok(images) => said(printer, &stores, &names(&images)),
+                Err(exit) => exit,
+            };
+        }
         let selected = match args.selection.select(&stores, printer).await {
             Ok(selected) => selected,
             Err(exit) => return exit,
@@ -64,24 +71,28 @@ pub(super) fn list<Source: ImageSource>(args: &ListArgs<Source>) -> Exit {
                 to_text(&selected, &plan, args.selection.has_target(), args.offline)
             }
             ListFormat::Json => to_json(&selected, &plan, args.selection.has_target()),
-            ListFormat::Name => names(&selected),
+            ListFormat::Name => names(&selected.images),
         };
-        if let Err(error) = printer.data(&text) {
-            printer.complain(&format!("error: standard output: {error}"));
-            return Exit::Failed;
-        }
-        super::sync::say_allowances(printer, &stores);
-        if plan.images.iter().any(|image| image.error.is_some()) {
-            Exit::Failed
-        } else {
-            Exit::Done
+        match said(printer, &stores, &text) {
+            Exit::Done if plan.images.iter().any(|image| image.error.is_some()) => Exit::Failed,
+            exit => exit,
         }
     })
 }
 
-fn names(selected: &Selected) -> String {
+/// Writes the list, and what its registries allow still.
+fn said(printer: Printer, stores: &Stores, text: &str) -> Exit {
+    if let Err(error) = printer.data(text) {
+        printer.complain(&format!("error: standard output: {error}"));
+        return Exit::Failed;
+    }
+    super::sync::say_allowances(printer, stores);
+    Exit::Done
+}
+
+fn names(images: &ApplicationImages) -> String {
     let mut out = String::new();
-    for needed in &selected.images.needed {
+    for needed in &images.needed {
         out.push_str(&needed.image.whole());
         out.push('\n');
     }

@@ -64,6 +64,12 @@ pub(super) struct Selected {
     pub(super) items: Vec<Item>,
 }
 
+/// Says what is wrong.
+fn failed(printer: Printer, text: &str, exit: Exit) -> Exit {
+    printer.complain(&format!("error: {text}"));
+    exit
+}
+
 impl<Source: ImageSource> Selection<Source> {
     /// Whether a target was named.
     pub(super) fn has_target(&self) -> bool {
@@ -80,12 +86,30 @@ impl<Source: ImageSource> Selection<Source> {
         }
     }
 
-    /// The images that are meant. What is wrong is said.
+    /// The images that are meant, with where each comes from and where it goes. What is wrong is said.
     pub(super) async fn select(&self, stores: &Stores, printer: Printer) -> Result<Selected, Exit> {
-        let fail = |text: String, exit: Exit| {
-            printer.complain(&format!("error: {text}"));
-            exit
-        };
+        let fail = |text: String, exit: Exit| failed(printer, &text, exit);
+        let images = self.images(stores, printer).await?;
+        let rules = Rules::new(self.map_registry.clone(), self.to_registry.clone());
+        let targets = inventory::targets(&images.needed, &rules, &images.sources)
+            .map_err(|text| fail(text, Exit::Usage))?;
+        stores.add_pull_secrets(&images.pull_secrets);
+        let mut items = Vec::new();
+        for (needed, target) in images.needed.iter().zip(&targets) {
+            let item = self.item(stores, &needed.image, target).await;
+            items.push(item.map_err(|error| fail(error.to_string(), error.exit()))?);
+        }
+        keep_apart(&mut items);
+        Ok(Selected { images, items })
+    }
+
+    /// The names of the images that are meant. What is wrong is said.
+    pub(super) async fn images(
+        &self,
+        stores: &Stores,
+        printer: Printer,
+    ) -> Result<ApplicationImages, Exit> {
+        let fail = |text: String, exit: Exit| failed(printer, &text, exit);
         let images = if self.is_explicit() {
             ApplicationImages {
                 needed: self
@@ -118,23 +142,13 @@ impl<Source: ImageSource> Selection<Source> {
         if images.needed.is_empty() {
             return Err(fail("there is no image to look at".into(), Exit::Input));
         }
-        let rules = Rules::new(self.map_registry.clone(), self.to_registry.clone());
-        let targets = inventory::targets(&images.needed, &rules, &images.sources)
-            .map_err(|text| fail(text, Exit::Usage))?;
         if images.findings.has_errors() {
             return Err(fail(
                 "what is no image cannot be copied; nothing was done".into(),
                 Exit::Input,
             ));
         }
-        stores.add_pull_secrets(&images.pull_secrets);
-        let mut items = Vec::new();
-        for (needed, target) in images.needed.iter().zip(&targets) {
-            let item = self.item(stores, &needed.image, target).await;
-            items.push(item.map_err(|error| fail(error.to_string(), error.exit()))?);
-        }
-        keep_apart(&mut items);
-        Ok(Selected { images, items })
+        Ok(images)
     }
 
     fn is_explicit(&self) -> bool {

@@ -10,6 +10,7 @@ use super::identify::{Marked, Place, TextRef};
 use super::render::{Document, Identity, identity};
 use super::yaml::{Item, Step, Style, Tree, path_text};
 use crate::orchestration::provider::Converted;
+use crate::parallel;
 use crate::source::{
     Entry, FileId, KeyPath, Kind, Mapping, Node, PathStep, Position, Scalar, Sources, Value,
 };
@@ -85,6 +86,25 @@ pub(crate) fn nodes(
     files: &mut FileTable,
     text_of: &dyn Fn(&str) -> Option<(String, String)>,
 ) -> Vec<Arc<Node>> {
+    let partner =
+        |index: usize| marks.and_then(|marks| Some((marks.marked, (*marks.partners.get(index)?)?)));
+    let key = |index: usize| -> Texts {
+        let marked = partner(index).map(|(_, partner)| Arc::clone(&partner.text));
+        (Arc::clone(&documents[index].text), marked)
+    };
+    let unread: Vec<usize> = (0..documents.len())
+        .filter(|index| !files.read.contains_key(&key(*index)))
+        .collect();
+    let places = parallel::parts(&unread, |part| -> Vec<_> {
+        let partners = part.iter().map(|index| partner(*index));
+        partners
+            .map(|partner| partner.map_or_else(BTreeMap::new, |(marked, p)| marked.places(p)))
+            .collect()
+    });
+    let mut places: HashMap<usize, _> = unread
+        .into_iter()
+        .zip(places.into_iter().flatten())
+        .collect();
     let mut positions = Positions {
         known: BTreeMap::new(),
         files,
@@ -94,13 +114,11 @@ pub(crate) fn nodes(
         line: 0,
     };
     let read = |(index, document): (usize, &Document)| {
-        let partner = marks.and_then(|marks| Some((marks.marked, (*marks.partners.get(index)?)?)));
-        let marked_text = partner.map(|(_, partner)| Arc::clone(&partner.text));
-        let key = (Arc::clone(&document.text), marked_text);
+        let key = key(index);
         if let Some(node) = positions.files.read.get(&key) {
             return Arc::clone(node);
         }
-        positions.known = partner.map_or_else(BTreeMap::new, |(marked, p)| marked.places(p));
+        positions.known = places.remove(&index).unwrap_or_default();
         positions.line = document.line;
         let start = positions.of(&[], 0, None);
         let node = Arc::new(match &document.tree {

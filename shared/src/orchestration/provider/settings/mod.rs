@@ -72,17 +72,27 @@ impl Holder {
         }
     }
 
+    /// The mapping that keys of a sort stand in.
+    fn mapping(&self, place: &Place<'_>) -> Option<&KeyPath> {
+        match place {
+            Place::Annotation(_) => self.annotations.as_ref(),
+            Place::Label(_) => self.labels.as_ref(),
+            Place::Field(_) => self.fields.as_ref(),
+            Place::Parameter(_) => self.parameters.as_ref(),
+            Place::Attribute(_) => self.attributes.as_ref(),
+            Place::Option(_) => self.options.as_ref(),
+        }
+    }
+
     fn place(&self, place: &Place<'_>) -> Option<KeyPath> {
+        let mapping = self.mapping(place)?;
         Some(match place {
-            Place::Annotation(key) => self.annotations.as_ref()?.key(key),
-            Place::Label(key) => self.labels.as_ref()?.key(key),
-            Place::Field(path) => {
-                self.fields.as_ref()?;
-                KeyPath::root().join(path)
-            }
-            Place::Parameter(key) => self.parameters.as_ref()?.key(key),
-            Place::Attribute(key) => self.attributes.as_ref()?.key(key),
-            Place::Option(key) => self.options.as_ref()?.key(key),
+            Place::Field(path) => KeyPath::root().join(path),
+            Place::Annotation(key)
+            | Place::Label(key)
+            | Place::Parameter(key)
+            | Place::Attribute(key)
+            | Place::Option(key) => mapping.key(key),
         })
     }
 }

@@ -72,6 +72,11 @@ fn read_row(
     keep: &mut BTreeSet<(usize, String)>,
 ) {
     for place in places(row) {
+        // Most objects have no annotations at all, and a catalog has a hundred rows.
+        let mapping = holder.mapping(&place);
+        if mapping.is_none_or(|mapping| ctx.get(holder.object, mapping).is_none()) {
+            continue;
+        }
         let Some(mut path) = holder.place(&place) else {
             continue;
         };

@@ -61,12 +61,21 @@ pub(super) fn probe(
         }
         if let Some(Ok(rendering)) = by_value {
             let partners = partners(&state.documents, &rendering.documents);
-            for (document, partner) in partners.iter().enumerate() {
-                let Some(partner) = partner.map(|p| &rendering.documents[p]) else {
-                    continue;
+            let found = parallel::parts(&partners, |part| -> Vec<_> {
+                let partners = part.iter().map(|p| Some(&rendering.documents[(*p)?]));
+                let read = |partner| {
+                    (
+                        probes[index].document(partner),
+                        maps_of(&probes[index], partner),
+                    )
                 };
-                state.sources[document] = probes[index].document(partner);
-                state.maps[document] = maps_of(&probes[index], partner);
+                partners.map(|partner| partner.map(read)).collect()
+            });
+            for (document, found) in found.into_iter().flatten().enumerate() {
+                if let Some((sources, maps)) = found {
+                    state.sources[document] = sources;
+                    state.maps[document] = maps;
+                }
             }
         }
     }
@@ -165,10 +174,14 @@ pub(super) fn places_of(
     documents: &[Document],
     rendered: &[Document],
 ) -> Vec<BTreeMap<Vec<Step>, Place>> {
-    partners(documents, rendered)
-        .into_iter()
-        .map(|partner| partner.map_or_else(BTreeMap::new, |p| marked.places(&rendered[p])))
-        .collect()
+    let partners = partners(documents, rendered);
+    let places = parallel::parts(&partners, |part| -> Vec<_> {
+        let partners = part.iter().map(|p| Some(&rendered[(*p)?]));
+        partners
+            .map(|partner| partner.map_or_else(BTreeMap::new, |p| marked.places(p)))
+            .collect()
+    });
+    places.into_iter().flatten().collect()
 }
 
 /// The lines that write what stands more than once.
