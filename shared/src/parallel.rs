@@ -56,6 +56,15 @@ pub(crate) fn parts<'list, T: Sync, R: Send>(
     tasks(parts.len(), |index| work(parts[index]))
 }
 
+/// Works on each item of a list, as [`parts`] does; results in the list's order.
+pub(crate) fn each<'list, T: Sync, R: Send>(
+    list: &'list [T],
+    work: impl Fn(&'list T) -> R + Sync,
+) -> Vec<R> {
+    let parts = parts(list, |part| part.iter().map(&work).collect::<Vec<_>>());
+    parts.into_iter().flatten().collect()
+}
+
 /// Does two things at the same time.
 pub(crate) fn both<A: Send, B>(
     aside: impl FnOnce() -> A + Send,
@@ -85,6 +94,7 @@ mod tests {
         for length in [0, 1, WORTH_A_THREAD, 1000] {
             let list: Vec<usize> = (0..length).collect();
             assert_eq!(parts(&list, <[usize]>::to_vec).concat(), list);
+            assert_eq!(each(&list, |item| *item), list);
         }
         assert_eq!(tasks(3, |index| index * 2), [0, 2, 4]);
     }

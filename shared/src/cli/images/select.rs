@@ -65,9 +65,11 @@ pub(super) struct Selected {
 }
 
 /// Says what is wrong.
-fn failed(printer: Printer, text: &str, exit: Exit) -> Exit {
-    printer.complain(&format!("error: {text}"));
-    exit
+fn failing(printer: Printer) -> impl Fn(String, Exit) -> Exit {
+    move |text, exit| {
+        printer.complain(&format!("error: {text}"));
+        exit
+    }
 }
 
 impl<Source: ImageSource> Selection<Source> {
@@ -88,7 +90,7 @@ impl<Source: ImageSource> Selection<Source> {
 
     /// The images that are meant, with where each comes from and where it goes. What is wrong is said.
     pub(super) async fn select(&self, stores: &Stores, printer: Printer) -> Result<Selected, Exit> {
-        let fail = |text: String, exit: Exit| failed(printer, &text, exit);
+        let fail = failing(printer);
         let images = self.images(stores, printer).await?;
         let rules = Rules::new(self.map_registry.clone(), self.to_registry.clone());
         let targets = inventory::targets(&images.needed, &rules, &images.sources)
@@ -109,7 +111,7 @@ impl<Source: ImageSource> Selection<Source> {
         stores: &Stores,
         printer: Printer,
     ) -> Result<ApplicationImages, Exit> {
-        let fail = |text: String, exit: Exit| failed(printer, &text, exit);
+        let fail = failing(printer);
         let images = if self.is_explicit() {
             ApplicationImages {
                 needed: self

@@ -95,16 +95,10 @@ pub(crate) fn nodes(
     let unread: Vec<usize> = (0..documents.len())
         .filter(|index| !files.read.contains_key(&key(*index)))
         .collect();
-    let places = parallel::parts(&unread, |part| -> Vec<_> {
-        let partners = part.iter().map(|index| partner(*index));
-        partners
-            .map(|partner| partner.map_or_else(BTreeMap::new, |(marked, p)| marked.places(p)))
-            .collect()
+    let places = parallel::each(&unread, |index| {
+        partner(*index).map_or_else(BTreeMap::new, |(marked, p)| marked.places(p))
     });
-    let mut places: HashMap<usize, _> = unread
-        .into_iter()
-        .zip(places.into_iter().flatten())
-        .collect();
+    let mut places: HashMap<usize, _> = unread.into_iter().zip(places).collect();
     let mut positions = Positions {
         known: BTreeMap::new(),
         files,

@@ -61,17 +61,11 @@ pub(super) fn probe(
         }
         if let Some(Ok(rendering)) = by_value {
             let partners = partners(&state.documents, &rendering.documents);
-            let found = parallel::parts(&partners, |part| -> Vec<_> {
-                let partners = part.iter().map(|p| Some(&rendering.documents[(*p)?]));
-                let read = |partner| {
-                    (
-                        probes[index].document(partner),
-                        maps_of(&probes[index], partner),
-                    )
-                };
-                partners.map(|partner| partner.map(read)).collect()
+            let found = parallel::each(&partners, |partner| {
+                let (probe, partner) = (&probes[index], &rendering.documents[(*partner)?]);
+                Some((probe.document(partner), maps_of(probe, partner)))
             });
-            for (document, found) in found.into_iter().flatten().enumerate() {
+            for (document, found) in found.into_iter().enumerate() {
                 if let Some((sources, maps)) = found {
                     state.sources[document] = sources;
                     state.maps[document] = maps;
@@ -174,14 +168,9 @@ pub(super) fn places_of(
     documents: &[Document],
     rendered: &[Document],
 ) -> Vec<BTreeMap<Vec<Step>, Place>> {
-    let partners = partners(documents, rendered);
-    let places = parallel::parts(&partners, |part| -> Vec<_> {
-        let partners = part.iter().map(|p| Some(&rendered[(*p)?]));
-        partners
-            .map(|partner| partner.map_or_else(BTreeMap::new, |p| marked.places(p)))
-            .collect()
-    });
-    places.into_iter().flatten().collect()
+    parallel::each(&partners(documents, rendered), |partner| {
+        partner.map_or_else(BTreeMap::new, |p| marked.places(&rendered[p]))
+    })
 }
 
 /// The lines that write what stands more than once.
