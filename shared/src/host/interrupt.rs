@@ -19,16 +19,23 @@ const DOCKER_SOCKET: &str = "DOCKER_CLI_PLUGIN_SOCKET";
 /// A token that is cancelled when the user or the host wants us to stop. The first request asks for an orderly end, so
 /// that what was begun stays resumable; a second one ends the process at once, with the exit code of an interruption.
 ///
+/// From its return on, no signal ends the process before the token does: what it interrupts is already being waited for.
+///
 /// Has to be called inside of a tokio runtime.
 #[must_use]
 pub fn cancellation() -> CancellationToken {
     let token = CancellationToken::new();
     let cancelled = token.clone();
+    let mut signals = Signals::listen();
+    let hangs_up = docker_hangs_up();
     tokio::spawn(async move {
-        stop_request().await;
+        tokio::select! {
+            () = signals.next() => {}
+            () = hangs_up => {}
+        }
         cancelled.cancel();
         tokio::time::sleep(SAME_REQUEST).await;
-        signal().await;
+        Signals::listen().next().await;
         end_now();
     });
     token
@@ -61,14 +68,12 @@ pub(crate) fn withhold() -> Withheld {
             return;
         };
         runtime.block_on(async {
-            let first = signal();
-            tokio::pin!(first);
-            // The first poll sets up the handlers.
-            let _ = futures_util::poll!(&mut first);
+            let held = Signals::listen();
             let _ = ready.send(());
             over.cancelled().await;
+            drop(held);
             if alone {
-                signal().await;
+                Signals::listen().next().await;
                 end_now();
             }
         });
@@ -86,56 +91,71 @@ fn end_now() {
     std::process::exit(i32::from(crate::cli::Exit::Interrupted.code()));
 }
 
-/// Waits for the first request to stop.
-async fn stop_request() {
-    tokio::select! {
-        () = signal() => {}
-        () = docker_hangs_up() => {}
+/// Ctrl-C and `SIGTERM` come here as long as it lives, in place of ending the process. `None`: the system would not have
+/// it, and they keep their default.
+struct Signals {
+    #[cfg(unix)]
+    both: Option<[tokio::signal::unix::Signal; 2]>,
+}
+
+impl Signals {
+    /// Takes the signals over at once, not only when they are first waited for. Has to be called inside of a runtime.
+    #[cfg(unix)]
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).ok();
+        let both = listen(SignalKind::interrupt()).zip(listen(SignalKind::terminate()));
+        Self {
+            both: both.map(|(interrupt, terminate)| [interrupt, terminate]),
+        }
+    }
+
+    /// Waits for the next one; for ever, if there is none to come.
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        let Some([interrupt, terminate]) = &mut self.both else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> Self {
+        Self {}
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
+/// Connects to docker's socket at once, and waits until docker closes it; for ever, if there is none.
 #[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        // Without a handler the signals keep their default: the process ends.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Waits until docker closes its socket; for ever, if there is none.
-#[cfg(unix)]
-async fn docker_hangs_up() {
-    use tokio::io::AsyncReadExt as _;
+fn docker_hangs_up() -> impl Future<Output = ()> {
     let stream = std::env::var(DOCKER_SOCKET)
         .ok()
         .filter(|name| !name.is_empty())
         .and_then(|name| connect(&name).ok())
         .and_then(|stream| tokio::net::UnixStream::from_std(stream).ok());
-    let Some(mut stream) = stream else {
-        return std::future::pending().await;
-    };
-    let mut ignored = [0; 64];
-    while stream.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+    async move {
+        use tokio::io::AsyncReadExt as _;
+        let Some(mut stream) = stream else {
+            return std::future::pending().await;
+        };
+        let mut ignored = [0; 64];
+        while stream.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+    }
 }
 
 #[cfg(not(unix))]
-async fn docker_hangs_up() {
-    std::future::pending().await
+fn docker_hangs_up() -> impl Future<Output = ()> {
+    std::future::pending()
 }
 
 /// A name that begins with `@` is abstract: it has no file (unix(7)).
