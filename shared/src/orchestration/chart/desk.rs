@@ -1,5 +1,4 @@
-//! The folders that a chart is rendered in: each is written once and kept in step with the chart from then on, since
-//! from one rendering to the next only a few of its files become different.
+//! The folders that a chart is rendered from, and what is known of the documents that come out.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -27,6 +26,11 @@ pub(crate) struct Desks {
 }
 
 impl Desks {
+    /// What is known of documents.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
+    }
+
     /// Removes all folders but one, and what is known of documents: nothing but that one is needed any more.
     pub(crate) fn keep(&self, form: Form) {
         self.known.forget();

@@ -91,7 +91,7 @@ mod tests {
         let mut chart = ChartFiles::default();
         for path in ["templates/class.yaml", "templates/NOTES.txt", "values.yaml"] {
             let file = ChartFile {
-                bytes: text.as_bytes().to_vec(),
+                bytes: text.as_bytes().into(),
                 mode: 0o644,
             };
             chart.files.insert(path.to_owned(), file);

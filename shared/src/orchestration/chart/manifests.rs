@@ -45,7 +45,8 @@ pub fn convert_manifests(
         }
     }
     let mut files = FileTable::default();
-    let nodes = nodes(&documents, None, text, &mut files, &|_| None);
+    let located = nodes(&documents, None, text, &mut files, &|_| None);
+    let nodes: Vec<_> = located.into_iter().map(|(node, _)| node).collect();
     let (from, _) = source_provider(from, &nodes)?;
     let Some(from) = from else {
         return Ok(ManifestConversion {

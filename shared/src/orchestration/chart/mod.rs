@@ -23,6 +23,7 @@ mod leftover;
 mod manifests;
 mod optional;
 mod options;
+mod originals;
 mod output;
 mod render;
 mod said;

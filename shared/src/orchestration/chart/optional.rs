@@ -2,55 +2,59 @@
 //! release.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::ChartError;
 use super::helm::RELEASE;
-use super::identify::Marked;
-use super::input::ChartFiles;
-use super::output::plan::neutral;
-use super::output::solve::{self, Base, Job};
+use super::output::plan::alike;
+use super::output::solve::{self, Base, Surroundings, Takes};
 use super::target::{Convert, FileTable, Target};
 use super::variants;
-use super::work::Work;
+use super::work::{Rendering, Variant};
 use crate::orchestration::provider::{Converted, Provider};
 use crate::parallel;
 
-/// What the renderings of the original chart are made of.
-pub(crate) struct Surroundings<'s> {
-    /// What stays the same.
-    pub job: &'s Job<'s>,
-    /// The original chart.
-    pub original: &'s Work,
-    /// Its marks, and the chart with them.
-    pub marks: (&'s Marked, &'s ChartFiles),
+/// Variants that nobody asked for, and what helm made of them.
+pub(crate) struct Tried {
+    variants: Vec<Variant>,
+    takes: Takes<Rendering>,
 }
 
-/// Adds the variants for which the law should hold as well: those that show provider parts that the others do not.
-/// Gives what each of the variants converts to.
-pub(crate) fn with_optional(
+/// Renders the chart in the variants that its values suggest, on top of values files.
+pub(crate) fn try_out(
     around: &Surroundings<'_>,
-    bases: &mut Vec<Base>,
-    files: &mut FileTable,
+    files: &[usize],
+    values: &Json,
     from: &Provider,
-    convert: &Convert<'_>,
-) -> Result<Vec<Converted>, ChartError> {
-    let Some(first) = bases.first() else {
-        return Ok(Vec::new());
-    };
-    let values = &first.rendering.values;
-    let mut tried = variants::optional(values);
-    tried.extend(variants::exposures(values, from));
+) -> Result<Tried, ChartError> {
+    let mut variants = variants::optional(values);
+    variants.extend(variants::exposures(values, from));
     // Without the values that the chart asks for, nothing can be tried.
-    for variant in &mut tried {
-        variant.files.clone_from(&first.variant.files);
+    for variant in &mut variants {
+        variant.files = files.to_vec();
     }
-    let (mut conversions, more) = parallel::both(
-        || solve::conversions(bases, convert),
-        || solve::render_bases(around.job, around.original, around.marks, &tried, files),
-    );
-    let (more, _) = more?;
+    let known = around.job.desks.known();
+    let (_, marked_chart) = around.marks;
+    let read = |text| Rendering::read(text, known);
+    let takes = solve::take(around.job, around.original, marked_chart, &variants, read)?;
+    Ok(Tried { variants, takes })
+}
+
+/// Adds the variants for which the law should hold as well: those that show provider parts that the others do not; and
+/// what each of them converts to.
+pub(crate) fn add_optional(
+    around: &Surroundings<'_>,
+    tried: Tried,
+    bases: &mut Vec<Base>,
+    conversions: &mut Vec<Converted>,
+    files: &mut FileTable,
+    convert: &Convert<'_>,
+) -> Result<(), ChartError> {
+    let Tried { variants, takes } = tried;
+    let (marked, _) = around.marks;
+    let (more, _) = solve::bases(around.job, around.original, marked, &variants, takes, files)?;
     let converted = solve::conversions(&more, convert);
     // What changes, and how: a switch may change no more than the value of a key.
     let changed = |converted: &Converted| -> BTreeSet<(String, String, String)> {
@@ -94,32 +98,26 @@ pub(crate) fn with_optional(
             conversions.push(converted);
         }
     }
-    Ok(conversions)
+    Ok(())
 }
 
 /// Leaves out the rendering with another name of the release where the conversion makes more of that name than a
 /// template could say, such as a digest of it in the name of a class.
 pub(crate) fn without_odd_releases(bases: &mut Vec<Base>, targets: &mut Vec<Target>) {
-    let values = |base: &Base, target: &Target| -> Vec<Json> {
-        target
-            .wanted
-            .iter()
-            .map(|wanted| neutral(&wanted.value, &base.variant.release))
-            .collect()
-    };
-    let Some(usual) = bases
-        .first()
-        .zip(targets.first())
-        .map(|(b, t)| values(b, t))
-    else {
+    let Some((usual, first)) = bases.first().zip(targets.first()) else {
         return;
     };
+    let (release, usual) = (usual.variant.release.clone(), Arc::clone(&first.wanted));
     for index in (0..bases.len()).rev() {
-        let base = &bases[index];
-        if base.variant.release != RELEASE
-            && let odd = values(base, &targets[index])
-            && (odd.len() != usual.len() || odd.iter().zip(&usual).any(|(a, b)| a != b))
-        {
+        let here = bases[index].variant.release.as_str();
+        let wanted = &targets[index].wanted;
+        let same = || {
+            let pairs: Vec<_> = wanted.iter().zip(usual.iter()).collect();
+            parallel::each(&pairs, |(a, b)| {
+                alike((&a.value, here), (&b.value, &release))
+            })
+        };
+        if here != RELEASE && (wanted.len() != usual.len() || same().contains(&false)) {
             bases.remove(index);
             targets.remove(index);
         }

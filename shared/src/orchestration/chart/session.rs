@@ -9,15 +9,16 @@ use super::conditions;
 use super::decisive;
 use super::desk::{Desks, Form};
 use super::given::{file_of_options, user_files};
-use super::helm::{NAMESPACE, RELEASE, from_people};
+use super::helm::RELEASE;
 use super::identify::mark_chart;
 use super::images;
 use super::input::{self, ChartFiles};
 use super::leftover;
-use super::optional::{Surroundings, with_optional, without_odd_releases};
+use super::optional::{add_optional, without_odd_releases};
 use super::options::{ChartConversion, ChartOptions, ChartTimings};
+use super::originals::{Converter, Originals, originals, try_late};
 use super::output::flat;
-use super::output::solve::{self, Base, Job};
+use super::output::solve::{self, Answers, Base, Job, Surroundings};
 use super::output::write::{self, ChartOutput};
 use super::said;
 use super::seen::source_provider;
@@ -28,9 +29,12 @@ use super::work::{OnDisk, Origin, UserFile, Variant, Work};
 use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
 use crate::images::rewrite::Rules;
-use crate::orchestration::provider::{Missing, Options, Provider, convert};
+use crate::orchestration::provider::{Missing, Provider};
 use crate::parallel;
 use crate::source::Node;
+
+/// With so many objects, reading them takes longer than helm's start.
+const MANY_OBJECTS: usize = 100;
 
 /// Converts a chart.
 ///
@@ -94,20 +98,24 @@ fn converted(
         });
     }
     let mut files = FileTable::default();
-    let required = variants::required(&original.user);
     let (marked, marked_chart) = mark_chart(&original.chart);
-    let marks = (&marked, &marked_chart);
-    let (mut bases, refused) = solve::render_bases(&job, &original, marks, &required, &mut files)?;
+    let around = Surroundings {
+        job: &job,
+        original: &original,
+        marks: (&marked, &marked_chart),
+    };
+    let converter = Converter::new(options);
+    let Originals {
+        mut bases,
+        refused,
+        needed: (needed, pull_secrets),
+        early,
+    } = originals(&around, options, &converter, &mut files)?;
     for (variant, message) in &refused {
         findings.push(said::unrendered(variant, message));
     }
     let nodes: Vec<Arc<Node>> = bases.iter().flat_map(|base| base.nodes.clone()).collect();
     let (from, seen) = source_provider(&options.from, &nodes)?;
-    // The last of those that must hold has all values files and options together.
-    let given = bases.iter().rfind(|base| base.variant.required);
-    let (needed, pull_secrets) = given
-        .map(|base| images::needed(&base.nodes))
-        .unwrap_or_default();
     for finding in said::unread(&bases)
         .into_iter()
         .chain(said::doubled(&bases))
@@ -130,32 +138,43 @@ fn converted(
             options.to.clone()
         }
     };
-    // The templates write the namespace of the release in place of this name.
-    let strict = Options {
-        namespace: Some(NAMESPACE.to_owned()),
-        ..options.options.clone()
+    let tolerant = |nodes: &[Arc<Node>]| converter.lenient(nodes, &from);
+    let (tried, mut conversions) = match early {
+        Some((tried, conversions)) => (Some(tried), conversions),
+        None if options.flat => (None, solve::conversions(&bases, &tolerant)),
+        None => try_late(&around, &bases, &from, &converter)?,
     };
-    let lenient = Options {
-        allow_missing: true,
-        ..strict.clone()
-    };
-    let map = options.map.spelled(from_people);
-    let with = |nodes: &[Arc<Node>], how: &Options| convert(nodes, &from, &options.to, &map, how);
-    let tolerant = |nodes: &[Arc<Node>]| with(nodes, &lenient);
-    let mut conversions = if options.flat {
-        solve::conversions(&bases, &tolerant)
-    } else {
-        let around = Surroundings {
-            job: &job,
-            original: &original,
-            marks,
+    let mut answers = Answers::default();
+    if let Some(tried) = tried {
+        let (known, converted) = (bases.clone(), conversions.clone());
+        let ask_early = || {
+            let converted = converted.into_iter();
+            let renamed = converted.map(|converted| images::rewrite(converted, rules));
+            let targets = solve::targets(&known, renamed.collect());
+            Answers::early(&around, &known, &targets)
         };
-        with_optional(&around, &mut bases, &mut files, &from, &tolerant)?
-    };
+        let add = || {
+            add_optional(
+                &around,
+                tried,
+                &mut bases,
+                &mut conversions,
+                &mut files,
+                &tolerant,
+            )
+        };
+        // What the other variants show can make other questions of these, so that it has to be worth while.
+        if known.iter().any(|base| base.nodes.len() >= MANY_OBJECTS) {
+            let (early, added) = parallel::both(ask_early, add);
+            (answers, ()) = (early?, added?);
+        } else {
+            add()?;
+        }
+    }
     for (base, converted) in bases.iter().zip(&mut conversions) {
         // What is missing is an error for them, if the user did not allow it.
-        if base.variant.required && !converted.missing.is_empty() && !strict.allow_missing {
-            *converted = with(&base.nodes, &strict);
+        if base.variant.required && !converted.missing.is_empty() && converter.is_strict() {
+            *converted = converter.strict(&base.nodes, &from);
         }
     }
     let conversions = conversions
@@ -217,10 +236,10 @@ fn converted(
         written
     } else {
         live_output(
-            &job,
-            &original,
+            &around,
             &bases,
             &targets,
+            &answers,
             &from,
             &mut findings,
             &mut summary,
@@ -244,27 +263,32 @@ fn converted(
 
 /// The converted chart with its templates.
 fn live_output(
-    job: &Job<'_>,
-    original: &Work,
+    around: &Surroundings<'_>,
     bases: &[Base],
     targets: &[Target],
+    answers: &Answers,
     from: &Provider,
     findings: &mut Findings,
     summary: &mut Summary,
 ) -> Result<ChartOutput, ChartError> {
-    let mut solution = solve::solve(job, original, bases, targets)?;
+    let (job, original) = (around.job, around.original);
+    let mut solution = solve::solve(around, bases, targets, answers)?;
     // No object becomes text for the sake of words that nobody has given.
     let tail = bases.iter().position(|b| variants::is_exposure(&b.variant));
     if let Some(tail) = tail.filter(|_| !solution.flattened.is_empty()) {
         let (own, exposed) = bases.split_at(tail);
         let (wanted, others) = targets.split_at(tail);
-        let without = solve::solve(job, original, own, wanted)?;
+        let without = solve::solve(around, own, wanted, answers)?;
         if without.flattened.len() < solution.flattened.len() {
             let open = solve::open_in(job, &without.work, exposed, others)?;
             solution = without;
             solution.open.extend(open);
         }
     }
+    let lint = match solution.lint.take() {
+        Some(lint) => lint,
+        None => solve::begin_lint(job, &solution.work)?,
+    };
     for one in &solution.flattened {
         for finding in said::flattened(one) {
             findings.push(finding);
@@ -325,32 +349,18 @@ fn live_output(
         findings.push(Finding::new(Code("chart-condition-kept"), kept));
     }
     summary.changed_files = changed_files(&original.chart, &solution.work.chart);
-    let lint = |work: &Work| {
-        job.desks
-            .with(Form::Plain, &work.chart, &work.user, |disk| {
-                let told = job.helm.lint(disk.folder(), &[]);
-                let Err(ChartError::Helm { message, .. }) = told else {
-                    return Ok(None);
-                };
-                let folder = disk.folder().display().to_string();
-                Ok(Some(message.replace(&folder, job.chart_name)))
-            })
-    };
-    let (linted, left) = parallel::both(
-        || lint(&solution.work),
-        || {
-            job.desks.keep(Form::Plain);
-            Provider::named(job.target)
-                .map(|to| leftover::words(&solution.work.chart, from, &to))
-                .unwrap_or_default()
-        },
-    );
+    job.desks.keep(Form::Plain);
+    let left = Provider::named(job.target)
+        .map(|to| leftover::words(&solution.work.chart, from, &to))
+        .unwrap_or_default();
+    let linted = solve::end_lint(job, &solution.work, lint)?;
     for left in left {
         findings.push(Finding::new(Code("chart-text-left"), left));
     }
     // What helm lint had against the original already is no fault of the conversion.
-    if let Some(message) = linted?
-        && lint(original)?.is_none()
+    if let Some(message) = linted
+        && let lint = solve::begin_lint(job, original)?
+        && solve::end_lint(job, original, lint)?.is_none()
     {
         return Err(ChartError::Law(format!(
             "helm lint refuses the converted chart, so it was not written:\n{message}"

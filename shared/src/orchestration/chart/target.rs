@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
-use super::identify::{Marked, Place, TextRef};
+use super::identify::{Marked, Place, Places, TextRef};
 use super::render::{Document, Identity, identity};
 use super::yaml::{Item, Step, Style, Tree, path_text};
 use crate::orchestration::provider::Converted;
@@ -47,6 +47,9 @@ pub(crate) struct Target {
 /// What decides a node: the text of its document, and that of the one with marks.
 type Texts = (Arc<str>, Option<Arc<str>>);
 
+/// A document as the conversion reads it, and the lines that its keys come from.
+type Located = (Arc<Node>, Arc<Places>);
+
 /// Files that positions point into.
 #[derive(Debug, Default)]
 pub(crate) struct FileTable {
@@ -54,7 +57,7 @@ pub(crate) struct FileTable {
     pub sources: Sources,
     ids: BTreeMap<String, FileId>,
     /// Nodes that were made already for other renderings.
-    read: HashMap<Texts, Arc<Node>, RandomState>,
+    read: HashMap<Texts, Located, RandomState>,
 }
 
 impl FileTable {
@@ -85,7 +88,7 @@ pub(crate) fn nodes(
     rendering: &str,
     files: &mut FileTable,
     text_of: &dyn Fn(&str) -> Option<(String, String)>,
-) -> Vec<Arc<Node>> {
+) -> Vec<Located> {
     let partner =
         |index: usize| marks.and_then(|marks| Some((marks.marked, (*marks.partners.get(index)?)?)));
     let key = |index: usize| -> Texts {
@@ -96,11 +99,11 @@ pub(crate) fn nodes(
         .filter(|index| !files.read.contains_key(&key(*index)))
         .collect();
     let places = parallel::each(&unread, |index| {
-        partner(*index).map_or_else(BTreeMap::new, |(marked, p)| marked.places(p))
+        Arc::new(partner(*index).map_or_else(Places::new, |(marked, p)| marked.places(p)))
     });
     let mut places: HashMap<usize, _> = unread.into_iter().zip(places).collect();
     let mut positions = Positions {
-        known: BTreeMap::new(),
+        known: Arc::default(),
         files,
         columns: hashbrown::HashMap::default(),
         text_of,
@@ -109,8 +112,8 @@ pub(crate) fn nodes(
     };
     let read = |(index, document): (usize, &Document)| {
         let key = key(index);
-        if let Some(node) = positions.files.read.get(&key) {
-            return Arc::clone(node);
+        if let Some(located) = positions.files.read.get(&key) {
+            return located.clone();
         }
         positions.known = places.remove(&index).unwrap_or_default();
         positions.line = document.line;
@@ -119,14 +122,15 @@ pub(crate) fn nodes(
             Some(tree) => node(tree, &mut Vec::new(), start, &mut positions),
             None => Node::plain("", start),
         });
-        positions.files.read.insert(key, Arc::clone(&node));
-        node
+        let located = (node, Arc::clone(&positions.known));
+        positions.files.read.insert(key, located.clone());
+        located
     };
     documents.iter().enumerate().map(read).collect()
 }
 
 struct Positions<'p> {
-    known: BTreeMap<Vec<Step>, Place>,
+    known: Arc<Places>,
     files: &'p mut FileTable,
     /// For each file that was asked for, its handle and the column of the first letter of each line.
     columns: hashbrown::HashMap<String, Option<(FileId, Vec<u32>)>, RandomState>,

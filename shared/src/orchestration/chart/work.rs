@@ -103,18 +103,19 @@ pub(crate) struct Rendering {
 const VALUES_TEMPLATE: &str = "templates/zz-helm-convert-values.yaml";
 const VALUES_NAME: &str = "helm-convert-values";
 
-/// The chart's files and the texts of the values files.
-type Contents = (ChartFiles, Vec<String>);
-
-/// A chart on disk, ready to be rendered many times.
+/// A chart on disk, ready to be rendered many times: as an archive, or else as a folder.
 #[derive(Debug)]
 pub(crate) struct OnDisk {
     folder: PrivateFolder,
     chart: PathBuf,
     values: Vec<PathBuf>,
     known: Known,
-    /// What stands there.
-    written: Contents,
+    /// The chart as it was written last: helm may still be reading it.
+    written: ChartFiles,
+    /// What stands in the folder of the chart.
+    loose: ChartFiles,
+    /// The texts of the values files.
+    texts: Vec<String>,
 }
 
 impl OnDisk {
@@ -128,11 +129,13 @@ impl OnDisk {
     ) -> Result<Self, ChartError> {
         let folder = PrivateFolder::for_much()?;
         let mut disk = Self {
-            chart: folder.path().join("chart"),
             folder,
+            chart: PathBuf::new(),
             values: Vec::new(),
             known: Known::default(),
-            written: Contents::default(),
+            written: ChartFiles::default(),
+            loose: ChartFiles::default(),
+            texts: Vec::new(),
         };
         disk.update(chart, user, telling, schema)?;
         Ok(disk)
@@ -158,17 +161,27 @@ impl OnDisk {
                 .files
                 .retain(|path, _| !path.ends_with("values.schema.json"));
         }
-        chart.write_unpacked(&self.chart, &self.written.0)?;
+        if self.written != chart {
+            if let Some(archive) = chart.packed() {
+                self.chart = self.folder.path().join("chart.tgz");
+                fs_err::write(&self.chart, archive)?;
+            } else {
+                self.chart = self.folder.path().join("chart");
+                chart.write_unpacked(&self.chart, &self.loose)?;
+                self.loose = chart.clone();
+            }
+            self.written = chart;
+        }
         let texts: Vec<String> = user.iter().map(|file| file.text.clone()).collect();
         self.values.clear();
         for (index, text) in texts.iter().enumerate() {
             let path = self.folder.path().join(format!("values-{index}.yaml"));
-            if self.written.1.get(index) != Some(text) {
+            if self.texts.get(index) != Some(text) {
                 fs_err::write(&path, text)?;
             }
             self.values.push(path);
         }
-        self.written = (chart, texts);
+        self.texts = texts;
         Ok(())
     }
 
@@ -187,6 +200,17 @@ impl OnDisk {
         variant: &Variant,
         capabilities: &[OsString],
     ) -> Result<Rendering, ChartError> {
+        let text = self.print(helm, variant, capabilities)?;
+        Ok(Rendering::read(text, &self.known))
+    }
+
+    /// What helm prints for a variant.
+    pub(crate) fn print(
+        &self,
+        helm: &Helm,
+        variant: &Variant,
+        capabilities: &[OsString],
+    ) -> Result<String, ChartError> {
         let mut values: Vec<OsString> = Vec::new();
         for index in &variant.files {
             values.push("--values".into());
@@ -203,7 +227,8 @@ impl OnDisk {
         capabilities: &[OsString],
         all: &Json,
     ) -> Result<Rendering, ChartError> {
-        self.run(helm, variant, capabilities, Vec::new(), all)
+        let text = self.run(helm, variant, capabilities, Vec::new(), all)?;
+        Ok(Rendering::read(text, &self.known))
     }
 
     fn run(
@@ -213,7 +238,7 @@ impl OnDisk {
         capabilities: &[OsString],
         mut values: Vec<OsString>,
         overlay: &Json,
-    ) -> Result<Rendering, ChartError> {
+    ) -> Result<String, ChartError> {
         use std::sync::atomic::{AtomicUsize, Ordering};
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         if overlay.as_object().is_some_and(|map| !map.is_empty()) {
@@ -223,42 +248,17 @@ impl OnDisk {
             values.push("--values".into());
             values.push(path.into());
         }
-        let text = helm.template(&Render {
+        helm.template(&Render {
             chart: &self.chart,
             release: &variant.release,
             namespace: super::helm::NAMESPACE,
             values: &values,
             capabilities,
-        })?;
-        let mut documents = split(&text, &self.known);
-        let mut values = Json::Null;
-        documents.retain(|document| {
-            if document
-                .value
-                .pointer("/metadata/name")
-                .and_then(Json::as_str)
-                != Some(VALUES_NAME)
-            {
-                return true;
-            }
-            if let Some(text) = document
-                .value
-                .pointer("/data/values")
-                .and_then(Json::as_str)
-            {
-                values = serde_json::from_str(text).unwrap_or_default();
-            }
-            false
-        });
-        Ok(Rendering {
-            documents: Arc::new(documents),
-            text,
-            values,
         })
     }
 
-    /// The folder, for messages of helm that name it.
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    /// The chart, for helm and for its messages that name it.
+    pub(crate) fn chart(&self) -> &std::path::Path {
         &self.chart
     }
 
@@ -266,6 +266,48 @@ impl OnDisk {
     pub(crate) fn values_files(&self) -> &[PathBuf] {
         &self.values
     }
+}
+
+impl Rendering {
+    /// Takes apart what helm printed.
+    pub(crate) fn read(text: String, known: &Known) -> Self {
+        let mut documents = split(&text, known);
+        let mut values = Json::Null;
+        documents.retain(|document| match told_values(&document.value) {
+            Some(told) => {
+                values = told;
+                false
+            }
+            None => true,
+        });
+        Self {
+            documents: Arc::new(documents),
+            text,
+            values,
+        }
+    }
+}
+
+/// The values that a rendering tells, read before all else of it.
+pub(crate) fn values_of(text: &str) -> Json {
+    let name = format!("name: {VALUES_NAME}");
+    let mut documents = text
+        .split("\n---\n")
+        .filter(|document| document.contains(&name));
+    documents
+        .find_map(|document| told_values(&parse_tree(document).ok()??.to_json()))
+        .unwrap_or_default()
+}
+
+/// The values, if this is the object that tells them.
+fn told_values(object: &Json) -> Option<Json> {
+    let text = |pointer| object.pointer(pointer).and_then(Json::as_str);
+    let is_ours = text("/metadata/name") == Some(VALUES_NAME);
+    is_ours.then(|| {
+        text("/data/values")
+            .and_then(|values| serde_json::from_str(values).ok())
+            .unwrap_or_default()
+    })
 }
 
 impl Work {

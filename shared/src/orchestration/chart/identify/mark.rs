@@ -1,12 +1,14 @@
 //! Numbered comments at the ends of template lines.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::super::input::ChartFiles;
 use super::super::output::lines::Line;
 use super::super::render::Document;
 use super::super::yaml::{Item, Step, Tree};
+use crate::parallel;
 
 /// A text that can be changed line by line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,9 @@ pub(crate) struct Place {
     pub line: usize,
 }
 
+/// The lines that the keys and list items of a document come from.
+pub(crate) type Places = BTreeMap<Vec<Step>, Place>;
+
 /// The places behind the numbers. A mark names its text and its line, so that a change in one text leaves the marks of
 /// the others as they are.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +46,34 @@ struct Spot {
     key: Option<String>,
 }
 
+/// A text with marks, of which it is the one of a number, and the lines that have one.
+fn marked(text: &str, owner: &TextRef, number_of_text: usize) -> (String, BTreeMap<usize, Spot>) {
+    let lines = markable(text);
+    let mut out = String::with_capacity(text.len() + 16 * lines.len());
+    let mut spots = BTreeMap::new();
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if !lines.get(number).copied().unwrap_or(false) {
+            out.push_str(line);
+            continue;
+        }
+        let body = line.trim_end_matches(['\n', '\r']);
+        out.push_str(body);
+        // Writing into a text cannot fail.
+        let _ = write!(out, "{OPEN}{number_of_text}.{number}{CLOSE}");
+        out.push_str(&line[body.len()..]);
+        let key = Line::of(body)
+            .key_text()
+            .filter(|key| !key.is_empty())
+            .map(str::to_owned);
+        let place = Place {
+            text: owner.clone(),
+            line: number,
+        };
+        spots.insert(number, Spot { place, key });
+    }
+    (out, spots)
+}
+
 /// A text and a line of it.
 type Number = (usize, usize);
 
@@ -51,30 +84,14 @@ const CLOSE: char = ':';
 impl Marked {
     /// Marks the lines of one text.
     pub(crate) fn mark(&mut self, text: &str, owner: &TextRef) -> String {
-        let lines = markable(text);
-        let mut out = String::with_capacity(text.len() + 16 * lines.len());
-        let mut spots = BTreeMap::new();
-        for (number, line) in text.split_inclusive('\n').enumerate() {
-            if !lines.get(number).copied().unwrap_or(false) {
-                out.push_str(line);
-                continue;
-            }
-            let body = line.trim_end_matches(['\n', '\r']);
-            out.push_str(body);
-            out.push_str(&format!("{OPEN}{}.{number}{CLOSE}", self.texts.len()));
-            out.push_str(&line[body.len()..]);
-            let key = Line::of(body)
-                .key_text()
-                .filter(|key| !key.is_empty())
-                .map(str::to_owned);
-            let place = Place {
-                text: owner.clone(),
-                line: number,
-            };
-            spots.insert(number, Spot { place, key });
-        }
+        let (out, spots) = marked(text, owner, self.texts.len());
         self.texts.push(Arc::new(spots));
         out
+    }
+
+    /// How many texts have marks.
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.len()
     }
 
     /// The place that a line of output comes from.
@@ -96,7 +113,7 @@ impl Marked {
     }
 
     /// The place of each key and list item of a document that was rendered from marked templates.
-    pub(crate) fn places(&self, document: &Document) -> BTreeMap<Vec<Step>, Place> {
+    pub(crate) fn places(&self, document: &Document) -> Places {
         let lines: Vec<&str> = document.text.lines().collect();
         let mut found = BTreeMap::new();
         if let Some(tree) = &document.tree {
@@ -162,18 +179,22 @@ fn number(line: &str) -> Option<Number> {
 
 /// The marks of a chart, and the chart with them in all of its templates.
 pub(crate) fn mark_chart(chart: &ChartFiles) -> (Marked, ChartFiles) {
-    let mut marked = Marked::default();
+    let templates = chart
+        .files
+        .keys()
+        .filter(|path| is_template(path) && !chart.archives.contains_key(*path));
+    let texts = templates.filter_map(|path| Some((path, chart.text(path)?)));
+    let texts: Vec<(usize, (&String, &str))> = texts.enumerate().collect();
+    let done = parallel::each(&texts, |(number, (path, text))| {
+        marked(text, &TextRef::File((*path).clone()), *number)
+    });
+    let mut marks = Marked::default();
     let mut out = chart.clone();
-    for path in chart.files.keys() {
-        if !is_template(path) || chart.archives.contains_key(path) {
-            continue;
-        }
-        if let Some(text) = chart.text(path) {
-            let text = marked.mark(text, &TextRef::File(path.clone()));
-            out.set_text(path, text);
-        }
+    for ((_, (path, _)), (text, spots)) in texts.into_iter().zip(done) {
+        marks.texts.push(Arc::new(spots));
+        out.set_text(path, text);
     }
-    (marked, out)
+    (marks, out)
 }
 
 /// Whether a file of a chart can become objects: templates, named templates, and CRDs.

@@ -72,7 +72,7 @@ pub(crate) fn unpack(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, ChartF
         files.insert(
             inner.to_owned(),
             ChartFile {
-                bytes: content,
+                bytes: content.into(),
                 mode: if mode == 0 { 0o644 } else { mode },
             },
         );
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn files_come_out_without_their_folder() {
         let files = unpack("x.tgz", &archive(|b| file(b, "x/templates/a.yaml", b"a"))).unwrap();
-        assert_eq!(files["templates/a.yaml"].bytes, b"a");
+        assert_eq!(&*files["templates/a.yaml"].bytes, b"a");
         assert_eq!(files["templates/a.yaml"].mode, 0o755);
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::ChartError;
 use super::super::yaml::{Item, parse_tree};
@@ -20,7 +21,7 @@ const DEPTH: usize = 24;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ChartFile {
     /// Its content.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
     /// Permission bits.
     pub mode: u32,
 }
@@ -35,7 +36,7 @@ impl std::fmt::Debug for ChartFile {
 }
 
 /// All files of a chart, by path with `/`. Archives in `charts/` are unpacked beside themselves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ChartFiles {
     /// The files.
     pub files: BTreeMap<String, ChartFile>,
@@ -68,9 +69,15 @@ pub(crate) struct Dependency {
 impl ChartFiles {
     /// Reads a folder.
     pub(crate) fn read_folder(folder: &Path) -> Result<Self, ChartError> {
-        let mut chart = Self::default();
+        let mut found = Vec::new();
         let mut total = 0;
-        read(folder, "", 0, &mut chart.files, &mut total)?;
+        find(folder, "", 0, &mut found, &mut total)?;
+        let contents = parallel::each(&found, |(_, path, _)| fs_err::read(path));
+        let mut chart = Self::default();
+        for ((inner, _, mode), content) in found.into_iter().zip(contents) {
+            let bytes = content?.into();
+            chart.files.insert(inner, ChartFile { bytes, mode });
+        }
         Ok(chart)
     }
 
@@ -85,7 +92,7 @@ impl ChartFiles {
         self.files.insert(
             path.to_owned(),
             ChartFile {
-                bytes: text.into_bytes(),
+                bytes: text.into_bytes().into(),
                 mode,
             },
         );
@@ -348,11 +355,12 @@ fn mode_of(_: &std::fs::Metadata) -> u32 {
     0o644
 }
 
-fn read(
+/// Finds the files below a folder: paths in the chart and on disk, and permission bits.
+fn find(
     folder: &Path,
     prefix: &str,
     depth: usize,
-    files: &mut BTreeMap<String, ChartFile>,
+    files: &mut Vec<(String, PathBuf, u32)>,
     total: &mut u64,
 ) -> Result<(), ChartError> {
     if depth > DEPTH {
@@ -381,7 +389,7 @@ fn read(
         let metadata = fs_err::metadata(&path)?;
         let inner = join(prefix, name);
         if metadata.is_dir() {
-            read(&path, &inner, depth + 1, files, total)?;
+            find(&path, &inner, depth + 1, files, total)?;
         } else if metadata.is_file() {
             *total += metadata.len();
             if *total > MOST_BYTES || files.len() >= MOST_FILES {
@@ -391,13 +399,7 @@ fn read(
                     folder.display()
                 )));
             }
-            files.insert(
-                inner,
-                ChartFile {
-                    bytes: fs_err::read(&path)?,
-                    mode: mode_of(&metadata),
-                },
-            );
+            files.push((inner, path, mode_of(&metadata)));
         }
     }
     Ok(())

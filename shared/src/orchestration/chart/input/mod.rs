@@ -4,6 +4,8 @@ mod archive;
 mod dependencies;
 mod fetch;
 mod files;
+mod ignore;
+mod pack;
 
 pub(crate) use dependencies::complete;
 pub use fetch::ChartSource;

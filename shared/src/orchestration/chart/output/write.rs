@@ -27,7 +27,7 @@ impl ChartOutput {
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files
             .iter()
-            .map(|(path, file)| (path.as_str(), file.bytes.as_slice()))
+            .map(|(path, file)| (path.as_str(), &*file.bytes))
     }
 
     /// Writes the chart into a folder. A new folder appears whole or not at all; into one that is there, files are
@@ -136,7 +136,7 @@ fn add_text(out: &mut ChartOutput, name: &str, text: String) {
     out.files.insert(
         name.to_owned(),
         ChartFile {
-            bytes: text.into_bytes(),
+            bytes: text.into_bytes().into(),
             mode: 0o644,
         },
     );
@@ -239,7 +239,7 @@ fn local_dependencies(out: &mut ChartOutput, work: &Work, touched: &BTreeSet<&st
         let text = |out: &ChartOutput, path: &str| {
             out.files
                 .get(path)
-                .and_then(|file| String::from_utf8(file.bytes.clone()).ok())
+                .and_then(|file| std::str::from_utf8(&file.bytes).map(str::to_owned).ok())
         };
         let (Some(before), lock_before) = (text(out, definition), text(out, lock)) else {
             continue;
@@ -265,7 +265,7 @@ fn local_dependencies(out: &mut ChartOutput, work: &Work, touched: &BTreeSet<&st
 
 fn set_text(out: &mut ChartOutput, path: &str, text: &str) {
     if let Some(file) = out.files.get_mut(path) {
-        file.bytes = text.as_bytes().to_vec();
+        file.bytes = text.as_bytes().into();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The output layer with a conversion of its own, which has every kind of change that a provider can ask for.
 
+mod archives;
 mod charts;
 mod conversion;
 mod edges;
@@ -9,10 +10,10 @@ use std::path::PathBuf;
 
 use super::identify::mark_chart;
 use super::input::{ChartFile, ChartFiles};
-use super::output::solve::{self, Job, Solution};
+use super::output::solve::{self, Job, Solution, Surroundings};
 use super::target::FileTable;
 use super::variants;
-use super::work::{UserFile, Work};
+use super::work::{Rendering, UserFile, Variant, Work};
 use super::{ChartError, Helm};
 
 /// The helm of the lab, else the one on `PATH`; nothing where there is none.
@@ -45,7 +46,7 @@ fn chart(files: &[(&str, &str)]) -> ChartFiles {
                 (
                     path.to_owned(),
                     ChartFile {
-                        bytes: text.as_bytes().to_vec(),
+                        bytes: text.as_bytes().into(),
                         mode: 0o644,
                     },
                 )
@@ -79,8 +80,17 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
     let mut table = FileTable::default();
     let required = variants::required(&work.user);
     let (marked, chart) = mark_chart(&work.chart);
-    let marks = (&marked, &chart);
-    let mut bases = match solve::render_bases(&job, &work, marks, &required, &mut table) {
+    let around = Surroundings {
+        job: &job,
+        original: &work,
+        marks: (&marked, &chart),
+    };
+    let mut rendered = |variants: &[Variant]| {
+        let read = |text| Rendering::read(text, job.desks.known());
+        let takes = solve::take(&job, &work, &chart, variants, read)?;
+        solve::bases(&job, &work, &marked, variants, takes, &mut table)
+    };
+    let mut bases = match rendered(&required) {
         Ok((bases, _)) => bases,
         Err(error) => return Some(Err(error)),
     };
@@ -88,13 +98,14 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
     for variant in &mut optional {
         variant.files.clone_from(&bases[0].variant.files);
     }
-    match solve::render_bases(&job, &work, marks, &optional, &mut table) {
+    match rendered(&optional) {
         Ok((more, _)) => bases.extend(more),
         Err(error) => return Some(Err(error)),
     }
     let converted = solve::conversions(&bases, &conversion::convert);
     let targets = solve::targets(&bases, converted);
-    Some(solve::solve(&job, &work, &bases, &targets))
+    let early = solve::Answers::default();
+    Some(solve::solve(&around, &bases, &targets, &early))
 }
 
 /// The text of a file of a converted chart, which must have kept all of its templates.

@@ -11,14 +11,15 @@ mod rename;
 mod replace;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
 use crate::orchestration::chart::compare::{Change, Difference};
 use crate::orchestration::chart::helm::RELEASE;
-use crate::orchestration::chart::identify::{Leaf, Place, Source, TextRef};
+use crate::orchestration::chart::identify::{Leaf, Place, Places, Source, TextRef};
 use crate::orchestration::chart::output::lines::{LineEdit, balance, text_of, unfolded};
 use crate::orchestration::chart::render::{Document, Identity};
 use crate::orchestration::chart::target::Wanted;
@@ -42,7 +43,7 @@ pub(crate) struct State {
     /// For each document, the keys that stand more than once.
     pub doubled: Vec<Vec<Twice>>,
     /// For each document, the lines that its keys come from.
-    pub places: Vec<BTreeMap<Vec<Step>, Place>>,
+    pub places: Vec<Arc<Places>>,
     /// For each document, the values that its scalars come from.
     pub sources: Vec<BTreeMap<Vec<Step>, Vec<Source>>>,
     /// For each document, the maps of values that fill its mappings of annotations.
@@ -79,6 +80,9 @@ pub(crate) type Attempts = BTreeMap<(Identity, Vec<Step>), usize>;
 /// What comes from a place or a value: variant, document and path.
 pub(super) type User<'p> = (usize, usize, &'p [Step]);
 
+/// For each place or value, what comes from it.
+type Users<'p, Of> = HashMap<&'p Of, Vec<User<'p>>, RandomState>;
+
 /// A question of [`Planner::value_fits`]: the variant, the value, what it would become, and in which file.
 type Fit = (usize, Leaf, String, ValuesRef);
 
@@ -93,8 +97,8 @@ pub(crate) struct Planner<'p> {
     /// Name of the target, for new files.
     pub target: &'p str,
     asking: Vec<condition::Asking<'p>>,
-    users: BTreeMap<&'p Place, Vec<User<'p>>>,
-    leaves: BTreeMap<&'p Leaf, Vec<User<'p>>>,
+    users: Users<'p, Place>,
+    leaves: Users<'p, Leaf>,
     /// What was asked of [`Planner::attempt`] in this round: the same for all variants.
     levels: Attempts,
     /// What [`Planner::value_fits`] found for a value that feeds many objects, each of which asks.
@@ -113,11 +117,11 @@ impl<'p> Planner<'p> {
         attempts: &'p mut Attempts,
         target: &'p str,
     ) -> Self {
-        let mut users: BTreeMap<&Place, Vec<User<'_>>> = BTreeMap::new();
-        let mut leaves: BTreeMap<&Leaf, Vec<User<'_>>> = BTreeMap::new();
+        let mut users: Users<'_, Place> = HashMap::default();
+        let mut leaves: Users<'_, Leaf> = HashMap::default();
         for (state_index, state) in states.iter().enumerate() {
             for (document, places) in state.places.iter().enumerate() {
-                for (path, place) in places {
+                for (path, place) in places.iter() {
                     users
                         .entry(place)
                         .or_default()
@@ -316,6 +320,27 @@ pub(crate) fn neutral(value: &Json, release: &str) -> Json {
             .map(|(key, inner)| (key.clone(), neutral(inner, release)))
             .collect(),
         other => other.clone(),
+    }
+}
+
+/// Whether two values are the same but for the name of the release that each of them was rendered with.
+pub(crate) fn alike(a: (&Json, &str), b: (&Json, &str)) -> bool {
+    let ((one, first), (other, second)) = (a, b);
+    match (one, other) {
+        (Json::String(x), Json::String(y)) => {
+            let plain = !x.contains(first) && !y.contains(second);
+            (plain && x == y) || (!plain && x.replace(first, RELEASE) == y.replace(second, RELEASE))
+        }
+        (Json::Array(x), Json::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| alike((x, first), (y, second)))
+        }
+        (Json::Object(x), Json::Object(y)) => {
+            let same = |(key, x): (&String, &Json)| {
+                y.get(key).is_some_and(|y| alike((x, first), (y, second)))
+            };
+            x.len() == y.len() && x.iter().all(same)
+        }
+        _ => one == other,
     }
 }
 

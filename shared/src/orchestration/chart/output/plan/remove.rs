@@ -185,7 +185,7 @@ impl Planner<'_> {
         };
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let mut ranges = Vec::new();
-        for (path, place) in &here.places[document] {
+        for (path, place) in here.places[document].iter() {
             if path.len() != 1 {
                 continue;
             }

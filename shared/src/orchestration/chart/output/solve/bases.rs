@@ -21,51 +21,57 @@ use crate::parallel;
 /// A variant that helm does not render, and what helm says about it.
 pub(crate) type Refused = (String, String);
 
-/// Renders the original chart in all variants. Optional variants that do not render are left out, and so are those that
-/// must hold where the last of them, which has all values, does render: a chart may ask for values that it has no
-/// default for.
-pub(crate) fn render_bases(
+/// What came of the renderings of variants, three for each: of the chart as it is, of the same once more, and of the one
+/// with marks. Without chance in the chart, the second one is an empty error.
+pub(crate) type Takes<T> = Vec<Result<T, ChartError>>;
+
+/// Renders the original chart in variants, and makes of each rendering what `develop` does.
+pub(crate) fn take<T: Send>(
     job: &Job<'_>,
     work: &Work,
-    (marked, marked_chart): (&Marked, &ChartFiles),
+    marked_chart: &ChartFiles,
     variants: &[Variant],
-    files: &mut FileTable,
-) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
+    develop: impl Fn(String) -> T + Sync,
+) -> Result<Takes<T>, ChartError> {
     let (chart, user) = (&work.chart, &work.user);
+    let by_chance = chance::is_possible(chart, user);
     job.desks.with(Form::Plain, chart, user, |plain| {
-        job.desks
-            .with(Form::Marked, marked_chart, user, |marked_disk| {
-                rendered(job, work, variants, files, (plain, marked_disk, marked))
-            })
+        job.desks.with(Form::Marked, marked_chart, user, |marked| {
+            Ok(parallel::tasks(variants.len() * 3, |index| {
+                if index % 3 == 1 && !by_chance {
+                    return Err(ChartError::Input(String::new()));
+                }
+                let disk = if index % 3 == 2 { marked } else { plain };
+                let text = disk.print(job.helm, &variants[index / 3], job.capabilities)?;
+                Ok(develop(text))
+            }))
+        })
     })
 }
 
-fn rendered(
+/// What the conversion reads of the renderings of some variants. Optional ones that do not render are left out, and so
+/// are those that must hold where the last of them, which has all values, does render: a chart may ask for values that it
+/// has no default for.
+pub(crate) fn bases(
     job: &Job<'_>,
     work: &Work,
+    marked: &Marked,
     variants: &[Variant],
+    takes: Takes<Rendering>,
     files: &mut FileTable,
-    (plain, marked_disk, marked): (&OnDisk, &OnDisk, &Marked),
 ) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
-    let by_chance = chance::is_possible(&work.chart, &work.user);
-    let renderings = parallel::tasks(variants.len() * 3, |index| {
-        if index % 3 == 1 && !by_chance {
-            return Err(ChartError::Input(String::new()));
-        }
-        let disk = if index % 3 == 2 { marked_disk } else { plain };
-        disk.render(job.helm, &variants[index / 3], job.capabilities)
-    });
     let mut bases = Vec::new();
     let mut refused = Vec::new();
     let last = variants.iter().rposition(|variant| variant.required);
-    let mut renderings = renderings.into_iter();
-    for (number, variant) in variants.iter().enumerate() {
-        let (first, second, third) = (renderings.next(), renderings.next(), renderings.next());
+    let mut takes = takes.into_iter();
+    let threes = std::iter::from_fn(|| Some((takes.next()?, takes.next()?, takes.next()?)));
+    for (number, (variant, (first, second, third))) in variants.iter().zip(threes).enumerate() {
         let rendering = match first {
-            Some(Ok(rendering)) => rendering,
-            Some(Err(error)) if variant.required => {
-                let error = renamed(error, plain, work, job.chart_name);
-                match error {
+            Ok(rendering) => rendering,
+            Err(error) if variant.required => {
+                let plain = |disk: &OnDisk| Ok(renamed(error, disk, work, job.chart_name));
+                let (chart, user) = (&work.chart, &work.user);
+                match job.desks.with(Form::Plain, chart, user, plain)? {
                     ChartError::Helm { message, .. } if last != Some(number) => {
                         refused.push((variant.name.clone(), message));
                     }
@@ -73,13 +79,13 @@ fn rendered(
                 }
                 continue;
             }
-            _ => continue,
+            Err(_) => continue,
         };
         let mut ignored = vec![BTreeSet::new(); rendering.documents.len()];
-        if let Some(Ok(second)) = second {
+        if let Ok(second) = second {
             note_changes(&rendering, &second, &mut ignored, |_, _| true);
         }
-        let third = third.and_then(Result::ok);
+        let third = third.ok();
         let marks = third.as_ref().map(|third| {
             note_changes(&rendering, third, &mut ignored, is_digest);
             let partners = partners(&rendering.documents, &third.documents).into_iter();
@@ -94,18 +100,21 @@ fn rendered(
             let name = format!("{}/{path}", job.chart_name.trim_end_matches('/'));
             work.chart.text(path).map(|text| (name, text.to_owned()))
         };
-        let nodes = nodes(
+        let located = nodes(
             &rendering.documents,
             marks.as_ref(),
             &rendering.text,
             files,
             &text_of,
         );
+        let (nodes, places) = located.into_iter().unzip();
         bases.push(Base {
             variant: variant.clone(),
             rendering,
             ignored,
             nodes,
+            marked: third.map(|third| third.documents),
+            places,
         });
     }
     Ok((bases, refused))

@@ -14,8 +14,10 @@ use std::sync::Arc;
 
 use super::super::compare::compare;
 use super::super::desk::{Desks, Form};
-use super::super::helm::for_people;
-use super::super::render::{Doubled, Identity, pair};
+use super::super::helm::{Running, for_people};
+use super::super::identify::{Marked, Places};
+use super::super::input::ChartFiles;
+use super::super::render::{Document, Doubled, Identity, pair};
 use super::super::target::{Convert, Target, target};
 use super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::yaml::Step;
@@ -31,8 +33,9 @@ use edits::{apply, apply_for};
 use law::{count, count_required, is_broken, law_broken};
 use origins::{names, probe};
 
-pub(crate) use bases::render_bases;
+pub(crate) use bases::{Refused, Takes, bases, take};
 pub(crate) use law::{check_flat, open_paths};
+pub(crate) use origins::Answers;
 
 /// Most rounds of changes.
 const ROUNDS: usize = 7;
@@ -51,8 +54,18 @@ pub(crate) struct Job<'j> {
     pub chart_name: &'j str,
 }
 
+/// The original chart, and what its renderings are made of.
+pub(crate) struct Surroundings<'s> {
+    /// What stays the same.
+    pub job: &'s Job<'s>,
+    /// The original chart.
+    pub original: &'s Work,
+    /// Its marks, and the chart with them.
+    pub marks: (&'s Marked, &'s ChartFiles),
+}
+
 /// A variant as the original chart renders it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Base {
     /// The variant.
     pub variant: Variant,
@@ -62,6 +75,10 @@ pub(crate) struct Base {
     pub ignored: Vec<BTreeSet<Vec<Step>>>,
     /// The documents for the conversion.
     pub nodes: Vec<Arc<Node>>,
+    /// What the chart with marks renders, where helm renders it.
+    pub marked: Option<Arc<Vec<Document>>>,
+    /// For each document, the lines that its keys come from, as far as those marks tell.
+    pub places: Vec<Arc<Places>>,
 }
 
 /// What became of the chart.
@@ -77,6 +94,8 @@ pub(crate) struct Solution {
     pub doubled: BTreeSet<String>,
     /// Schemas that had to allow a converted value.
     pub schemas: Vec<String>,
+    /// A lint of this very chart that has begun already.
+    pub lint: Option<Running>,
 }
 
 /// What the objects of each base convert to.
@@ -86,34 +105,44 @@ pub(crate) fn conversions(bases: &[Base], convert: &Convert<'_>) -> Vec<Converte
 
 /// What each base shall be, by what its objects convert to.
 pub(crate) fn targets(bases: &[Base], conversions: Vec<Converted>) -> Vec<Target> {
-    bases
-        .iter()
-        .zip(conversions)
-        .map(|(base, converted)| target(&base.rendering.documents, converted))
-        .collect()
+    let both = bases.iter().zip(conversions).collect();
+    parallel::consume(both, |(base, converted): (&Base, Converted)| {
+        target(&base.rendering.documents, converted)
+    })
 }
 
 /// Changes the chart until it renders what it shall.
 pub(crate) fn solve(
-    job: &Job<'_>,
-    original: &Work,
+    around: &Surroundings<'_>,
     bases: &[Base],
     targets: &[Target],
+    early: &Answers,
 ) -> Result<Solution, ChartError> {
+    let (job, original) = (around.job, around.original);
     let mut work = original.clone();
     let mut attempts = Attempts::new();
     let mut best: Option<(usize, Work)> = None;
     let mut schemas = BTreeSet::new();
     let mut last = Round::default();
     let mut states;
+    let mut lint = None;
     let mut round = 0;
     loop {
-        let (next, disk) = look(job, &work, bases, targets, best.is_none())?;
+        let unchanged = best.is_none();
+        // Most charts are as they shall be after the first changes, and linting takes as long as all else together.
+        let linted = if round == 1 {
+            Some(begin_lint(job, &work)?)
+        } else {
+            None
+        };
+        let (next, disk) = look(job, &work, bases, targets, unchanged)?;
         states = next;
         let open = count(&states);
         if open == 0 {
+            lint = linted;
             break;
         }
+        drop(linted);
         // A step that made it worse is taken back, and made again template by template; what was tried is remembered.
         let mut disk = disk;
         if let Some((before, kept)) = &best
@@ -131,7 +160,8 @@ pub(crate) fn solve(
         if round >= ROUNDS {
             break;
         }
-        probe(job, &work, &mut states, &disk)?;
+        let seen = unchanged.then_some(((around.marks, bases), early));
+        probe(job, &work, &mut states, &disk, seen)?;
         // Where nothing can be done in one way, the next one is tried with what was seen. Differences that were tried
         // too often have no step left.
         let ops = loop {
@@ -157,7 +187,7 @@ pub(crate) fn solve(
     if count_required(&states) > 0 {
         // First the objects alone, so that what else their templates render stays alive.
         let (mut here, disk) = look(job, &work, bases, targets, false)?;
-        probe(job, &work, &mut here, &disk)?;
+        probe(job, &work, &mut here, &disk, None)?;
         let mut tried = work.clone();
         let objects = flatten_objects(job.target, &mut tried, &here);
         if !objects.is_empty() {
@@ -186,7 +216,32 @@ pub(crate) fn solve(
         open,
         doubled,
         schemas: schemas.into_iter().collect(),
+        lint,
     })
+}
+
+/// Begins to lint a chart.
+pub(crate) fn begin_lint(job: &Job<'_>, work: &Work) -> Result<Running, ChartError> {
+    let (chart, user) = (&work.chart, &work.user);
+    job.desks
+        .with(Form::Plain, chart, user, |disk| job.helm.lint(disk.chart()))
+}
+
+/// What helm complains about; nothing when it is content.
+pub(crate) fn end_lint(
+    job: &Job<'_>,
+    work: &Work,
+    lint: Running,
+) -> Result<Option<String>, ChartError> {
+    let Err(error) = lint.end() else {
+        return Ok(None);
+    };
+    let (chart, user) = (&work.chart, &work.user);
+    let renamed = |disk: &OnDisk| Ok(renamed(error, disk, work, job.chart_name));
+    match job.desks.with(Form::Plain, chart, user, renamed)? {
+        ChartError::Helm { message, .. } => Ok(Some(message)),
+        _ => Ok(None),
+    }
 }
 
 /// What variants lack that were not solved for.
@@ -287,11 +342,9 @@ fn look(
         }
         renderings
     };
-    let states = renderings
-        .iter()
-        .zip(bases.iter().zip(targets))
-        .map(|(rendering, (base, target))| state(rendering, base, target))
-        .collect();
+    let states = parallel::tasks(bases.len(), |index| {
+        state(&renderings[index], &bases[index], &targets[index])
+    });
     Ok((states, renderings))
 }
 
@@ -345,7 +398,7 @@ fn state(rendering: &Rendering, base: &Base, target: &Target) -> State {
         pairs,
         differences,
         doubled,
-        places: vec![BTreeMap::new(); count],
+        places: vec![Arc::default(); count],
         sources: vec![BTreeMap::new(); count],
         maps: vec![BTreeMap::new(); count],
     }
@@ -361,7 +414,7 @@ pub(crate) fn renamed(
     let ChartError::Helm { message, .. } = error else {
         return error;
     };
-    let mut message = message.replace(&disk.folder().display().to_string(), chart_name);
+    let mut message = message.replace(&disk.chart().display().to_string(), chart_name);
     for (path, file) in disk.values_files().iter().zip(&work.user) {
         message = message.replace(&path.display().to_string(), &file.name);
     }

@@ -1,74 +1,225 @@
 //! Where each key of a rendering comes from: the line of a template, and the value behind it.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::super::super::ChartError;
 use super::super::super::compare::Change;
 use super::super::super::desk::Form;
-use super::super::super::identify::{Leaf, Marked, Place, Probe, TextRef, mark_chart};
+use super::super::super::identify::{Leaf, Marked, Places, Probe, Source, TextRef, mark_chart};
+use super::super::super::input::ChartFiles;
 use super::super::super::render::{Document, Identity, pair};
-use super::super::super::work::{Rendering, Work, complete_values};
+use super::super::super::target::Target;
+use super::super::super::work::{Rendering, Variant, Work, complete_values};
 use super::super::super::yaml::{Item, Step, Tree};
 use super::super::lines;
 use super::super::plan::State;
-use super::Job;
+use super::law::count;
+use super::{Base, Job, Surroundings, state};
 use crate::parallel;
 
-/// Finds out where things come from.
+/// The marks of a chart, the chart with them, and what it rendered in each variant.
+type Seen<'s> = ((&'s Marked, &'s ChartFiles), &'s [Base]);
+
+/// What helm is asked about the variants: for each of them, by the marks of lines and by those of values.
+struct Questions {
+    /// The marks of lines, those in values among them.
+    marks: Vec<Marked>,
+    probes: Vec<Probe>,
+    /// The values to render with, two for each variant.
+    values: Vec<Json>,
+    /// What the lines told already.
+    by_lines: Vec<Option<ByLine>>,
+}
+
+/// What a rendering with marks at its lines tells: the documents with their marks, and where the keys come from.
+type ByLine = (Arc<Vec<Document>>, Vec<Arc<Places>>);
+
+/// What a rendering with values that are marks tells of each document: where its scalars come from, and its maps.
+type ByValue = (
+    BTreeMap<Vec<Step>, Vec<Source>>,
+    BTreeMap<Vec<Step>, BTreeSet<Leaf>>,
+);
+
+/// What one question told.
+enum Told {
+    Lines(ByLine),
+    Values(Vec<Option<ByValue>>),
+}
+
+impl Questions {
+    fn new(
+        marked: &Marked,
+        states: &[State],
+        renderings: &[Rendering],
+        seen: Option<Seen<'_>>,
+    ) -> Self {
+        let defaults = renderings
+            .first()
+            .map(|r| r.values.clone())
+            .unwrap_or_default();
+        let mut questions = Self {
+            marks: Vec::new(),
+            probes: Vec::new(),
+            values: Vec::new(),
+            by_lines: Vec::new(),
+        };
+        // What one variant has to change must fit the others as well.
+        let (texts, keys) = looked_for(states);
+        for (index, rendering) in renderings.iter().enumerate() {
+            let all = complete_values(&rendering.values, &defaults);
+            let mut own = marked.clone();
+            let lines = mark_texts(&all, &mut Vec::new(), &mut own);
+            questions.values.push(lines);
+            // Without texts of several lines among the values, what was seen is what would be seen again.
+            let base = seen.and_then(|(_, bases)| bases.get(index));
+            let as_seen = base.filter(|_| own.texts() == marked.texts());
+            let by_line =
+                as_seen.and_then(|base| Some((base.marked.clone()?, base.places.clone())));
+            questions.by_lines.push(by_line);
+            questions.marks.push(own);
+            let mut probe = Probe::default();
+            let marked_values = probe.mark(&all, &|path, value| wanted(path, value, &texts, &keys));
+            questions.values.push(marked_values);
+            questions.probes.push(probe);
+        }
+        questions
+    }
+
+    /// Asks helm what nobody has told before, and makes of each rendering what `read` does. Two answers for each variant,
+    /// and none where nothing is asked.
+    fn ask<T: Send>(
+        &self,
+        job: &Job<'_>,
+        chart: &ChartFiles,
+        states: &[State],
+        early: &Answers,
+        read: impl Fn(usize, Arc<Vec<Document>>) -> T + Sync,
+    ) -> Result<Vec<Option<T>>, ChartError> {
+        job.desks.with(Form::Probed, chart, &[], |disk| {
+            Ok(parallel::tasks(states.len() * 2, |index| {
+                let (variant, values) = (&states[index / 2].variant, &self.values[index]);
+                let is_told = if index % 2 == 0 {
+                    self.by_lines[index / 2].is_some()
+                } else {
+                    self.probes[index / 2].is_empty()
+                };
+                if is_told {
+                    return None;
+                }
+                let documents = match early.to(variant, values) {
+                    Some(documents) => documents,
+                    None => {
+                        let rendering =
+                            disk.render_values(job.helm, variant, job.capabilities, values);
+                        rendering.ok()?.documents
+                    }
+                };
+                Some(read(index, documents))
+            }))
+        })
+    }
+
+    /// What a rendering tells of a variant.
+    fn told(&self, index: usize, state: &State, documents: Arc<Vec<Document>>) -> Told {
+        let partners = partners(&state.documents, &documents);
+        if index.is_multiple_of(2) {
+            let marked = &self.marks[index / 2];
+            let places = parallel::each(&partners, |partner| {
+                let place = |p: usize| Arc::new(marked.places(&documents[p]));
+                partner.map(place).unwrap_or_default()
+            });
+            return Told::Lines((documents, places));
+        }
+        let probe = &self.probes[index / 2];
+        Told::Values(parallel::each(&partners, |partner| {
+            let partner = &documents[(*partner)?];
+            Some((probe.document(partner), maps_of(probe, partner)))
+        }))
+    }
+}
+
+/// What helm rendered for questions that were likely to be asked, with what was asked: the variant and its values.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(Vec<(String, Json, Arc<Vec<Document>>)>);
+
+impl Answers {
+    /// Asks about the original chart what [`probe`] is going to ask, as far as these variants tell.
+    pub(crate) fn early(
+        around: &Surroundings<'_>,
+        bases: &[Base],
+        targets: &[Target],
+    ) -> Result<Self, ChartError> {
+        let (marked, chart) = around.marks;
+        let renderings: Vec<Rendering> = bases.iter().map(|b| b.rendering.clone()).collect();
+        let both = bases.iter().zip(targets);
+        let states: Vec<State> = both
+            .map(|(base, target)| state(&base.rendering, base, target))
+            .collect();
+        if count(&states) == 0 {
+            return Ok(Self::default());
+        }
+        let questions = Questions::new(marked, &states, &renderings, Some((around.marks, bases)));
+        let nothing = Self::default();
+        let answers = questions.ask(around.job, chart, &states, &nothing, |_, told| told)?;
+        let asked = questions.values.into_iter().zip(answers).enumerate();
+        let known = asked.filter_map(|(index, (values, documents))| {
+            Some((states[index / 2].variant.name.clone(), values, documents?))
+        });
+        Ok(Self(known.collect()))
+    }
+
+    fn to(&self, variant: &Variant, values: &Json) -> Option<Arc<Vec<Document>>> {
+        let mut all = self.0.iter();
+        let found = all.find(|(name, asked, _)| *name == variant.name && asked == values);
+        found.map(|(_, _, documents)| Arc::clone(documents))
+    }
+}
+
+/// Finds out where things come from. Nothing has to be marked again for a chart that was `seen` with its marks, and
+/// nothing asked again that has an `early` answer.
 pub(super) fn probe(
     job: &Job<'_>,
     work: &Work,
     states: &mut [State],
     renderings: &[Rendering],
+    seen: Option<(Seen<'_>, &Answers)>,
 ) -> Result<(), ChartError> {
-    let (marked, chart) = mark_chart(&work.chart);
-    let defaults = renderings
-        .first()
-        .map(|r| r.values.clone())
-        .unwrap_or_default();
-    let mut marks = Vec::new();
-    let mut probes = Vec::new();
-    // What one variant has to change must fit the others as well.
-    let (texts, keys) = looked_for(states);
-    let mut values = Vec::new();
-    for rendering in renderings {
-        let all = complete_values(&rendering.values, &defaults);
-        let mut own = marked.clone();
-        values.push(mark_texts(&all, &mut Vec::new(), &mut own));
-        marks.push(own);
-        let mut probe = Probe::default();
-        let marked_values = probe.mark(&all, &|path, value| wanted(path, value, &texts, &keys));
-        values.push(marked_values);
-        probes.push(probe);
-    }
-    let results = job.desks.with(Form::Probed, &chart, &[], |disk| {
-        Ok(parallel::tasks(states.len() * 2, |index| {
-            let state = &states[index / 2];
-            if index % 2 == 1 && probes[index / 2].is_empty() {
-                return Err(ChartError::Input(String::new()));
-            }
-            disk.render_values(job.helm, &state.variant, job.capabilities, &values[index])
-        }))
-    })?;
-    let mut results = results.into_iter();
-    for (index, state) in states.iter_mut().enumerate() {
-        let (by_line, by_value) = (results.next(), results.next());
-        if let Some(Ok(rendering)) = by_line {
-            state.places = places_of(&marks[index], &state.documents, &rendering.documents);
-            find_doubled(&marks[index], state, &rendering.documents);
+    let (made, nothing) = (OnceCell::new(), Answers::default());
+    let (marked, chart) = match seen {
+        Some(((marks, _), _)) => marks,
+        None => {
+            let (marked, chart) = made.get_or_init(|| mark_chart(&work.chart));
+            (marked, chart)
         }
-        if let Some(Ok(rendering)) = by_value {
-            let partners = partners(&state.documents, &rendering.documents);
-            let found = parallel::each(&partners, |partner| {
-                let (probe, partner) = (&probes[index], &rendering.documents[(*partner)?]);
-                Some((probe.document(partner), maps_of(probe, partner)))
-            });
-            for (document, found) in found.into_iter().enumerate() {
-                if let Some((sources, maps)) = found {
-                    state.sources[document] = sources;
-                    state.maps[document] = maps;
+    };
+    let early = seen.map_or(&nothing, |(_, early)| early);
+    let questions = Questions::new(marked, states, renderings, seen.map(|(seen, _)| seen));
+    let read = |index: usize, documents| questions.told(index, &states[index / 2], documents);
+    let results = questions.ask(job, chart, states, early, read)?;
+    let Questions {
+        marks, by_lines, ..
+    } = questions;
+    let known = by_lines.into_iter().map(|by_line| by_line.map(Told::Lines));
+    // For each variant, what was told before stands in the place of the answer.
+    let mut known = known.flat_map(|by_line| [by_line, None]);
+    for (index, told) in results.into_iter().enumerate() {
+        let (state, told) = (&mut states[index / 2], known.next().flatten().or(told));
+        match told {
+            None => {}
+            Some(Told::Lines((documents, places))) => {
+                state.places = places;
+                find_doubled(&marks[index / 2], state, &documents);
+            }
+            Some(Told::Values(found)) => {
+                for (document, found) in found.into_iter().enumerate() {
+                    if let Some((sources, maps)) = found {
+                        state.sources[document] = sources;
+                        state.maps[document] = maps;
+                    }
                 }
             }
         }
@@ -160,17 +311,6 @@ fn mark_texts(value: &Json, path: &mut Vec<Step>, marked: &mut Marked) -> Json {
         }
         other => other.clone(),
     }
-}
-
-/// For each document, the places of its keys, from the same document of a marked rendering.
-pub(super) fn places_of(
-    marked: &Marked,
-    documents: &[Document],
-    rendered: &[Document],
-) -> Vec<BTreeMap<Vec<Step>, Place>> {
-    parallel::each(&partners(documents, rendered), |partner| {
-        partner.map_or_else(BTreeMap::new, |p| marked.places(&rendered[p]))
-    })
 }
 
 /// The lines that write what stands more than once.

@@ -1,21 +1,21 @@
 //! The real helm: the only thing that ever renders a chart.
 
+mod running;
+
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{ChartError, ChartOutput};
 use crate::host::helm;
 use crate::host::private::PrivateFolder;
 
-/// Most that is read of one rendering, in bytes.
-const MOST_OUTPUT: usize = 100 << 20;
-/// Most that is read of helm's messages.
-const MOST_MESSAGES: u64 = 1 << 20;
+pub(crate) use running::Running;
+use running::Spans;
+
 /// What helm may hold before it collects garbage after all.
 const MOST_GARBAGE: &str = "512MiB";
 /// Longest that one rendering may take.
@@ -30,8 +30,7 @@ const LONGEST_DOWNLOAD: Duration = Duration::from_mins(5);
 pub struct Helm {
     program: PathBuf,
     runs: AtomicUsize,
-    /// When each run began and ended.
-    spans: Mutex<Vec<(Instant, Instant)>>,
+    spans: Spans,
 }
 
 /// One rendering.
@@ -79,7 +78,7 @@ impl Helm {
         Self {
             program,
             runs: AtomicUsize::new(0),
-            spans: Mutex::default(),
+            spans: Spans::default(),
         }
     }
 
@@ -92,19 +91,7 @@ impl Helm {
     /// For how long helm was running. Moments in which it ran more than once count once.
     #[must_use]
     pub fn busy(&self) -> Duration {
-        let spans = self.spans.lock();
-        let mut spans = spans
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        spans.sort();
-        let mut busy = Duration::ZERO;
-        let mut counted: Option<Instant> = None;
-        for (begin, end) in spans {
-            let begin = counted.map_or(begin, |last| last.max(begin));
-            busy += end.saturating_duration_since(begin);
-            counted = Some(counted.map_or(end, |last| last.max(end)));
-        }
-        busy
+        self.spans.busy()
     }
 
     /// What `helm template` prints, with CRDs and hooks.
@@ -194,20 +181,18 @@ impl Helm {
             .map(drop)
     }
 
-    /// What `helm lint` complains about; nothing when it is content.
-    pub(crate) fn lint(&self, chart: &Path, values: &[OsString]) -> Result<(), ChartError> {
+    /// Begins `helm lint`, which fails with what it complains about. An archive is unpacked in the folder that it is in.
+    pub(crate) fn lint(&self, chart: &Path) -> Result<Running, ChartError> {
         let mut command = self.command();
         command
             .arg("lint")
             .arg(chart)
-            .args(values)
             .env("HELM_PLUGINS", "/nonexistent");
-        self.run(
-            command,
-            &format!("helm lint {}", chart.display()),
-            LONGEST_RENDERING,
-        )
-        .map(drop)
+        if let Some(folder) = chart.parent() {
+            command.env("TMPDIR", folder);
+        }
+        let name = format!("helm lint {}", chart.display());
+        self.begin(command, &name, LONGEST_RENDERING)
     }
 
     fn command(&self) -> Command {
@@ -233,88 +218,14 @@ impl Helm {
     }
 
     fn run(&self, command: Command, name: &str, limit: Duration) -> Result<String, ChartError> {
-        self.runs.fetch_add(1, Ordering::Relaxed);
-        let begun = Instant::now();
-        let result = self.started(command, name, limit);
-        self.spans
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push((begun, Instant::now()));
-        result
+        self.begin(command, name, limit)?.end()
     }
 
-    fn started(
-        &self,
-        mut command: Command,
-        name: &str,
-        limit: Duration,
-    ) -> Result<String, ChartError> {
-        let mut child = command.spawn().map_err(|error| ChartError::HelmStart {
+    fn begin(&self, command: Command, name: &str, limit: Duration) -> Result<Running, ChartError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        Running::begin(command, name, limit, &self.spans).map_err(|error| ChartError::HelmStart {
             program: self.program.clone(),
             error,
-        })?;
-        let (sender, receiver) = std::sync::mpsc::channel();
-        if let Some(output) = child.stdout.take() {
-            std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                let read = output.take(MOST_OUTPUT as u64 + 1).read_to_end(&mut bytes);
-                // Nobody waits any more once the time is up.
-                let _ = sender.send(read.map(|_| bytes));
-            });
-        }
-        let (say, messages) = std::sync::mpsc::channel();
-        if let Some(errors) = child.stderr.take() {
-            std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                let _ = errors.take(MOST_MESSAGES).read_to_end(&mut bytes);
-                let _ = say.send(String::from_utf8_lossy(&bytes).into_owned());
-            });
-        }
-        let deadline = Instant::now() + limit;
-        let output = receiver.recv_timeout(limit);
-        let Ok(output) = output else {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(ChartError::Late {
-                command: name.to_owned(),
-                seconds: limit.as_secs(),
-            });
-        };
-        let output = output?;
-        if output.len() > MOST_OUTPUT {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(ChartError::TooMuchOutput {
-                command: name.to_owned(),
-                limit: MOST_OUTPUT,
-            });
-        }
-        let status = loop {
-            match child.try_wait()? {
-                Some(status) => break status,
-                None if Instant::now() > deadline => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(ChartError::Late {
-                        command: name.to_owned(),
-                        seconds: limit.as_secs(),
-                    });
-                }
-                None => std::thread::sleep(Duration::from_millis(1)),
-            }
-        };
-        if !status.success() {
-            let message = messages
-                .recv_timeout(Duration::from_secs(1))
-                .unwrap_or_default();
-            return Err(ChartError::Helm {
-                command: name.to_owned(),
-                message: message.trim().to_owned(),
-            });
-        }
-        String::from_utf8(output).map_err(|_| ChartError::Helm {
-            command: name.to_owned(),
-            message: "its output is not UTF-8".to_owned(),
         })
     }
 }
