@@ -36,9 +36,7 @@ pub(crate) fn try_out(
         variant.files = files.to_vec();
     }
     let known = around.job.desks.known();
-    let (_, marked_chart) = around.marks;
-    let read = |text| Rendering::read(text, known);
-    let takes = solve::take(around.job, around.original, marked_chart, &variants, read)?;
+    let takes = solve::take(around, &variants, |text| Rendering::read(text, known))?;
     Ok(Tried { variants, takes })
 }
 
@@ -53,8 +51,7 @@ pub(crate) fn add_optional(
     convert: &Convert<'_>,
 ) -> Result<(), ChartError> {
     let Tried { variants, takes } = tried;
-    let (marked, _) = around.marks;
-    let (more, _) = solve::bases(around.job, around.original, marked, &variants, takes, files)?;
+    let (more, _) = solve::bases(around, &variants, takes, files)?;
     let converted = solve::conversions(&more, convert);
     // What changes, and how: a switch may change no more than the value of a key.
     let changed = |converted: &Converted| -> BTreeSet<(String, String, String)> {

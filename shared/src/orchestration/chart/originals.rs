@@ -79,20 +79,13 @@ pub(super) fn originals(
     converter: &Converter<'_>,
     files: &mut FileTable,
 ) -> Result<Originals, ChartError> {
-    let (marked, marked_chart) = around.marks;
     let required = variants::required(&around.original.user);
-    let printed = solve::take(
-        around.job,
-        around.original,
-        marked_chart,
-        &required,
-        |text| text,
-    )?;
+    let printed = solve::take(around, &required, |text| text)?;
     let known = around.job.desks.known();
     let early = early(options, &required, &printed);
     let read = || {
         let takes = parallel::consume(printed, |take| Ok(Rendering::read(take?, known)));
-        solve::bases(around.job, around.original, marked, &required, takes, files)
+        solve::bases(around, &required, takes, files)
     };
     let Some((from, variant, values)) = early else {
         let (bases, refused) = read()?;
@@ -145,7 +138,7 @@ fn early<'e>(
     is_whole.then(|| (from, first, values_of(text)))
 }
 
-/// The same where only the renderings told the provider.
+/// Tries variants and converts the bases where only what they render told the provider.
 pub(super) fn try_late(
     around: &Surroundings<'_>,
     bases: &[Base],

@@ -99,11 +99,7 @@ fn converted(
     }
     let mut files = FileTable::default();
     let (marked, marked_chart) = mark_chart(&original.chart);
-    let around = Surroundings {
-        job: &job,
-        original: &original,
-        marks: (&marked, &marked_chart),
-    };
+    let around = Surroundings::new(&job, &original, (&marked, &marked_chart));
     let converter = Converter::new(options);
     let Originals {
         mut bases,
@@ -146,10 +142,15 @@ fn converted(
     };
     let mut answers = Answers::default();
     if let Some(tried) = tried {
-        let (known, converted) = (bases.clone(), conversions.clone());
+        // What the other variants show can make other questions of these, so that it has to be worth while.
+        let is_worth_it = bases.iter().any(|base| base.nodes.len() >= MANY_OBJECTS);
+        let known = is_worth_it.then(|| (bases.clone(), conversions.clone()));
         let ask_early = || {
-            let converted = converted.into_iter();
-            let renamed = converted.map(|converted| images::rewrite(converted, rules));
+            let Some((known, converted)) = known else {
+                return Ok(Answers::default());
+            };
+            let renamed = converted.into_iter();
+            let renamed = renamed.map(|converted| images::rewrite(converted, rules));
             let targets = solve::targets(&known, renamed.collect());
             Answers::early(&around, &known, &targets)
         };
@@ -163,13 +164,8 @@ fn converted(
                 &tolerant,
             )
         };
-        // What the other variants show can make other questions of these, so that it has to be worth while.
-        if known.iter().any(|base| base.nodes.len() >= MANY_OBJECTS) {
-            let (early, added) = parallel::both(ask_early, add);
-            (answers, ()) = (early?, added?);
-        } else {
-            add()?;
-        }
+        let (early, added) = parallel::both(ask_early, add);
+        (answers, ()) = (early?, added?);
     }
     for (base, converted) in bases.iter().zip(&mut conversions) {
         // What is missing is an error for them, if the user did not allow it.

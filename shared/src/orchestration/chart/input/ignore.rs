@@ -1,5 +1,7 @@
 //! `.helmignore`: which files of a folder helm does not see (helm, `pkg/ignore`).
 
+use globset::{GlobBuilder, GlobMatcher};
+
 /// What helm leaves out wherever it reads a folder.
 const ALWAYS: &str = "templates/.?*";
 
@@ -9,7 +11,7 @@ pub(crate) struct Ignored(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
-    pattern: String,
+    pattern: GlobMatcher,
     /// Only folders: `name/`.
     folder: bool,
     /// Against the whole path, not only its last name.
@@ -23,13 +25,18 @@ impl Ignored {
         let written = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let mut rules = Vec::new();
         for line in written.chain([ALWAYS]) {
-            let only_helm = |c| matches!(c, '!' | '[' | '\\' | '\u{feff}');
+            let only_helm = |c| matches!(c, '!' | '[' | '{' | '}' | '\\' | '\u{feff}');
             if line.contains("**") || line.contains(only_helm) {
                 return None;
             }
             let name = line.strip_suffix('/').unwrap_or(line);
+            // Go's `filepath.Match`: neither `*` nor `?` stands for a `/`.
+            let glob = GlobBuilder::new(name.strip_prefix('/').unwrap_or(name))
+                .literal_separator(true)
+                .build()
+                .ok()?;
             rules.push(Rule {
-                pattern: name.strip_prefix('/').unwrap_or(name).to_owned(),
+                pattern: glob.compile_matcher(),
                 folder: name.len() < line.len(),
                 whole: name.contains('/'),
             });
@@ -45,33 +52,9 @@ impl Ignored {
             let name = above.rsplit('/').next().unwrap_or(above);
             self.0.iter().any(|rule| {
                 (is_folder || !rule.folder)
-                    && matches(&rule.pattern, if rule.whole { above } else { name })
+                    && rule.pattern.is_match(if rule.whole { above } else { name })
             })
         })
-    }
-}
-
-/// Go's `filepath.Match` for `*` and `?`, which stand for anything but a `/`.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut letters = pattern.chars();
-    match letters.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let rest = letters.as_str();
-            let end = text.find('/').unwrap_or(text.len());
-            let mut starts = text[..end].char_indices().map(|(at, _)| at).chain([end]);
-            starts.any(|at| matches(rest, &text[at..]))
-        }
-        Some(letter) => {
-            let mut own = text.chars();
-            own.next().is_some_and(|other| {
-                if letter == '?' {
-                    other != '/'
-                } else {
-                    other == letter
-                }
-            }) && matches(letters.as_str(), own.as_str())
-        }
     }
 }
 
@@ -116,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_only_helm_understands_is_left_to_it() {
-        for rule in ["!keep", "[ab]", "a\\*", "**/x"] {
+        for rule in ["!keep", "[ab]", "{a,b}", "a\\*", "**/x"] {
             assert!(Ignored::read(rule).is_none(), "{rule}");
         }
     }

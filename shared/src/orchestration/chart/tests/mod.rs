@@ -80,15 +80,11 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
     let mut table = FileTable::default();
     let required = variants::required(&work.user);
     let (marked, chart) = mark_chart(&work.chart);
-    let around = Surroundings {
-        job: &job,
-        original: &work,
-        marks: (&marked, &chart),
-    };
+    let around = Surroundings::new(&job, &work, (&marked, &chart));
     let mut rendered = |variants: &[Variant]| {
         let read = |text| Rendering::read(text, job.desks.known());
-        let takes = solve::take(&job, &work, &chart, variants, read)?;
-        solve::bases(&job, &work, &marked, variants, takes, &mut table)
+        let takes = solve::take(&around, variants, read)?;
+        solve::bases(&around, variants, takes, &mut table)
     };
     let mut bases = match rendered(&required) {
         Ok((bases, _)) => bases,

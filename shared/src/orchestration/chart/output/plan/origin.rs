@@ -9,7 +9,7 @@ use crate::orchestration::chart::work::{ValuesRef, with_tree};
 use crate::orchestration::chart::yaml::Step;
 
 use super::instances::value_expression;
-use super::{Planner, at, neutral, scalars};
+use super::{Planner, alike, at, scalars};
 
 impl<'p> Planner<'p> {
     /// What a path of a document shall be; `None` if the document is paired with nothing.
@@ -35,10 +35,8 @@ impl<'p> Planner<'p> {
 
     /// Whether two variants want the same, apart from the name of the release.
     pub(super) fn same(&self, here: usize, want: &Json, other: usize, value: &Json) -> bool {
-        want == value
-            || (here != other
-                && neutral(want, &self.states[here].variant.release)
-                    == neutral(value, &self.states[other].variant.release))
+        let release = |state: usize| self.states[state].variant.release.as_str();
+        want == value || (here != other && alike((want, release(here)), (value, release(other))))
     }
 
     /// Whether a text follows from the name of the release, which no value can hold.

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::super::super::ChartError;
-use super::super::super::chance;
 use super::super::super::compare::{Change, Difference, compare};
 use super::super::super::desk::Form;
-use super::super::super::identify::Marked;
-use super::super::super::input::ChartFiles;
 use super::super::super::target::{FileTable, Marks, nodes};
-use super::super::super::work::{OnDisk, Rendering, Variant, Work};
+use super::super::super::work::{OnDisk, Rendering, Variant};
 use super::super::super::yaml::Step;
 use super::origins::partners;
-use super::{Base, Job, renamed};
+use super::{Base, Surroundings, renamed};
 use crate::parallel;
 
 /// A variant that helm does not render, and what helm says about it.
@@ -27,14 +24,13 @@ pub(crate) type Takes<T> = Vec<Result<T, ChartError>>;
 
 /// Renders the original chart in variants, and makes of each rendering what `develop` does.
 pub(crate) fn take<T: Send>(
-    job: &Job<'_>,
-    work: &Work,
-    marked_chart: &ChartFiles,
+    around: &Surroundings<'_>,
     variants: &[Variant],
     develop: impl Fn(String) -> T + Sync,
 ) -> Result<Takes<T>, ChartError> {
-    let (chart, user) = (&work.chart, &work.user);
-    let by_chance = chance::is_possible(chart, user);
+    let (job, by_chance) = (around.job, around.by_chance);
+    let (chart, user) = (&around.original.chart, &around.original.user);
+    let (_, marked_chart) = around.marks;
     job.desks.with(Form::Plain, chart, user, |plain| {
         job.desks.with(Form::Marked, marked_chart, user, |marked| {
             Ok(parallel::tasks(variants.len() * 3, |index| {
@@ -53,13 +49,13 @@ pub(crate) fn take<T: Send>(
 /// are those that must hold where the last of them, which has all values, does render: a chart may ask for values that it
 /// has no default for.
 pub(crate) fn bases(
-    job: &Job<'_>,
-    work: &Work,
-    marked: &Marked,
+    around: &Surroundings<'_>,
     variants: &[Variant],
     takes: Takes<Rendering>,
     files: &mut FileTable,
 ) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
+    let (job, work) = (around.job, around.original);
+    let (marked, _) = around.marks;
     let mut bases = Vec::new();
     let mut refused = Vec::new();
     let last = variants.iter().rposition(|variant| variant.required);

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use super::super::chance;
 use super::super::compare::compare;
 use super::super::desk::{Desks, Form};
 use super::super::helm::{Running, for_people};
@@ -62,6 +63,24 @@ pub(crate) struct Surroundings<'s> {
     pub original: &'s Work,
     /// Its marks, and the chart with them.
     pub marks: (&'s Marked, &'s ChartFiles),
+    /// Whether it can render something else each time.
+    pub by_chance: bool,
+}
+
+impl<'s> Surroundings<'s> {
+    /// Of a chart with its marks.
+    pub(crate) fn new(
+        job: &'s Job<'s>,
+        original: &'s Work,
+        marks: (&'s Marked, &'s ChartFiles),
+    ) -> Self {
+        Self {
+            job,
+            original,
+            marks,
+            by_chance: chance::is_possible(&original.chart, &original.user),
+        }
+    }
 }
 
 /// A variant as the original chart renders it.
@@ -130,11 +149,7 @@ pub(crate) fn solve(
     loop {
         let unchanged = best.is_none();
         // Most charts are as they shall be after the first changes, and linting takes as long as all else together.
-        let linted = if round == 1 {
-            Some(begin_lint(job, &work)?)
-        } else {
-            None
-        };
+        let linted = (round == 1).then(|| begin_lint(job, &work)).transpose()?;
         let (next, disk) = look(job, &work, bases, targets, unchanged)?;
         states = next;
         let open = count(&states);

@@ -1,6 +1,5 @@
 //! Where each key of a rendering comes from: the line of a template, and the value behind it.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -188,38 +187,32 @@ pub(super) fn probe(
     renderings: &[Rendering],
     seen: Option<(Seen<'_>, &Answers)>,
 ) -> Result<(), ChartError> {
-    let (made, nothing) = (OnceCell::new(), Answers::default());
+    let made;
     let (marked, chart) = match seen {
         Some(((marks, _), _)) => marks,
         None => {
-            let (marked, chart) = made.get_or_init(|| mark_chart(&work.chart));
-            (marked, chart)
+            made = mark_chart(&work.chart);
+            (&made.0, &made.1)
         }
     };
+    let nothing = Answers::default();
     let early = seen.map_or(&nothing, |(_, early)| early);
     let questions = Questions::new(marked, states, renderings, seen.map(|(seen, _)| seen));
     let read = |index: usize, documents| questions.told(index, &states[index / 2], documents);
     let results = questions.ask(job, chart, states, early, read)?;
-    let Questions {
-        marks, by_lines, ..
-    } = questions;
-    let known = by_lines.into_iter().map(|by_line| by_line.map(Told::Lines));
-    // For each variant, what was told before stands in the place of the answer.
-    let mut known = known.flat_map(|by_line| [by_line, None]);
-    for (index, told) in results.into_iter().enumerate() {
-        let (state, told) = (&mut states[index / 2], known.next().flatten().or(told));
-        match told {
-            None => {}
-            Some(Told::Lines((documents, places))) => {
-                state.places = places;
-                find_doubled(&marks[index / 2], state, &documents);
-            }
-            Some(Told::Values(found)) => {
-                for (document, found) in found.into_iter().enumerate() {
-                    if let Some((sources, maps)) = found {
-                        state.sources[document] = sources;
-                        state.maps[document] = maps;
-                    }
+    let mut results = results.into_iter();
+    let asked = questions.marks.iter().zip(questions.by_lines);
+    for (state, (marks, before)) in states.iter_mut().zip(asked) {
+        let (by_line, by_value) = (results.next().flatten(), results.next().flatten());
+        if let Some(Told::Lines((documents, places))) = before.map(Told::Lines).or(by_line) {
+            state.places = places;
+            find_doubled(marks, state, &documents);
+        }
+        if let Some(Told::Values(found)) = by_value {
+            for (document, found) in found.into_iter().enumerate() {
+                if let Some((sources, maps)) = found {
+                    state.sources[document] = sources;
+                    state.maps[document] = maps;
                 }
             }
         }
