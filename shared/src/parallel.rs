@@ -65,19 +65,6 @@ pub(crate) fn each<'list, T: Sync, R: Send>(
     parts.into_iter().flatten().collect()
 }
 
-/// Works on the items of a list, of which each is worth a thread; results in the list's order.
-pub(crate) fn consume<T: Send, R: Send>(list: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let slots: Vec<Mutex<Option<T>>> = list
-        .into_iter()
-        .map(|item| Mutex::new(Some(item)))
-        .collect();
-    let results = tasks(slots.len(), |index| {
-        let mut slot = slots[index].lock().unwrap_or_else(PoisonError::into_inner);
-        slot.take().map(&work)
-    });
-    results.into_iter().flatten().collect()
-}
-
 /// Does two things at the same time.
 pub(crate) fn both<A: Send, B>(
     aside: impl FnOnce() -> A + Send,
@@ -110,6 +97,5 @@ mod tests {
             assert_eq!(each(&list, |item| *item), list);
         }
         assert_eq!(tasks(3, |index| index * 2), [0, 2, 4]);
-        assert_eq!(consume(vec!["a", "b"], str::to_uppercase), ["A", "B"]);
     }
 }

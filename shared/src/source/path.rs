@@ -97,6 +97,27 @@ impl<'t> Trail<'t> {
         }
     }
 
+    /// The last key, unless the path is the root or ends with an index.
+    #[must_use]
+    pub fn last_key(&self) -> Option<&'t str> {
+        match self.step? {
+            PathStep::Key(key) => Some(key),
+            PathStep::Index(_) => None,
+        }
+    }
+
+    /// The path one level up; nothing above the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<&'t Self> {
+        self.above
+    }
+
+    /// Whether this is the root of a document.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.step.is_none()
+    }
+
     /// The path.
     #[must_use]
     pub fn path(&self) -> KeyPath {
@@ -153,17 +174,25 @@ impl KeyPath {
         }
     }
 
+    /// The path one level up and the step from there; nothing for the root.
+    #[must_use]
+    pub fn split_last(&self) -> Option<(&Self, PathStep<'_>)> {
+        let step = self.0.as_ref()?;
+        let last = match &step.segment {
+            Segment::Key(key) => PathStep::Key(key.as_str()),
+            Segment::Index(index) => PathStep::Index(*index),
+        };
+        Some((&step.parent, last))
+    }
+
     /// The steps from the root, in order.
     #[must_use]
     pub fn steps(&self) -> Vec<PathStep<'_>> {
         let mut steps = Vec::new();
         let mut at = self;
-        while let Some(step) = &at.0 {
-            steps.push(match &step.segment {
-                Segment::Key(key) => PathStep::Key(key.as_str()),
-                Segment::Index(index) => PathStep::Index(*index),
-            });
-            at = &step.parent;
+        while let Some((above, step)) = at.split_last() {
+            steps.push(step);
+            at = above;
         }
         steps.reverse();
         steps

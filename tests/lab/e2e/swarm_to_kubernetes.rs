@@ -64,6 +64,8 @@ fn placement_holds(centres: &DataCentres) {
     let label = |value: &str| {
         run(kubectl(centres).args(["label", "--overwrite", "node", "dc2", value])).unwrap();
     };
+    // Without what failed: the scheduler may know of the label before the kubelet does, which then
+    // refuses the Pod (`NodeAffinity`). It stays as a record, and another takes its place.
     let phase = || {
         run(kubectl(centres).args([
             "get",
@@ -72,6 +74,7 @@ fn placement_holds(centres: &DataCentres) {
             "counter",
             "-l",
             "app.kubernetes.io/name=web",
+            "--field-selector=status.phase!=Failed",
             "-o",
             "jsonpath={.items[*].status.phase}",
         ]))

@@ -11,6 +11,7 @@
 mod chance;
 mod compare;
 mod conditions;
+mod converter;
 mod decisive;
 mod desk;
 mod error;

@@ -7,95 +7,77 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::ChartError;
+use super::converter::{Change, Conversion, Converter};
 use super::helm::RELEASE;
 use super::output::plan::alike;
-use super::output::solve::{self, Base, Surroundings, Takes};
-use super::target::{Convert, FileTable, Target};
+use super::output::solve::{self, Base, Surroundings};
+use super::target::{FileTable, Target};
 use super::variants;
-use super::work::{Rendering, Variant};
-use crate::orchestration::provider::{Converted, Provider};
+use super::work::Rendering;
+use crate::orchestration::provider::Provider;
 use crate::parallel;
 
-/// Variants that nobody asked for, and what helm made of them.
-pub(crate) struct Tried {
-    variants: Vec<Variant>,
-    takes: Takes<Rendering>,
+/// Variants that nobody asked for, and what their objects convert to.
+#[derive(Default)]
+pub(super) struct Tried {
+    bases: Vec<Base>,
+    conversions: Vec<Conversion>,
 }
 
-/// Renders the chart in the variants that its values suggest, on top of values files.
-pub(crate) fn try_out(
+/// Renders the chart in the variants that its values suggest, on top of values files. They are read when `files` gives the
+/// table of files, which is when what was asked for has been read.
+pub(super) fn try_out<'f>(
     around: &Surroundings<'_>,
-    files: &[usize],
+    given: &[usize],
     values: &Json,
     from: &Provider,
+    converter: &Converter<'_>,
+    files: impl FnOnce() -> Option<&'f mut FileTable>,
 ) -> Result<Tried, ChartError> {
     let mut variants = variants::optional(values);
     variants.extend(variants::exposures(values, from));
     // Without the values that the chart asks for, nothing can be tried.
     for variant in &mut variants {
-        variant.files = files.to_vec();
+        variant.files = given.to_vec();
     }
     let known = around.job.desks.known();
     let takes = solve::take(around, &variants, |text| Rendering::read(text, known))?;
-    Ok(Tried { variants, takes })
+    let Some(files) = files() else {
+        return Ok(Tried::default());
+    };
+    let (bases, _) = solve::bases(around, &variants, takes, files)?;
+    let conversions = converter.all(&bases, from);
+    Ok(Tried { bases, conversions })
 }
 
 /// Adds the variants for which the law should hold as well: those that show provider parts that the others do not; and
 /// what each of them converts to.
-pub(crate) fn add_optional(
-    around: &Surroundings<'_>,
-    tried: Tried,
-    bases: &mut Vec<Base>,
-    conversions: &mut Vec<Converted>,
-    files: &mut FileTable,
-    convert: &Convert<'_>,
-) -> Result<(), ChartError> {
-    let Tried { variants, takes } = tried;
-    let (more, _) = solve::bases(around, &variants, takes, files)?;
-    let converted = solve::conversions(&more, convert);
-    // What changes, and how: a switch may change no more than the value of a key.
-    let changed = |converted: &Converted| -> BTreeSet<(String, String, String)> {
-        converted
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.node.is_none() || !outcome.edits.is_empty())
-            .map(|outcome| {
-                let edits: Vec<_> = outcome.edits.iter().map(|e| (&e.path, &e.change)).collect();
-                let object = &outcome.object;
-                (
-                    object.kind.clone(),
-                    object.name.clone(),
-                    format!("{edits:?}"),
-                )
-            })
-            .collect()
-    };
-    let mut known: BTreeSet<(String, String, String)> =
-        conversions.iter().flat_map(changed).collect();
-    let more: Vec<_> = more
-        .into_iter()
-        .zip(converted)
-        .map(|(base, converted)| (changed(&converted), base, converted))
-        .collect();
+pub(super) fn add_optional(tried: Tried, bases: &mut Vec<Base>, conversions: &mut Vec<Conversion>) {
+    let known = conversions.iter().flat_map(|c| c.changes.clone());
+    let mut known: BTreeSet<Change> = known.collect();
+    let Tried {
+        bases: more,
+        conversions: converted,
+    } = tried;
     // Where one of the words changes something, each of them has to be converted.
     let is_exposure = |base: &Base| variants::is_exposure(&base.variant);
     let exposes = more
         .iter()
-        .any(|(here, base, _)| is_exposure(base) && !here.is_subset(&known));
-    for (here, base, converted) in more {
+        .zip(&converted)
+        .any(|(base, here)| is_exposure(base) && !here.changes.is_subset(&known));
+    for (base, here) in more.into_iter().zip(converted) {
         let renamed = base.variant.release != RELEASE;
         let is_new = if is_exposure(&base) {
             exposes
         } else {
-            !here.is_subset(&known)
+            !here.changes.is_subset(&known)
         };
-        if (renamed && !here.is_empty()) || (!renamed && is_new) {
-            known.extend(here);
+        if (renamed && !here.changes.is_empty()) || (!renamed && is_new) {
+            known.extend(here.changes.clone());
             bases.push(base);
-            conversions.push(converted);
+            conversions.push(here);
         }
     }
-    Ok(())
 }
 
 /// Leaves out the rendering with another name of the release where the conversion makes more of that name than a

@@ -1,76 +1,54 @@
 //! What the original chart renders, read and converted while helm renders what else there is to try.
 
-use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use serde_json::Value as Json;
 
 use super::ChartError;
-use super::helm::{NAMESPACE, from_people};
+use super::converter::{Conversion, Converter};
 use super::images;
 use super::optional::{Tried, try_out};
 use super::options::{ChartOptions, Choice};
-use super::output::solve::{self, Base, Refused, Surroundings, Takes};
+use super::output::solve::{self, Answers, Base, Refused, Surroundings, Takes};
 use super::target::FileTable;
 use super::variants;
 use super::work::{Rendering, Variant, values_of};
 use crate::images::inventory::Needed;
-use crate::orchestration::provider::{Converted, Mapping, Options, Provider, convert};
+use crate::orchestration::provider::Provider;
 use crate::parallel;
-use crate::source::Node;
 
-/// The conversion of objects, as the user wants it.
-#[derive(Debug)]
-pub(super) struct Converter<'c> {
-    to: &'c Provider,
-    map: Mapping,
-    strict: Options,
-    lenient: Options,
-}
-
-impl<'c> Converter<'c> {
-    pub(super) fn new(options: &'c ChartOptions) -> Self {
-        // The templates write the namespace of the release in place of this name.
-        let strict = Options {
-            namespace: Some(NAMESPACE.to_owned()),
-            ..options.options.clone()
-        };
-        Self {
-            to: &options.to,
-            map: options.map.spelled(from_people),
-            lenient: Options {
-                allow_missing: true,
-                ..strict.clone()
-            },
-            strict,
-        }
-    }
-
-    /// What is missing gets a name that says so.
-    pub(super) fn lenient(&self, nodes: &[Arc<Node>], from: &Provider) -> Converted {
-        convert(nodes, from, self.to, &self.map, &self.lenient)
-    }
-
-    /// What is missing is an error, unless the user allowed it.
-    pub(super) fn strict(&self, nodes: &[Arc<Node>], from: &Provider) -> Converted {
-        convert(nodes, from, self.to, &self.map, &self.strict)
-    }
-
-    /// Whether the two differ.
-    pub(super) fn is_strict(&self) -> bool {
-        !self.strict.allow_missing
-    }
-}
+/// With so many objects, reading them takes longer than helm's start.
+const MANY_OBJECTS: usize = 100;
 
 /// What the original chart renders with all values that the law must hold for.
 pub(super) struct Originals {
     pub(super) bases: Vec<Base>,
     pub(super) refused: Vec<Refused>,
-    /// The images that it asks for with all values files and options together, and the Secrets by which they are pulled.
-    pub(super) needed: (Vec<Needed>, Vec<Json>),
-    /// What else was tried, and what the objects of `bases` convert to, where it was known early for which provider the
-    /// chart was made.
-    pub(super) early: Option<(Tried, Vec<Converted>)>,
+    /// What was begun besides, where it was known early for which provider the chart was made.
+    pub(super) early: Option<Early>,
 }
+
+/// What is known of a chart once the variants that nobody asked for are rendered.
+pub(super) struct Early {
+    /// These variants.
+    pub(super) tried: Tried,
+    /// What is known of the others.
+    pub(super) asked: Asked,
+}
+
+/// What is known of the variants that must hold.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// What their objects convert to.
+    pub(super) conversions: Vec<Conversion>,
+    /// What helm said already of where they come from.
+    pub(super) answers: Answers,
+    /// The images that they need ([`needed`]).
+    pub(super) needed: Images,
+}
+
+/// The images that a chart asks for, and the Secrets by which they are pulled.
+type Images = (Vec<Needed>, Vec<Json>);
 
 /// Renders and reads the original chart.
 pub(super) fn originals(
@@ -80,42 +58,61 @@ pub(super) fn originals(
     files: &mut FileTable,
 ) -> Result<Originals, ChartError> {
     let required = variants::required(&around.original.user);
-    let printed = solve::take(around, &required, |text| text)?;
     let known = around.job.desks.known();
+    if options.flat {
+        let takes = solve::take(around, &required, |text| Rendering::read(text, known))?;
+        let (bases, refused) = solve::bases(around, &required, takes, files)?;
+        return Ok(Originals {
+            bases,
+            refused,
+            early: None,
+        });
+    }
+    let printed = solve::take(around, &required, |text| text)?;
     let early = early(options, &required, &printed);
-    let read = || {
-        let takes = parallel::consume(printed, |take| Ok(Rendering::read(take?, known)));
-        solve::bases(around, &required, takes, files)
+    let read = |files: &mut FileTable| {
+        // One after the other: what is the same in all of them is read once, on all processors.
+        let takes = printed.into_iter();
+        let takes = takes.map(|take| Ok(Rendering::read(take?, known)));
+        solve::bases(around, &required, takes.collect(), files)
     };
     let Some((from, variant, values)) = early else {
-        let (bases, refused) = read()?;
+        let (bases, refused) = read(files)?;
         return Ok(Originals {
-            needed: needed(&bases),
             bases,
             refused,
             early: None,
         });
     };
+    let (give, given) = channel();
     let (tried, read) = parallel::both(
-        || try_out(around, &variant.files, &values, from),
         || {
-            let (bases, refused) = read()?;
-            let converted = solve::conversions(&bases, &|nodes| converter.lenient(nodes, from));
-            let needed = needed(&bases);
-            Ok::<_, ChartError>((bases, refused, converted, needed))
+            let given = given;
+            let files = || given.recv().ok();
+            try_out(around, &variant.files, &values, from, converter, files)
+        },
+        || {
+            let (bases, refused) = read(files)?;
+            // Nobody takes them where nothing can be tried. An error above leaves nobody waiting: it drops the sender.
+            let _ = give.send(files);
+            drop(give);
+            let asked = ask(around, &bases, from, converter)?;
+            Ok::<_, ChartError>((bases, refused, asked))
         },
     );
-    let (bases, refused, converted, needed) = read?;
+    let (bases, refused, asked) = read?;
     Ok(Originals {
         bases,
         refused,
-        needed,
-        early: Some((tried?, converted)),
+        early: Some(Early {
+            tried: tried?,
+            asked,
+        }),
     })
 }
 
-/// The last of the variants that must hold has all values files and options together.
-fn needed(bases: &[Base]) -> (Vec<Needed>, Vec<Json>) {
+/// What a chart asks for with all values files and options together, which the last of the variants that must hold has.
+pub(super) fn needed(bases: &[Base]) -> Images {
     let given = bases.iter().rfind(|base| base.variant.required);
     given
         .map(|base| images::needed(&base.nodes))
@@ -133,7 +130,7 @@ fn early<'e>(
         return None;
     };
     let plain: Vec<&String> = printed.iter().step_by(3).flatten().collect();
-    let is_whole = !options.flat && plain.len() == required.len();
+    let is_whole = plain.len() == required.len();
     let (first, text) = (required.first()?, plain.first()?);
     is_whole.then(|| (from, first, values_of(text)))
 }
@@ -144,14 +141,38 @@ pub(super) fn try_late(
     bases: &[Base],
     from: &Provider,
     converter: &Converter<'_>,
-) -> Result<(Option<Tried>, Vec<Converted>), ChartError> {
-    let (tried, converted) = parallel::both(
-        || {
-            let first = bases.first()?;
-            let (files, values) = (&first.variant.files, &first.rendering.values);
-            Some(try_out(around, files, values, from))
-        },
-        || solve::conversions(bases, &|nodes| converter.lenient(nodes, from)),
+    files: &mut FileTable,
+) -> Result<Option<Early>, ChartError> {
+    let Some(first) = bases.first() else {
+        return Ok(None);
+    };
+    let (given, values) = (&first.variant.files, &first.rendering.values);
+    let (tried, asked) = parallel::both(
+        || try_out(around, given, values, from, converter, || Some(files)),
+        || ask(around, bases, from, converter),
     );
-    Ok((tried.transpose()?, converted))
+    Ok(Some(Early {
+        tried: tried?,
+        asked: asked?,
+    }))
+}
+
+/// Converts bases, and asks helm where they come from. What other variants show can make other questions of these, so that
+/// it has to be worth while.
+fn ask(
+    around: &Surroundings<'_>,
+    bases: &[Base],
+    from: &Provider,
+    converter: &Converter<'_>,
+) -> Result<Asked, ChartError> {
+    let mut asked = Asked {
+        conversions: converter.all(bases, from),
+        needed: needed(bases),
+        ..Asked::default()
+    };
+    if bases.iter().any(|base| base.nodes.len() >= MANY_OBJECTS) {
+        let targets = asked.conversions.iter().map(|c| &c.target);
+        asked.answers = Answers::early(around, bases, targets)?;
+    }
+    Ok(asked)
 }

@@ -1,19 +1,24 @@
 //! What helm rendered: documents, each with the template that it came from.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
+use super::identify::unmarked;
 use super::yaml::{Entry, Item, Step, Tree, parse_documents};
+use crate::parallel;
 
 /// One document of a rendering.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     /// The template, as helm names it: `shop/charts/db/templates/service.yaml`.
     pub source: String,
-    /// Its text, without the separator and without helm's comment.
+    /// Its text, without the separator, without helm's comment, and without marks.
     pub text: Arc<str>,
+    /// The same as it was printed, with marks if there are any. It has the same lines.
+    pub printed: Arc<str>,
     /// The line of the whole output on which the text begins, counted from 0.
     pub line: usize,
     /// What it holds; nothing, if it is not a mapping that can be read.
@@ -31,8 +36,8 @@ struct Told {
     doubled: Vec<Doubled>,
 }
 
-/// Documents that were read before. The renderings of one chart repeat most of each other, and reading them takes
-/// longer than all else that is done with them.
+/// Documents that were read before. The renderings of one chart repeat most of each other, with marks or without, and
+/// reading them takes longer than all else that is done with them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known(Arc<Mutex<HashMap<Arc<str>, Content>>>);
 
@@ -48,7 +53,13 @@ struct Content {
 impl Known {
     /// Frees all of it.
     pub(crate) fn forget(&self) {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parallel::free(std::mem::take(&mut *known));
+    }
+
+    /// Reads a document that is going to be seen.
+    pub(crate) fn learn(&self, text: &str) {
+        self.content(text);
     }
 
     fn content(&self, text: &str) -> Content {
@@ -170,58 +181,76 @@ pub(crate) fn identity(value: &Json) -> Identity {
     }
 }
 
+/// A document of what helm printed, unread.
+struct Piece<'o> {
+    source: &'o str,
+    text: &'o str,
+    line: usize,
+}
+
 /// Splits what `helm template` printed. Documents without content are left out.
 pub(crate) fn split(output: &str, known: &Known) -> Vec<Document> {
-    let mut documents = Vec::new();
-    let mut source = String::new();
-    let mut start_line = 0;
-    let mut text = String::new();
-    let mut flush = |source: &str, text: &mut String, line: usize| {
-        if text.trim().is_empty() {
-            text.clear();
-            return;
+    let pieces = pieces(output);
+    let read = parallel::each(&pieces, |piece| document(piece, known));
+    read.into_iter().flatten().collect()
+}
+
+fn document(piece: &Piece<'_>, known: &Known) -> Option<Document> {
+    let bare = unmarked(piece.text);
+    let Content {
+        text,
+        tree,
+        value,
+        told,
+    } = known.content(&bare);
+    let is_comment = |line: &str| line.trim().is_empty() || line.starts_with('#');
+    if tree.is_none() && text.lines().all(is_comment) {
+        return None;
+    }
+    let printed = match bare {
+        Cow::Borrowed(_) => Arc::clone(&text),
+        Cow::Owned(_) => piece.text.into(),
+    };
+    Some(Document {
+        source: piece.source.to_owned(),
+        text,
+        printed,
+        line: piece.line,
+        tree: tree.filter(|_| value.is_object()),
+        value,
+        told,
+    })
+}
+
+/// Where the documents are: between separators, behind helm's comment.
+fn pieces(output: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut source = "";
+    let (mut begin, mut first) = (0, 0);
+    let mut end = 0;
+    let mut add = |source, range: std::ops::Range<usize>, line| {
+        let text = &output[range];
+        if !text.trim().is_empty() {
+            pieces.push(Piece { source, text, line });
         }
-        let Content {
-            text: body,
-            tree,
-            value,
-            told,
-        } = known.content(text);
-        text.clear();
-        if tree.is_none()
-            && body
-                .lines()
-                .all(|l| l.trim().is_empty() || l.starts_with('#'))
-        {
-            return;
-        }
-        documents.push(Document {
-            source: source.to_owned(),
-            text: body,
-            line,
-            tree: tree.filter(|_| value.is_object()),
-            value,
-            told,
-        });
     };
     for (number, line) in output.split_inclusive('\n').enumerate() {
+        let at = end;
+        end += line.len();
         let bare = line.trim_end();
         if bare == "---" || line.starts_with("--- ") {
-            flush(&source, &mut text, start_line);
-            start_line = number + 1;
-            continue;
-        }
-        if text.is_empty()
+            add(source, begin..at, first);
+        } else if at == begin
             && let Some(name) = bare.strip_prefix("# Source: ")
         {
-            name.clone_into(&mut source);
-            start_line = number + 1;
+            source = name;
+        } else {
             continue;
         }
-        text.push_str(line);
+        (begin, first) = (end, number + 1);
     }
-    flush(&source, &mut text, start_line);
-    documents
+    add(source, begin..end, first);
+    pieces
 }
 
 /// Pairs the documents of two renderings: equal identity first, in order; then what is left of the same template and

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::conditions;
+use super::converter::Converter;
 use super::decisive;
 use super::desk::{Desks, Form};
 use super::given::{file_of_options, user_files};
-use super::helm::RELEASE;
-use super::identify::mark_chart;
-use super::images;
+use super::helm::{RELEASE, Running};
 use super::input::{self, ChartFiles};
 use super::leftover;
 use super::optional::{add_optional, without_odd_releases};
 use super::options::{ChartConversion, ChartOptions, ChartTimings};
-use super::originals::{Converter, Originals, originals, try_late};
+use super::originals::{Asked, Early, Originals, needed, originals, try_late};
 use super::output::flat;
 use super::output::solve::{self, Answers, Base, Job, Surroundings};
 use super::output::write::{self, ChartOutput};
@@ -25,16 +24,13 @@ use super::seen::source_provider;
 use super::summary::{Summary, count_values};
 use super::target::{FileTable, Target};
 use super::variants;
-use super::work::{OnDisk, Origin, UserFile, Variant, Work};
+use super::work::{OnDisk, Origin, Rendering, UserFile, Variant, Work};
 use super::{ChartError, Helm};
 use crate::finding::{Code, Finding, Findings};
 use crate::images::rewrite::Rules;
 use crate::orchestration::provider::{Missing, Provider};
 use crate::parallel;
-use crate::source::Node;
-
-/// With so many objects, reading them takes longer than helm's start.
-const MANY_OBJECTS: usize = 100;
+use crate::source::{Node, emit};
 
 /// Converts a chart.
 ///
@@ -98,13 +94,11 @@ fn converted(
         });
     }
     let mut files = FileTable::default();
-    let (marked, marked_chart) = mark_chart(&original.chart);
-    let around = Surroundings::new(&job, &original, (&marked, &marked_chart));
-    let converter = Converter::new(options);
+    let around = Surroundings::new(&job, &original);
+    let converter = Converter::new(options, rules);
     let Originals {
         mut bases,
         refused,
-        needed: (needed, pull_secrets),
         early,
     } = originals(&around, options, &converter, &mut files)?;
     for (variant, message) in &refused {
@@ -121,9 +115,10 @@ fn converted(
     let from = match from {
         Some(from) => from,
         None if rules.is_empty() => {
+            let (images, pull_secrets) = needed(&bases);
             return Ok(ChartConversion {
                 name: original.chart.info("").name,
-                images: needed,
+                images,
                 pull_secrets,
                 ..nothing_to_do(original, options, findings, files, helm, &bases)
             });
@@ -134,50 +129,37 @@ fn converted(
             options.to.clone()
         }
     };
-    let tolerant = |nodes: &[Arc<Node>]| converter.lenient(nodes, &from);
-    let (tried, mut conversions) = match early {
-        Some((tried, conversions)) => (Some(tried), conversions),
-        None if options.flat => (None, solve::conversions(&bases, &tolerant)),
-        None => try_late(&around, &bases, &from, &converter)?,
+    let early = match early {
+        None if !options.flat => try_late(&around, &bases, &from, &converter, &mut files)?,
+        early => early,
     };
-    let mut answers = Answers::default();
-    if let Some(tried) = tried {
-        // What the other variants show can make other questions of these, so that it has to be worth while.
-        let is_worth_it = bases.iter().any(|base| base.nodes.len() >= MANY_OBJECTS);
-        let known = is_worth_it.then(|| (bases.clone(), conversions.clone()));
-        let ask_early = || {
-            let Some((known, converted)) = known else {
-                return Ok(Answers::default());
-            };
-            let renamed = converted.into_iter();
-            let renamed = renamed.map(|converted| images::rewrite(converted, rules));
-            let targets = solve::targets(&known, renamed.collect());
-            Answers::early(&around, &known, &targets)
-        };
-        let add = || {
-            add_optional(
-                &around,
-                tried,
-                &mut bases,
-                &mut conversions,
-                &mut files,
-                &tolerant,
-            )
-        };
-        let (early, added) = parallel::both(ask_early, add);
-        (answers, ()) = (early?, added?);
-    }
-    for (base, converted) in bases.iter().zip(&mut conversions) {
+    let Asked {
+        mut conversions,
+        answers,
+        needed: (needed, pull_secrets),
+    } = match early {
+        None => {
+            let convert = || converter.all(&bases, &from);
+            let (needed, conversions) = parallel::both(|| needed(&bases), convert);
+            Asked {
+                conversions,
+                needed,
+                ..Asked::default()
+            }
+        }
+        Some(Early { tried, mut asked }) => {
+            add_optional(tried, &mut bases, &mut asked.conversions);
+            asked
+        }
+    };
+    for (base, conversion) in bases.iter().zip(&mut conversions) {
         // What is missing is an error for them, if the user did not allow it.
-        if base.variant.required && !converted.missing.is_empty() && converter.is_strict() {
-            *converted = converter.strict(&base.nodes, &from);
+        let missing = &conversion.target.converted.missing;
+        if base.variant.required && !missing.is_empty() && converter.is_strict() {
+            *conversion = converter.strict(base, &from);
         }
     }
-    let conversions = conversions
-        .into_iter()
-        .map(|converted| images::rewrite(converted, rules))
-        .collect();
-    let mut targets = solve::targets(&bases, conversions);
+    let mut targets = conversions.into_iter().map(|c| c.target).collect();
     without_odd_releases(&mut bases, &mut targets);
     let mut missing: Vec<Missing> = Vec::new();
     for (base, target) in bases.iter().zip(&targets) {
@@ -208,7 +190,7 @@ fn converted(
         return Ok(ChartConversion {
             output: ChartOutput::default(),
             findings,
-            sources: files.sources,
+            sources: files.into_sources(),
             missing,
             summary,
             from: Some(from),
@@ -218,8 +200,10 @@ fn converted(
             timings: ChartTimings::default(),
         });
     }
+    let sources;
     let output = if options.flat {
         let written = flat_output(&job, &original, &bases, &targets, &mut summary)?;
+        job.desks.known().forget();
         for wanted in targets
             .last()
             .iter()
@@ -229,9 +213,11 @@ fn converted(
                 findings.push(said::secret_written(&name, &wanted.source));
             }
         }
+        parallel::free((bases, targets));
+        sources = files.into_sources();
         written
     } else {
-        live_output(
+        let live = live_output(
             &around,
             &bases,
             &targets,
@@ -239,14 +225,19 @@ fn converted(
             &from,
             &mut findings,
             &mut summary,
-        )?
+        )?;
+        // What is not needed any more is freed while helm has work.
+        parallel::free((bases, targets, answers));
+        around.free();
+        sources = files.into_sources();
+        live.linted(&job, &original)?
     };
     summary.helm_runs = helm.runs();
     findings.sort();
     Ok(ChartConversion {
         output,
         findings,
-        sources: files.sources,
+        sources,
         missing,
         summary,
         from: Some(from),
@@ -255,6 +246,29 @@ fn converted(
         pull_secrets,
         timings: ChartTimings::default(),
     })
+}
+
+/// A converted chart that helm lints.
+struct Live {
+    work: Work,
+    output: ChartOutput,
+    lint: Running,
+}
+
+impl Live {
+    /// The chart, if helm has nothing against it but what it had against the original already, which is no fault of the
+    /// conversion.
+    fn linted(self, job: &Job<'_>, original: &Work) -> Result<ChartOutput, ChartError> {
+        if let Some(message) = solve::end_lint(job, &self.work, self.lint)?
+            && let lint = solve::begin_lint(job, original)?
+            && solve::end_lint(job, original, lint)?.is_none()
+        {
+            return Err(ChartError::Law(format!(
+                "helm lint refuses the converted chart, so it was not written:\n{message}"
+            )));
+        }
+        Ok(self.output)
+    }
 }
 
 /// The converted chart with its templates.
@@ -266,7 +280,7 @@ fn live_output(
     from: &Provider,
     findings: &mut Findings,
     summary: &mut Summary,
-) -> Result<ChartOutput, ChartError> {
+) -> Result<Live, ChartError> {
     let (job, original) = (around.job, around.original);
     let mut solution = solve::solve(around, bases, targets, answers)?;
     // No object becomes text for the sake of words that nobody has given.
@@ -349,20 +363,14 @@ fn live_output(
     let left = Provider::named(job.target)
         .map(|to| leftover::words(&solution.work.chart, from, &to))
         .unwrap_or_default();
-    let linted = solve::end_lint(job, &solution.work, lint)?;
     for left in left {
         findings.push(Finding::new(Code("chart-text-left"), left));
     }
-    // What helm lint had against the original already is no fault of the conversion.
-    if let Some(message) = linted
-        && let lint = solve::begin_lint(job, original)?
-        && solve::end_lint(job, original, lint)?.is_none()
-    {
-        return Err(ChartError::Law(format!(
-            "helm lint refuses the converted chart, so it was not written:\n{message}"
-        )));
-    }
-    Ok(output)
+    Ok(Live {
+        work: solution.work,
+        output,
+        lint,
+    })
 }
 
 /// The paper's plain form.
@@ -384,10 +392,16 @@ fn flat_output(
         files: Vec::new(),
         ..base.variant.clone()
     };
-    let rendering = disk
-        .render(job.helm, &variant, job.capabilities)
+    let running = disk.begin(job.helm, &variant, job.capabilities)?;
+    // Helm is going to print these very texts: they are read while it works.
+    let known = job.desks.known();
+    parallel::each(&target.wanted, |wanted| known.learn(&emit(&wanted.value)));
+    let text = running
+        .end()
         .map_err(|error| solve::renamed(error, &disk, original, job.chart_name))?;
+    let rendering = Rendering::read(text, known);
     solve::check_flat(&rendering, base, target)?;
+    parallel::free(rendering);
     summary.live_templates = 0;
     summary.changed_files = chart.files.keys().cloned().collect();
     Ok(write::plain_output(chart))
@@ -408,7 +422,7 @@ fn nothing_to_do(
     ChartConversion {
         output: write::output(&original, &original, options.to.name(), "its source"),
         findings,
-        sources: files.sources,
+        sources: files.into_sources(),
         missing: Vec::new(),
         summary: Summary {
             to: options.to.name().to_owned(),

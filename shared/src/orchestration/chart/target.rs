@@ -15,9 +15,6 @@ use crate::source::{
     Entry, FileId, KeyPath, Kind, Mapping, Node, PathStep, Position, Scalar, Sources, Value,
 };
 
-/// Converts objects of the source into objects of the target.
-pub(crate) type Convert<'c> = dyn Fn(&[Arc<Node>]) -> Converted + Sync + 'c;
-
 /// What one document shall be.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -44,7 +41,7 @@ pub(crate) struct Target {
     pub converted: Converted,
 }
 
-/// What decides a node: the text of its document, and that of the one with marks.
+/// What decides a node: the text of its document, and that of the one with marks, as it was printed.
 type Texts = (Arc<str>, Option<Arc<str>>);
 
 /// A document as the conversion reads it, and the lines that its keys come from.
@@ -70,6 +67,12 @@ impl FileTable {
         self.ids.insert(name.to_owned(), id);
         id
     }
+
+    /// The texts alone.
+    pub(crate) fn into_sources(self) -> Sources {
+        parallel::free(self.read);
+        self.sources
+    }
 }
 
 /// A rendering of marked templates, by which keys are found in them.
@@ -92,7 +95,7 @@ pub(crate) fn nodes(
     let partner =
         |index: usize| marks.and_then(|marks| Some((marks.marked, (*marks.partners.get(index)?)?)));
     let key = |index: usize| -> Texts {
-        let marked = partner(index).map(|(_, partner)| Arc::clone(&partner.text));
+        let marked = partner(index).map(|(_, partner)| Arc::clone(&partner.printed));
         (Arc::clone(&documents[index].text), marked)
     };
     let unread: Vec<usize> = (0..documents.len())
@@ -149,10 +152,8 @@ impl Positions<'_> {
                 .then(|| keys.map(|(_, place)| place).min_by_key(|p| p.line))
                 .flatten()
         });
-        if let Some(Place {
-            text: TextRef::File(file),
-            line,
-        }) = place
+        if let Some(Place { text, line }) = place
+            && let TextRef::File(file) = &**text
         {
             let known = self.columns.entry_ref(file.as_str()).or_insert_with(|| {
                 let (name, text) = (self.text_of)(file)?;

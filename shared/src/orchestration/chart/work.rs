@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::helm::Render;
+use super::helm::{Render, Running};
 use super::identify::TextRef;
 use super::input::ChartFiles;
 use super::render::{Document, Known, split};
@@ -211,12 +211,22 @@ impl OnDisk {
         variant: &Variant,
         capabilities: &[OsString],
     ) -> Result<String, ChartError> {
+        self.begin(helm, variant, capabilities)?.end()
+    }
+
+    /// Begins to render a variant.
+    pub(crate) fn begin(
+        &self,
+        helm: &Helm,
+        variant: &Variant,
+        capabilities: &[OsString],
+    ) -> Result<Running, ChartError> {
         let mut values: Vec<OsString> = Vec::new();
         for index in &variant.files {
             values.push("--values".into());
             values.push(self.values[*index].clone().into());
         }
-        self.run(helm, variant, capabilities, values, &variant.overlay)
+        self.begin_with(helm, variant, capabilities, values, &variant.overlay)
     }
 
     /// Renders with exactly these values of the root chart.
@@ -227,18 +237,18 @@ impl OnDisk {
         capabilities: &[OsString],
         all: &Json,
     ) -> Result<Rendering, ChartError> {
-        let text = self.run(helm, variant, capabilities, Vec::new(), all)?;
-        Ok(Rendering::read(text, &self.known))
+        let running = self.begin_with(helm, variant, capabilities, Vec::new(), all)?;
+        Ok(Rendering::read(running.end()?, &self.known))
     }
 
-    fn run(
+    fn begin_with(
         &self,
         helm: &Helm,
         variant: &Variant,
         capabilities: &[OsString],
         mut values: Vec<OsString>,
         overlay: &Json,
-    ) -> Result<String, ChartError> {
+    ) -> Result<Running, ChartError> {
         use std::sync::atomic::{AtomicUsize, Ordering};
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         if overlay.as_object().is_some_and(|map| !map.is_empty()) {
@@ -387,7 +397,7 @@ impl Work {
 }
 
 /// Whether a file with values has something at a path.
-fn defines(text: &str, path: &[Step]) -> bool {
+pub(crate) fn defines(text: &str, path: &[Step]) -> bool {
     with_tree(text, |tree| {
         tree.is_some_and(|tree| tree.get(path).is_some())
     })

@@ -141,12 +141,20 @@ impl<'c> Context<'c> {
         self.carried.extend(places);
     }
 
-    /// Goes back to an earlier trail: what came in between went into an added object.
-    pub(super) fn carry_since(&mut self, trail: BTreeMap<(usize, String), Vec<SourceKey>>) {
-        let since = std::mem::replace(&mut self.trail, trail);
-        for keys in since.values() {
+    /// As [`Self::in_place_of`], and what the writer notes in the trail is carried into that object.
+    pub(super) fn carried_into(
+        &mut self,
+        object: usize,
+        begin: &Json,
+        write: impl FnOnce(&mut Self),
+    ) -> Option<Node> {
+        let kept = std::mem::take(&mut self.trail);
+        let made = self.in_place_of(object, begin, write);
+        let noted = std::mem::replace(&mut self.trail, kept);
+        for keys in noted.values() {
             self.carry(keys);
         }
+        made
     }
 
     /// Takes a key out, and the mapping around it if nothing else is left in it.

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use super::catalog::{Place, Signature};
 use super::pattern::glob;
 use super::{ObjectRef, Provider};
-use crate::source::{KeyPath, Node, Position, Value};
+use crate::source::{KeyPath, Node, Position, Trail, Value};
 
 /// Where something of a provider was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +96,8 @@ pub fn detect_among<N: Borrow<Node>>(objects: &[N], providers: &[Provider]) -> D
             None => "",
         };
         let kind = format!("{}/{group}", object.kind);
-        walk.look(Place::Kind, &kind, None, node, &KeyPath::root().key("kind"));
-        walk.node(node, &KeyPath::root(), 0);
+        walk.look(Place::Kind, &kind, None, node, &Trail::root().key("kind"));
+        walk.node(node, &Trail::root(), 0);
     }
     candidates.retain(|c| !c.sightings.is_empty());
     candidates.sort_by_key(|c| {
@@ -115,7 +115,14 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    fn look(&mut self, place: Place, text: &str, value: Option<&str>, node: &Node, path: &KeyPath) {
+    fn look(
+        &mut self,
+        place: Place,
+        text: &str,
+        value: Option<&str>,
+        node: &Node,
+        path: &Trail<'_>,
+    ) {
         for candidate in self.candidates.iter_mut() {
             let signatures = &candidate.provider.catalog().signatures;
             let fits = |s: &&Signature| {
@@ -130,7 +137,7 @@ impl Walk<'_> {
             };
             candidate.sightings.push(Sighting {
                 object: self.object.clone(),
-                path: path.clone(),
+                path: path.path(),
                 at: node.at,
                 what: format!("{} {text}", words(place)),
                 strong,
@@ -139,7 +146,7 @@ impl Walk<'_> {
     }
 
     /// All values with a meaning of their own, wherever they stand: pods and claims hide in many kinds.
-    fn node(&mut self, node: &Node, path: &KeyPath, depth: usize) {
+    fn node(&mut self, node: &Node, path: &Trail<'_>, depth: usize) {
         match &node.value {
             Value::Mapping(map) => {
                 for (key, entry) in map.iter() {
@@ -157,11 +164,10 @@ impl Walk<'_> {
         }
     }
 
-    fn key(&mut self, key: &str, node: &Node, path: &KeyPath, depth: usize) {
+    fn key(&mut self, key: &str, node: &Node, path: &Trail<'_>, depth: usize) {
         let kind = self.object.kind.as_str();
         let text = node.as_text();
-        let parent = path.parent();
-        let above = parent.last_key().unwrap_or_default().to_owned();
+        let above = path.parent().and_then(Trail::last_key).unwrap_or_default();
         let place = match key {
             "annotations" => {
                 self.keys(Place::Annotation, node, path);
@@ -207,7 +213,7 @@ impl Walk<'_> {
         }
     }
 
-    fn keys(&mut self, place: Place, node: &Node, path: &KeyPath) {
+    fn keys(&mut self, place: Place, node: &Node, path: &Trail<'_>) {
         let Some(map) = node.as_mapping() else { return };
         for (key, entry) in map.iter() {
             let value = entry.node.as_text();
@@ -216,7 +222,7 @@ impl Walk<'_> {
     }
 
     /// What older versions of Kubernetes kept in annotations.
-    fn annotated(&mut self, node: &Node, path: &KeyPath) {
+    fn annotated(&mut self, node: &Node, path: &Trail<'_>) {
         let Some(map) = node.as_mapping() else { return };
         for (key, place) in [
             ("kubernetes.io/ingress.class", Place::IngressClass),

@@ -64,14 +64,14 @@ pub fn apply(target: &mut Node, edits: &[Edit]) {
 
 /// The node at a path.
 pub(super) fn get<'n>(root: &'n Node, path: &KeyPath) -> Option<&'n Node> {
-    let mut at = root;
-    for step in path.steps() {
-        at = match step {
-            PathStep::Key(key) => at.as_mapping()?.get(key)?,
-            PathStep::Index(index) => at.as_sequence()?.get(index)?,
-        };
+    let Some((above, step)) = path.split_last() else {
+        return Some(root);
+    };
+    let at = get(root, above)?;
+    match step {
+        PathStep::Key(key) => at.as_mapping()?.get(key),
+        PathStep::Index(index) => at.as_sequence()?.get(index),
     }
-    Some(at)
 }
 
 /// The node at a path, for changing.

@@ -11,7 +11,7 @@ use super::detect::detect_among;
 use super::edit::{self, SourceKey};
 use super::pattern::glob;
 use super::{Provider, pod, schedule, storage};
-use crate::source::{KeyPath, Node, Value};
+use crate::source::{KeyPath, Node, Trail, Value};
 
 /// Definitions of kinds hold words of every provider and mean none of them.
 pub(super) const DEFINITION: &str = "CustomResourceDefinition";
@@ -25,11 +25,12 @@ pub(super) fn claims(ctx: &mut Context<'_>, object: usize) {
     }
     let mut found = Vec::new();
     let own = ctx.refs[object].kind == "StatefulSet";
-    walk(&ctx.before[object], &KeyPath::root(), &mut |path, node| {
+    walk(&ctx.before[object], &Trail::root(), &mut |path, node| {
         let claims: Vec<KeyPath> = match (path.last_key(), &node.value) {
-            (Some("volumeClaimTemplate"), Value::Mapping(_)) => vec![path.clone()],
+            (Some("volumeClaimTemplate"), Value::Mapping(_)) => vec![path.path()],
             // Those of a StatefulSet itself have been looked at.
             (Some("volumeClaimTemplates"), Value::Sequence(items)) if !own => {
+                let path = path.path();
                 (0..items.len()).map(|index| path.index(index)).collect()
             }
             _ => return,
@@ -50,14 +51,17 @@ pub(super) fn pods(ctx: &mut Context<'_>, object: usize) {
         return;
     }
     let (mut pods, mut places) = (Vec::new(), Vec::new());
-    walk(&ctx.before[object], &KeyPath::root(), &mut |path, node| {
+    walk(&ctx.before[object], &Trail::root(), &mut |path, node| {
         let Some(map) = node.as_mapping() else { return };
         let list = |key: &str| map.get(key).is_some_and(|n| n.as_sequence().is_some());
         let mapping = |key: &str| map.get(key).is_some_and(|n| n.as_mapping().is_some());
-        if path.last_key() == Some("spec") && list("containers") && !path.parent().is_root() {
-            pods.push(path.parent());
-        } else if mapping("nodeSelector") || mapping("affinity") || list("tolerations") {
-            places.push(path.clone());
+        let above = path.parent().filter(|above| !above.is_root());
+        match above.filter(|_| path.last_key() == Some("spec") && list("containers")) {
+            Some(above) => pods.push(above.path()),
+            None if mapping("nodeSelector") || mapping("affinity") || list("tolerations") => {
+                places.push(path.path());
+            }
+            None => {}
         }
     });
     for base in pods {
@@ -68,7 +72,7 @@ pub(super) fn pods(ctx: &mut Context<'_>, object: usize) {
     }
 }
 
-fn walk(node: &Node, path: &KeyPath, see: &mut impl FnMut(&KeyPath, &Node)) {
+fn walk(node: &Node, path: &Trail<'_>, see: &mut impl FnMut(&Trail<'_>, &Node)) {
     see(path, node);
     match &node.value {
         Value::Mapping(map) => {

@@ -94,8 +94,8 @@ impl Helm {
         self.spans.busy()
     }
 
-    /// What `helm template` prints, with CRDs and hooks.
-    pub(crate) fn template(&self, render: &Render<'_>) -> Result<String, ChartError> {
+    /// Begins `helm template`, with CRDs and hooks.
+    pub(crate) fn template(&self, render: &Render<'_>) -> Result<Running, ChartError> {
         let mut command = self.rendering();
         command
             .arg("template")
@@ -107,7 +107,7 @@ impl Helm {
             // Plugins cost time at each start, and rendering needs none.
             .env("HELM_PLUGINS", "/nonexistent");
         let name = format!("helm template {}", render.chart.display());
-        self.run(command, &name, LONGEST_RENDERING)
+        self.begin(command, &name, LONGEST_RENDERING)
     }
 
     /// The objects that a converted chart makes of a release, with hooks and CRDs.

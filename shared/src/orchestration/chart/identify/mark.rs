@@ -1,5 +1,6 @@
 //! Numbered comments at the ends of template lines.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use super::super::input::ChartFiles;
 use super::super::output::lines::Line;
 use super::super::render::Document;
-use super::super::yaml::{Item, Step, Tree};
+use super::super::yaml::{Entry, Item, Step, Tree};
 use crate::parallel;
 
 /// A text that can be changed line by line.
@@ -23,7 +24,7 @@ pub(crate) enum TextRef {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     /// The text.
-    pub text: TextRef,
+    pub text: Arc<TextRef>,
     /// The line.
     pub line: usize,
 }
@@ -47,8 +48,9 @@ struct Spot {
 }
 
 /// A text with marks, of which it is the one of a number, and the lines that have one.
-fn marked(text: &str, owner: &TextRef, number_of_text: usize) -> (String, BTreeMap<usize, Spot>) {
+fn marked(text: &str, owner: TextRef, number_of_text: usize) -> (String, BTreeMap<usize, Spot>) {
     let lines = markable(text);
+    let owner = Arc::new(owner);
     let mut out = String::with_capacity(text.len() + 16 * lines.len());
     let mut spots = BTreeMap::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -66,7 +68,7 @@ fn marked(text: &str, owner: &TextRef, number_of_text: usize) -> (String, BTreeM
             .filter(|key| !key.is_empty())
             .map(str::to_owned);
         let place = Place {
-            text: owner.clone(),
+            text: Arc::clone(&owner),
             line: number,
         };
         spots.insert(number, Spot { place, key });
@@ -83,7 +85,7 @@ const CLOSE: char = ':';
 
 impl Marked {
     /// Marks the lines of one text.
-    pub(crate) fn mark(&mut self, text: &str, owner: &TextRef) -> String {
+    pub(crate) fn mark(&mut self, text: &str, owner: TextRef) -> String {
         let (out, spots) = marked(text, owner, self.texts.len());
         self.texts.push(Arc::new(spots));
         out
@@ -103,78 +105,137 @@ impl Marked {
         self.texts.get(text)?.get(&line)
     }
 
-    /// The place that the line of a key comes from. An action at the end of a template line can print many lines, of
-    /// which only the last one has the mark: that is the place of the key that is written there.
-    fn place_of_key(&self, key: &str, line: &str, last: &str) -> Option<&Place> {
-        let written = |number: Number| self.spot(number).and_then(|spot| spot.key.as_deref());
-        let own = number(line).filter(|n| written(*n).is_none_or(|written| written == key));
-        let number = own.or_else(|| number(last).filter(|n| written(*n) == Some(key)))?;
-        self.spot(number).map(|spot| &spot.place)
-    }
-
     /// The place of each key and list item of a document that was rendered from marked templates.
     pub(crate) fn places(&self, document: &Document) -> Places {
-        let lines: Vec<&str> = document.text.lines().collect();
-        let mut found = BTreeMap::new();
-        if let Some(tree) = &document.tree {
-            self.walk(tree, &document.text, &lines, &mut Vec::new(), &mut found);
-        }
-        found
-    }
-
-    fn walk(
-        &self,
-        tree: &Tree,
-        text: &str,
-        lines: &[&str],
-        path: &mut Vec<Step>,
-        found: &mut BTreeMap<Vec<Step>, Place>,
-    ) {
-        let add = |path: &[Step], line: usize, found: &mut BTreeMap<Vec<Step>, Place>| {
-            if let Some(place) = lines.get(line).and_then(|line| self.place(line)) {
-                found.insert(path.to_vec(), place.clone());
-            }
+        let mut walk = Walk {
+            spots: document
+                .printed
+                .lines()
+                .map(|line| self.spot(number(line)?))
+                .collect(),
+            text: &document.text,
+            starts: std::iter::once(0)
+                .chain(document.text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect(),
+            path: Vec::new(),
+            found: BTreeMap::new(),
         };
+        if let Some(tree) = &document.tree {
+            walk.node(tree);
+        }
+        walk.found
+    }
+}
+
+/// A document on the way to the places of its keys.
+struct Walk<'w> {
+    /// The spot that each line comes from.
+    spots: Vec<Option<&'w Spot>>,
+    /// The text without marks.
+    text: &'w str,
+    /// Where its lines begin.
+    starts: Vec<usize>,
+    path: Vec<Step>,
+    found: Places,
+}
+
+impl<'w> Walk<'w> {
+    fn node(&mut self, tree: &Tree) {
         match &tree.item {
             Item::Scalar { .. } => {}
             Item::Sequence { items, .. } => {
                 for (index, item) in items.iter().enumerate() {
-                    path.push(Step::Index(index));
-                    add(path, item.line, found);
-                    self.walk(item, text, lines, path, found);
-                    path.pop();
+                    self.path.push(Step::Index(index));
+                    self.add(self.spot(item.line));
+                    self.node(item);
+                    self.path.pop();
                 }
             }
             Item::Mapping { entries, .. } => {
                 for entry in entries.iter().filter(|e| !e.merged && !e.value.aliased) {
-                    path.push(Step::Key(entry.key.clone()));
-                    let own = lines.get(entry.key_line).copied().unwrap_or_default();
-                    let end = entry.value.span.end.min(text.len());
-                    let last = if matches!(entry.value.item, Item::Scalar { .. }) {
-                        own
-                    } else {
-                        let number = text[..end].trim_end().matches('\n').count();
-                        lines.get(number).copied().unwrap_or_default()
-                    };
-                    if let Some(place) = self.place_of_key(&entry.key, own, last) {
-                        found.insert(path.clone(), place.clone());
-                    }
-                    self.walk(&entry.value, text, lines, path, found);
-                    path.pop();
+                    self.path.push(Step::Key(entry.key.clone()));
+                    self.add(self.spot_of_key(entry));
+                    self.node(&entry.value);
+                    self.path.pop();
                 }
             }
         }
     }
+
+    fn add(&mut self, spot: Option<&Spot>) {
+        if let Some(spot) = spot {
+            self.found.insert(self.path.clone(), spot.place.clone());
+        }
+    }
+
+    fn spot(&self, line: usize) -> Option<&'w Spot> {
+        *self.spots.get(line)?
+    }
+
+    /// Where the line of a key comes from. An action at the end of a template line can print many lines, of which only
+    /// the last one has the mark: that is the place of the key that is written there.
+    fn spot_of_key(&self, entry: &Entry) -> Option<&'w Spot> {
+        let written = |spot: &&Spot| spot.key.as_deref().is_none_or(|key| key == entry.key);
+        let own = self.spot(entry.key_line).filter(written);
+        own.or_else(|| {
+            let is_short = matches!(entry.value.item, Item::Scalar { .. });
+            let line = if is_short {
+                entry.key_line
+            } else {
+                self.line_at(entry.value.span.end)
+            };
+            let last = self.spot(line);
+            last.filter(|spot| spot.key.as_ref() == Some(&entry.key))
+        })
+    }
+
+    /// The last line with something in it before a byte of the text.
+    fn line_at(&self, end: usize) -> usize {
+        let end = self.text[..end.min(self.text.len())].trim_end().len();
+        let begun = self.starts.partition_point(|start| *start < end);
+        begun.saturating_sub(1)
+    }
 }
 
-/// The number of the mark at the end of a line.
+/// The number of the last mark in a line, which stands at its end.
 fn number(line: &str) -> Option<Number> {
-    let at = line.rfind(OPEN)?;
-    let (text, line) = line[at + OPEN.len()..]
-        .split(CLOSE)
-        .next()?
-        .split_once('.')?;
-    Some((text.parse().ok()?, line.parse().ok()?))
+    let mut end = line.len();
+    loop {
+        end = line[..end].rfind('#')?;
+        if let Some((number, _)) = mark_at(line, end) {
+            return Some(number);
+        }
+    }
+}
+
+/// The number of the mark that has its `#` at this byte, and where the mark ends.
+fn mark_at(text: &str, hash: usize) -> Option<(Number, usize)> {
+    let begin = hash.checked_sub(1)?;
+    let after = text.get(begin..)?.strip_prefix(OPEN)?;
+    let length = after.find(|c: char| c != '.' && !c.is_ascii_digit())?;
+    after[length..].strip_prefix(CLOSE)?;
+    let (number, line) = after[..length].split_once('.')?;
+    let number = (number.parse().ok()?, line.parse().ok()?);
+    Some((number, begin + OPEN.len() + length + CLOSE.len_utf8()))
+}
+
+/// A text without its marks.
+pub(crate) fn unmarked(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(found) = text[at..].find('#') {
+        let hash = at + found;
+        at = hash + 1;
+        if let Some((_, end)) = mark_at(text, hash) {
+            out.push_str(&text[kept..hash - 1]);
+            (kept, at) = (end, end);
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[kept..]);
+    Cow::Owned(out)
 }
 
 /// The marks of a chart, and the chart with them in all of its templates.
@@ -186,7 +247,7 @@ pub(crate) fn mark_chart(chart: &ChartFiles) -> (Marked, ChartFiles) {
     let texts = templates.filter_map(|path| Some((path, chart.text(path)?)));
     let texts: Vec<(usize, (&String, &str))> = texts.enumerate().collect();
     let done = parallel::each(&texts, |(number, (path, text))| {
-        marked(text, &TextRef::File((*path).clone()), *number)
+        marked(text, TextRef::File((*path).clone()), *number)
     });
     let mut marks = Marked::default();
     let mut out = chart.clone();
@@ -226,7 +287,11 @@ struct Scanner {
 impl Scanner {
     fn line(&mut self, line: &str) -> bool {
         let inside = self.action;
-        let bare = self.without_actions(line);
+        let bare = if inside || line.contains('{') {
+            Cow::Owned(self.without_actions(line))
+        } else {
+            Cow::Borrowed(line)
+        };
         if inside || self.action {
             return false;
         }
@@ -240,7 +305,7 @@ impl Scanner {
         let indent = bare.len() - bare.trim_start().len();
         if let Some(block) = self.block {
             // A line that is only an action can stand at any column.
-            if trimmed.is_empty() || trimmed.chars().all(|c| c == ACTION) || indent > block {
+            if indent > block || trimmed.chars().all(|c| c == ACTION) {
                 return false;
             }
             self.block = None;
@@ -369,9 +434,22 @@ mod tests {
     fn a_place_is_found_again() {
         let mut marked = Marked::default();
         let owner = TextRef::File("t".into());
-        let text = marked.mark("a: 1\nb: 2 # c\n", &owner);
+        let text = marked.mark("a: 1\nb: 2 # c\n", owner);
         let line = text.lines().nth(1).unwrap();
         assert_eq!(marked.place(line).unwrap().line, 1);
         assert!(line.starts_with("b: 2 # c #hc:"));
+    }
+
+    #[test]
+    fn without_its_marks_a_text_is_as_it_was() {
+        let mut marked = Marked::default();
+        let text = "a: 'é'  # b #hc:\nc:\n- d: \"#hc:1.:\" #\n";
+        let with = marked.mark(text, TextRef::File("t".into()));
+        assert_ne!(with, text);
+        assert_eq!(unmarked(&with), text);
+        assert!(matches!(unmarked(text), Cow::Borrowed(_)));
+        // An action may print a line that has a mark of its own.
+        let twice = marked.mark(&with, TextRef::File("u".into()));
+        assert_eq!(unmarked(&twice), text);
     }
 }

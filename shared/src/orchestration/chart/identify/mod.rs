@@ -7,5 +7,5 @@
 pub(crate) mod mark;
 pub(crate) mod probe;
 
-pub(crate) use mark::{Marked, Place, Places, TextRef, mark_chart};
+pub(crate) use mark::{Marked, Place, Places, TextRef, mark_chart, unmarked};
 pub(crate) use probe::{Leaf, Probe, Source};

@@ -27,7 +27,9 @@ impl ChartFiles {
         // In the order in which a folder is read, in which CRDs are rendered.
         files.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
         let mut total = 0;
-        let mut archive = tar::Builder::new(Vec::new());
+        // A header for each, and what fills its last block.
+        let sizes = files.iter().map(|(_, file)| file.bytes.len() + 1024);
+        let mut archive = tar::Builder::new(Vec::with_capacity(sizes.sum::<usize>() + 1024));
         for (path, file) in files {
             total += file.bytes.len();
             if !is_plain(path) || file.bytes.len() >= LARGEST_FILE || total > MOST_BYTES {

@@ -146,10 +146,10 @@ fn lines_of(work: &Work, states: &[State], identity: &Identity) -> Option<(Strin
             same(state, document) || !all.values().any(|place| places.contains(place))
         })
     });
-    let TextRef::File(file) = &places.first()?.text else {
+    let TextRef::File(file) = &*places.first()?.text else {
         return None;
     };
-    let own = |place: &&Place| matches!(&place.text, TextRef::File(other) if other == file);
+    let own = |place: &&Place| matches!(&*place.text, TextRef::File(other) if other == file);
     if !alone || !places.iter().all(own) {
         return None;
     }

@@ -64,7 +64,7 @@ fn an_archive_renders_as_its_folder_does() {
                 values: &[],
                 capabilities: &[],
             };
-            let theirs = helm.template(&render).unwrap();
+            let theirs = helm.template(&render).unwrap().end().unwrap();
             assert_eq!(ours.unwrap(), theirs, "{rules}");
             assert!(theirs.contains("named in another script"), "{theirs}");
             assert!(!theirs.contains("ignored\""), "{theirs}");

@@ -8,10 +8,9 @@ mod edges;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::identify::mark_chart;
 use super::input::{ChartFile, ChartFiles};
 use super::output::solve::{self, Job, Solution, Surroundings};
-use super::target::FileTable;
+use super::target::{FileTable, target};
 use super::variants;
 use super::work::{Rendering, UserFile, Variant, Work};
 use super::{ChartError, Helm};
@@ -79,8 +78,7 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
     };
     let mut table = FileTable::default();
     let required = variants::required(&work.user);
-    let (marked, chart) = mark_chart(&work.chart);
-    let around = Surroundings::new(&job, &work, (&marked, &chart));
+    let around = Surroundings::new(&job, &work);
     let mut rendered = |variants: &[Variant]| {
         let read = |text| Rendering::read(text, job.desks.known());
         let takes = solve::take(&around, variants, read)?;
@@ -98,8 +96,10 @@ fn convert(files: &[(&str, &str)], user: &[(&str, &str)]) -> Option<Result<Solut
         Ok((more, _)) => bases.extend(more),
         Err(error) => return Some(Err(error)),
     }
-    let converted = solve::conversions(&bases, &conversion::convert);
-    let targets = solve::targets(&bases, converted);
+    let targets: Vec<_> = bases
+        .iter()
+        .map(|base| target(&base.rendering.documents, conversion::convert(&base.nodes)))
+        .collect();
     let early = solve::Answers::default();
     Some(solve::solve(&around, &bases, &targets, &early))
 }

@@ -68,7 +68,13 @@ fn is_key(row: &Row, path: &KeyPath) -> bool {
     let names = [&row.annotation, &row.label, &row.parameter, &row.attribute];
     names.iter().any(|name| {
         name.as_deref().is_some_and(|name| {
-            key.is_some_and(|key| glob(&name.replace("{port}", "*").replace(NUMBER, "*"), key))
+            key.is_some_and(|key| {
+                if name.contains('{') {
+                    glob(&name.replace("{port}", "*").replace(NUMBER, "*"), key)
+                } else {
+                    glob(name, key)
+                }
+            })
         })
     })
 }

@@ -4,9 +4,12 @@ mod leftover;
 mod read;
 mod write;
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use super::catalog::{Constant, DefaultValue, Drop, OneOrMany, Order, Requirement, Row, Section};
+use super::context::Context;
 use crate::source::KeyPath;
 
 pub(super) use read::read;
@@ -72,6 +75,24 @@ impl Holder {
         }
     }
 
+    /// The same with the keys that are there.
+    fn in_object(&self, ctx: &Context<'_>) -> Present<'_> {
+        let mappings = [
+            &self.annotations,
+            &self.labels,
+            &self.parameters,
+            &self.attributes,
+            &self.options,
+        ];
+        let mappings = mappings.into_iter().flatten();
+        let found = mappings.filter_map(|path| ctx.get(self.object, path)?.as_mapping());
+        let keys = found.flat_map(|mapping| mapping.iter().map(|(key, _)| key.to_owned()));
+        Present {
+            holder: self,
+            keys: keys.collect(),
+        }
+    }
+
     /// The mapping that keys of a sort stand in.
     fn mapping(&self, place: &Place<'_>) -> Option<&KeyPath> {
         match place {
@@ -97,6 +118,32 @@ impl Holder {
     }
 }
 
+/// An object that is read. A catalog has a hundred rows, and an object has keys of a few of them.
+struct Present<'h> {
+    holder: &'h Holder,
+    keys: BTreeSet<String>,
+}
+
+impl Present<'_> {
+    /// Whether a key surely is not there, nor one with its older beginning.
+    fn lacks(&self, view: View<'_>, place: &Place<'_>) -> bool {
+        let (Place::Annotation(key)
+        | Place::Label(key)
+        | Place::Parameter(key)
+        | Place::Attribute(key)
+        | Place::Option(key)) = place
+        else {
+            return false;
+        };
+        let is_renamed = || {
+            let mut renamed = view.renamed.into_iter().flatten();
+            renamed.any(|(_, new)| key.starts_with(new.as_str()))
+        };
+        // A name with gaps stands for several keys.
+        self.keys.is_empty() || (!self.keys.contains(*key) && !key.contains('{') && !is_renamed())
+    }
+}
+
 enum Place<'r> {
     Annotation(&'r str),
     Label(&'r str),
@@ -106,23 +153,27 @@ enum Place<'r> {
     Option(&'r str),
 }
 
-fn places(row: &Row) -> Vec<Place<'_>> {
-    let mut places = Vec::new();
-    places.extend(row.parameter.as_deref().map(Place::Parameter));
-    places.extend(row.attribute.as_deref().map(Place::Attribute));
-    places.extend(row.option.as_deref().map(Place::Option));
-    places.extend(row.annotation.as_deref().map(Place::Annotation));
-    places.extend(row.label.as_deref().map(Place::Label));
-    places.extend(row.field.as_deref().map(Place::Field));
-    places
+fn places(row: &Row) -> impl Iterator<Item = Place<'_>> {
+    [
+        row.parameter.as_deref().map(Place::Parameter),
+        row.attribute.as_deref().map(Place::Attribute),
+        row.option.as_deref().map(Place::Option),
+        row.annotation.as_deref().map(Place::Annotation),
+        row.label.as_deref().map(Place::Label),
+        row.field.as_deref().map(Place::Field),
+    ]
+    .into_iter()
+    .flatten()
 }
 
-fn constant_places(row: &Constant) -> Vec<Place<'_>> {
-    let mut places = Vec::new();
-    places.extend(row.parameter.as_deref().map(Place::Parameter));
-    places.extend(row.attribute.as_deref().map(Place::Attribute));
-    places.extend(row.annotation.as_deref().map(Place::Annotation));
-    places.extend(row.label.as_deref().map(Place::Label));
-    places.extend(row.field.as_deref().map(Place::Field));
-    places
+fn constant_places(row: &Constant) -> impl Iterator<Item = Place<'_>> {
+    [
+        row.parameter.as_deref().map(Place::Parameter),
+        row.attribute.as_deref().map(Place::Attribute),
+        row.annotation.as_deref().map(Place::Annotation),
+        row.label.as_deref().map(Place::Label),
+        row.field.as_deref().map(Place::Field),
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::leftover::{leftover_members, leftovers};
-use super::{Holder, NUMBER, PORT_NAME, Place, View, constant_places, places};
+use super::{Holder, NUMBER, PORT_NAME, Place, Present, View, constant_places, places};
 use crate::orchestration::provider::attribute::{Attribute, Bag, meaning};
 use crate::orchestration::provider::catalog::{Form, Row};
 use crate::orchestration::provider::context::Context;
@@ -33,16 +33,20 @@ pub(in super::super) fn read(
 ) {
     let mut taken: BTreeMap<(usize, String), (KeyPath, Members)> = BTreeMap::new();
     let mut keep: BTreeSet<(usize, String)> = BTreeSet::new();
+    // Nothing is taken out before all is read.
+    let (here, there) = (holder.in_object(ctx), others.iter());
+    let there: Vec<_> = there.map(|(_, other)| other.in_object(ctx)).collect();
     for (name, rows) in view.rows {
         for row in rows.iter() {
             match &row.on {
-                None => read_row(ctx, view, name, row, holder, bag, &mut taken, &mut keep),
+                None => read_row(ctx, view, name, row, &here, bag, &mut taken, &mut keep),
                 Some(on) => {
-                    for (_, other) in others.iter().filter(|(other, _)| other == on) {
+                    let all = others.iter().zip(&there);
+                    for ((_, other), keys) in all.filter(|((other, _), _)| other == on) {
                         if other.fields.is_some() && other.annotations.is_none() {
                             read_companion(ctx, name, row, other, bag);
                         } else {
-                            read_row(ctx, view, name, row, other, bag, &mut taken, &mut keep);
+                            read_row(ctx, view, name, row, keys, bag, &mut taken, &mut keep);
                         }
                     }
                 }
@@ -66,15 +70,14 @@ fn read_row(
     view: View<'_>,
     name: &str,
     row: &Row,
-    holder: &Holder,
+    present: &Present<'_>,
     bag: &mut Bag,
     taken: &mut BTreeMap<(usize, String), (KeyPath, Members)>,
     keep: &mut BTreeSet<(usize, String)>,
 ) {
+    let holder = present.holder;
     for place in places(row) {
-        // Most objects have no annotations at all, and a catalog has a hundred rows.
-        let mapping = holder.mapping(&place);
-        if mapping.is_none_or(|mapping| ctx.get(holder.object, mapping).is_none()) {
+        if present.lacks(view, &place) {
             continue;
         }
         let Some(mut path) = holder.place(&place) else {

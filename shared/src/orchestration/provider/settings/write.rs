@@ -168,8 +168,7 @@ fn write_one(
             reason.get_or_insert_with(|| "nothing to say of it in this case".to_owned());
             continue;
         }
-        let all = places(row);
-        if all.is_empty() {
+        if places(row).next().is_none() {
             // Said by other keys, or what the target does anyway.
             if row.words.is_empty() {
                 let what = format!(
@@ -216,7 +215,7 @@ fn write_one(
         } else {
             let mut written = false;
             for holder in holders {
-                let place = all.iter().find_map(|place| holder.place(place));
+                let place = places(row).find_map(|place| holder.place(&place));
                 let Some(path) = place else { continue };
                 let mut member = row.json.clone();
                 if member.as_deref() == Some(PORT_NAME) {
@@ -342,8 +341,8 @@ struct Pending {
 
 impl Writing {
     fn constant(&mut self, holder: &Holder, constant: &Constant, from: &[SourceKey]) {
-        let place = constant_places(constant);
-        let Some(path) = place.iter().find_map(|place| holder.place(place)) else {
+        let mut places = constant_places(constant);
+        let Some(path) = places.find_map(|place| holder.place(&place)) else {
             return;
         };
         let value = typed_as(constant.number, constant.boolean, &constant.value);

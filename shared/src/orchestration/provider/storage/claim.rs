@@ -498,12 +498,10 @@ fn without_provisioner(
     });
     let mut bag = bag.clone();
     super::super::settings::complete(ctx, target.view(&ctx.to.storage), object, &mut bag);
-    let trail = ctx.trail.clone();
     let spec = KeyPath::root().key("spec");
-    let made = ctx.in_place_of(object, &volume, |ctx| {
+    let made = ctx.carried_into(object, &volume, |ctx| {
         super::volume::write_source(ctx, object, &spec, target, &bag, &name);
     });
-    ctx.carry_since(trail);
     if let Some(made) = made {
         ctx.add(made, object);
     }

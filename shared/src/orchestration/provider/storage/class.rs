@@ -454,20 +454,18 @@ fn generate(
     if !target.mount_options.is_empty() {
         base["mountOptions"] = json!(target.mount_options);
     }
-    let trail = ctx.trail.clone();
     let holder = Holder {
         object,
         parameters: Some(KeyPath::root().key("parameters")),
         ..Holder::default()
     };
-    let made = ctx.in_place_of(object, &base, |ctx| {
+    let made = ctx.carried_into(object, &base, |ctx| {
         write(ctx, target.view(&ctx.to.storage), &holder, &[], &bag);
         if let Some((key, value)) = &target.selected_by {
             let path = KeyPath::root().key("parameters").key(key);
             ctx.put(object, &path, &Json::from(value.as_str()), &[]);
         }
     });
-    ctx.carry_since(trail);
     let Some(mut class) = made else {
         return String::new();
     };

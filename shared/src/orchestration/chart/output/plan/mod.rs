@@ -2,6 +2,7 @@
 
 mod add;
 pub(crate) mod condition;
+mod facts;
 pub(crate) mod hoist;
 mod instances;
 mod objects;
@@ -11,10 +12,12 @@ mod rename;
 mod replace;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
 use serde_json::Value as Json;
 
 use crate::orchestration::chart::compare::{Change, Difference};
@@ -25,7 +28,9 @@ use crate::orchestration::chart::render::{Document, Identity};
 use crate::orchestration::chart::target::Wanted;
 use crate::orchestration::chart::work::{ValuesRef, Variant, Work};
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
+use crate::parallel;
 use condition::Literal;
+use facts::{Facts, User};
 
 /// One variant as it is now, beside what it shall be.
 #[derive(Debug)]
@@ -65,7 +70,7 @@ pub(crate) enum Op {
     /// A value.
     Value(ValuesRef, YamlEdit),
     /// Lines of a template, or of a value with several lines.
-    Lines(TextRef, LineEdit),
+    Lines(Arc<TextRef>, LineEdit),
     /// A word of a condition.
     Literal(Literal),
     /// A new file.
@@ -74,127 +79,130 @@ pub(crate) enum Op {
     RemoveFile(String),
 }
 
-/// How often a difference was tried already, by object and path.
-pub(crate) type Attempts = BTreeMap<(Identity, Vec<Step>), usize>;
+/// A difference, by object and path.
+type Tried = (Identity, Vec<Step>);
 
-/// What comes from a place or a value: variant, document and path.
-pub(super) type User<'p> = (usize, usize, &'p [Step]);
+/// How often each difference was tried already.
+pub(crate) type Attempts = HashMap<Tried, usize, RandomState>;
 
-/// For each place or value, what comes from it.
-type Users<'p, Of> = HashMap<&'p Of, Vec<User<'p>>, RandomState>;
+/// So many documents are worth a task of their own.
+const DOCUMENTS_AT_ONCE: usize = 128;
 
 /// A question of [`Planner::value_fits`]: the variant, the value, what it would become, and in which file.
 type Fit = (usize, Leaf, String, ValuesRef);
 
-/// All that the planner looks at.
-pub(crate) struct Planner<'p> {
-    /// The chart as it is now.
-    pub work: &'p Work,
-    /// The variants.
-    pub states: &'p [State],
-    /// How often each difference was tried.
-    pub attempts: &'p mut Attempts,
-    /// Name of the target, for new files.
-    pub target: &'p str,
-    asking: Vec<condition::Asking<'p>>,
-    users: Users<'p, Place>,
-    leaves: Users<'p, Leaf>,
-    /// What was asked of [`Planner::attempt`] in this round: the same for all variants.
-    levels: Attempts,
+/// What is planned for some documents of a variant, or for its objects as a whole. Nothing in it depends on what is planned
+/// for others.
+struct Planner<'p> {
+    /// What the changes follow from.
+    facts: &'p Facts<'p>,
+    /// What was asked of [`Planner::attempt`].
+    asked: HashSet<Tried, RandomState>,
     /// What [`Planner::value_fits`] found for a value that feeds many objects, each of which asks.
     fits: RefCell<BTreeMap<Fit, bool>>,
-    /// The changes, each with the template that it is for.
-    ops: Vec<(String, Op)>,
+    ops: Ops,
     /// The template that is looked at.
     source: String,
 }
 
-impl<'p> Planner<'p> {
-    /// A planner for one round.
-    pub(crate) fn new(
-        work: &'p Work,
-        states: &'p [State],
-        attempts: &'p mut Attempts,
-        target: &'p str,
-    ) -> Self {
-        let mut users: Users<'_, Place> = HashMap::default();
-        let mut leaves: Users<'_, Leaf> = HashMap::default();
-        for (state_index, state) in states.iter().enumerate() {
-            for (document, places) in state.places.iter().enumerate() {
-                for (path, place) in places.iter() {
-                    users
-                        .entry(place)
-                        .or_default()
-                        .push((state_index, document, path));
-                }
-            }
-            for (document, sources) in state.sources.iter().enumerate() {
-                for (path, parts) in sources {
-                    for part in parts {
-                        if let Source::Value(leaf) = part {
-                            leaves
-                                .entry(leaf)
-                                .or_default()
-                                .push((state_index, document, path));
-                        }
-                    }
-                }
-            }
-        }
-        Self {
-            work,
-            states,
-            attempts,
-            target,
-            asking: condition::asking(&work.chart),
-            users,
-            leaves,
-            levels: Attempts::new(),
-            fits: RefCell::default(),
-            ops: Vec::new(),
-            source: String::new(),
+impl<'p> std::ops::Deref for Planner<'p> {
+    type Target = Facts<'p>;
+
+    fn deref(&self) -> &Facts<'p> {
+        self.facts
+    }
+}
+
+/// Changes, each with the template that it is for, and each of them once.
+#[derive(Default)]
+struct Ops {
+    list: Vec<(String, Op)>,
+    /// Which of them are for a template.
+    of: HashMap<String, Vec<usize>, RandomState>,
+}
+
+impl Ops {
+    fn push(&mut self, source: &str, op: Op) {
+        let known = self.of.entry_ref(source).or_default();
+        if !known.iter().any(|index| self.list[*index].1 == op) {
+            known.push(self.list.len());
+            self.list.push((source.to_owned(), op));
         }
     }
+}
 
-    /// The changes of this round.
-    pub(crate) fn plan(mut self) -> Vec<(String, Op)> {
-        for state in 0..self.states.len() {
-            for document in 0..self.states[state].documents.len() {
-                self.document(state, document);
-            }
-            self.objects(state);
+/// The changes of one round, each with the template that it is for. What was tried is noted in `attempts`.
+pub(crate) fn plan(
+    work: &Work,
+    states: &[State],
+    attempts: &mut Attempts,
+    target: &str,
+) -> Vec<(String, Op)> {
+    let facts = Facts::new(work, states, attempts, target);
+    let mut tasks: Vec<(usize, Option<Range<usize>>)> = Vec::new();
+    for (index, state) in states.iter().enumerate() {
+        let count = state.documents.len();
+        let begins = (0..count).step_by(DOCUMENTS_AT_ONCE);
+        let parts = begins.map(|begin| begin..count.min(begin + DOCUMENTS_AT_ONCE));
+        tasks.extend(parts.map(|part| (index, Some(part))));
+        tasks.push((index, None));
+    }
+    let planned = parallel::tasks(tasks.len(), |index| {
+        let (state, documents) = tasks[index].clone();
+        Planner::planned(&facts, state, documents)
+    });
+    drop(facts);
+    let mut ops = Ops::default();
+    let mut asked: HashSet<Tried, RandomState> = HashSet::default();
+    for (planned, here) in planned {
+        for (source, op) in planned.list {
+            ops.push(&source, op);
         }
-        self.ops
+        asked.extend(here);
+    }
+    for key in asked {
+        *attempts.entry(key).or_default() += 1;
+    }
+    ops.list
+}
+
+impl<'p> Planner<'p> {
+    /// The changes for some documents of a variant, or for its objects as a whole, and what was tried.
+    fn planned(
+        facts: &'p Facts<'p>,
+        state: usize,
+        documents: Option<Range<usize>>,
+    ) -> (Ops, HashSet<Tried, RandomState>) {
+        let mut planner = Self {
+            facts,
+            asked: HashSet::default(),
+            fits: RefCell::default(),
+            ops: Ops::default(),
+            source: String::new(),
+        };
+        match documents {
+            Some(documents) => documents.for_each(|document| planner.document(state, document)),
+            None => planner.objects(state),
+        }
+        (planner.ops, planner.asked)
     }
 
     /// Counts one more round in which something was tried, and says how many there were before.
     pub(super) fn attempt(&mut self, identity: &Identity, path: &[Step]) -> usize {
         let key = (identity.clone(), path.to_vec());
-        if let Some(level) = self.levels.get(&key) {
-            return *level;
-        }
-        let count = self.attempts.entry(key.clone()).or_default();
-        let level = *count;
-        *count += 1;
-        self.levels.insert(key, level);
+        let level = self.attempts.get(&key).copied().unwrap_or(0);
+        self.asked.insert(key);
         level
     }
 
     /// How often something was tried before this round.
     pub(super) fn tried(&self, identity: &Identity, path: &[Step]) -> usize {
         let key = (identity.clone(), path.to_vec());
-        self.levels
-            .get(&key)
-            .or_else(|| self.attempts.get(&key))
-            .copied()
-            .unwrap_or(0)
+        self.attempts.get(&key).copied().unwrap_or(0)
     }
 
     pub(super) fn push(&mut self, op: Op) {
-        let op = (self.source.clone(), op);
-        if !self.ops.contains(&op) {
-            self.ops.push(op);
-        }
+        self.ops.push(&self.source, op);
     }
 
     pub(super) fn document(&mut self, state: usize, document: usize) {
@@ -293,9 +301,9 @@ impl<'p> Planner<'p> {
         true
     }
 
-    pub(super) fn lines(&mut self, place: &Place, range: std::ops::Range<usize>, new: String) {
+    pub(super) fn lines(&mut self, place: &Place, range: Range<usize>, new: String) {
         self.push(Op::Lines(
-            place.text.clone(),
+            Arc::clone(&place.text),
             LineEdit {
                 start: range.start,
                 end: range.end,
@@ -306,7 +314,7 @@ impl<'p> Planner<'p> {
 
     /// All that comes from a line: variant, document and path.
     pub(super) fn users_of(&self, place: &Place) -> Vec<User<'p>> {
-        self.users.get(place).cloned().unwrap_or_default()
+        self.lines.of(place).collect()
     }
 }
 

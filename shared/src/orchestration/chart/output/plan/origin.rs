@@ -131,14 +131,9 @@ impl<'p> Planner<'p> {
         place: &Place,
         test: impl Fn(&Self, usize, usize, &'p [Step]) -> bool,
     ) -> bool {
-        self.users
-            .get(place)
-            .into_iter()
-            .flatten()
-            .all(|(state, document, path)| {
-                self.states[*state].pairs[*document].is_none()
-                    || test(self, *state, *document, path)
-            })
+        self.facts.lines.of(place).all(|(state, document, path)| {
+            self.states[state].pairs[document].is_none() || test(self, state, document, path)
+        })
     }
 
     pub(super) fn place(&self, state: usize, document: usize, path: &[Step]) -> Option<&'p Place> {
@@ -252,10 +247,8 @@ impl<'p> Planner<'p> {
             .work
             .definer(&self.states[state].variant, leaf)
             .and_then(|(file, path)| {
-                let tree =
-                    crate::orchestration::chart::yaml::parse_tree(&self.work.values_text(&file)?)
-                        .ok()??;
-                Some(tree.get(&path)?.to_json())
+                let text = self.work.values_text(&file)?;
+                with_tree(&text, |tree| Some(tree?.get(&path)?.to_json()))
             });
         match old {
             Some(Json::Number(_)) => text

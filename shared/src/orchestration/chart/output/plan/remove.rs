@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use crate::orchestration::chart::compare::Change;
 use crate::orchestration::chart::identify::{Source, TextRef};
 use crate::orchestration::chart::output::lines::{Line, block, is_asked_for, item_block};
+use crate::orchestration::chart::work::defines;
 use crate::orchestration::chart::yaml::{Step, YamlEdit};
 
 use super::{Op, Planner, Twice, balanced};
@@ -23,12 +24,9 @@ impl Planner<'_> {
             };
             let has = self.work.definer(&self.states[state].variant, &leaf);
             let in_place = has.is_some_and(|(file, local)| {
-                self.work.values_text(&file).is_some_and(|text| {
-                    crate::orchestration::chart::yaml::parse_tree(&text)
-                        .ok()
-                        .flatten()
-                        .is_some_and(|tree| tree.get(&local).is_some())
-                })
+                self.work
+                    .values_text(&file)
+                    .is_some_and(|text| defines(&text, &local))
             });
             if in_place && self.alone(state, &leaf) && self.set_value(state, &leaf, empty) {
                 return;
@@ -39,12 +37,10 @@ impl Planner<'_> {
             && let Some((file, local)) = self.work.definer(&self.states[state].variant, &leaf)
         {
             // What an archive sets can only be switched off from above.
-            let above = self.work.values_text(&file).is_some_and(|text| {
-                crate::orchestration::chart::yaml::parse_tree(&text)
-                    .ok()
-                    .flatten()
-                    .is_none_or(|tree| tree.get(&local).is_none())
-            });
+            let above = self
+                .work
+                .values_text(&file)
+                .is_some_and(|text| !defines(&text, &local));
             let edit = if above {
                 YamlEdit::Set(local, Json::Null)
             } else {
@@ -161,10 +157,7 @@ impl Planner<'_> {
         let has = self.work.definer(&here.variant, &leaf);
         let in_place = has.is_some_and(|(file, local)| {
             let text = self.work.values_text(&file).unwrap_or_default();
-            let tree = crate::orchestration::chart::yaml::parse_tree(&text);
-            tree.ok()
-                .flatten()
-                .is_some_and(|tree| tree.get(&local).is_some())
+            defines(&text, &local)
         });
         in_place && self.set_value(state, &leaf, Json::from(""))
     }
@@ -189,15 +182,11 @@ impl Planner<'_> {
             if path.len() != 1 {
                 continue;
             }
-            if place.text != owner || place.line >= lines.len() {
+            if *place.text != owner || place.line >= lines.len() {
                 return;
             }
-            let shared = self
-                .users
-                .get(place)
-                .into_iter()
-                .flatten()
-                .any(|(s, d, _)| self.states[*s].pairs[*d].is_some());
+            let mut users = self.facts.lines.of(place);
+            let shared = users.any(|(s, d, _)| self.states[s].pairs[d].is_some());
             if shared {
                 return;
             }

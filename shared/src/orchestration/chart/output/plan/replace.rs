@@ -329,7 +329,7 @@ impl Planner<'_> {
         }
         for (path, line, new) in hits {
             let place = Place {
-                text: TextRef::File(path),
+                text: TextRef::File(path).into(),
                 line,
             };
             self.lines(&place, line..line + 1, new);

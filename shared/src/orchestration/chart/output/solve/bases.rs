@@ -1,7 +1,7 @@
 //! The renderings of the original chart, and what differs between them by itself.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
@@ -30,16 +30,26 @@ pub(crate) fn take<T: Send>(
 ) -> Result<Takes<T>, ChartError> {
     let (job, by_chance) = (around.job, around.by_chance);
     let (chart, user) = (&around.original.chart, &around.original.user);
-    let (_, marked_chart) = around.marks;
+    let Some(first) = variants.first() else {
+        return Ok(Vec::new());
+    };
     job.desks.with(Form::Plain, chart, user, |plain| {
+        // Helm has begun when the marks are made.
+        let begun = Mutex::new(Some(plain.begin(job.helm, first, job.capabilities)?));
+        let (_, marked_chart) = around.marks();
         job.desks.with(Form::Marked, marked_chart, user, |marked| {
             Ok(parallel::tasks(variants.len() * 3, |index| {
                 if index % 3 == 1 && !by_chance {
                     return Err(ChartError::Input(String::new()));
                 }
                 let disk = if index % 3 == 2 { marked } else { plain };
-                let text = disk.print(job.helm, &variants[index / 3], job.capabilities)?;
-                Ok(develop(text))
+                let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+                let running = match begun.take_if(|_| index == 0) {
+                    Some(running) => running,
+                    None => disk.begin(job.helm, &variants[index / 3], job.capabilities)?,
+                };
+                drop(begun);
+                Ok(develop(running.end()?))
             }))
         })
     })
@@ -55,7 +65,7 @@ pub(crate) fn bases(
     files: &mut FileTable,
 ) -> Result<(Vec<Base>, Vec<Refused>), ChartError> {
     let (job, work) = (around.job, around.original);
-    let (marked, _) = around.marks;
+    let (marked, _) = around.marks();
     let mut bases = Vec::new();
     let mut refused = Vec::new();
     let last = variants.iter().rposition(|variant| variant.required);

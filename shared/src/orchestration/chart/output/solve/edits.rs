@@ -63,9 +63,14 @@ pub(super) fn apply_for(work: &mut Work, ops: &[Op], variants: &[Variant]) {
             }
         }
     }
+    let mut last = None;
     for op in ops {
         match op {
             Op::Value(file, edit) => {
+                // Each object asks for a value that feeds many.
+                if last.replace((file, edit)) == Some((file, edit)) {
+                    continue;
+                }
                 let Some(text) = work.values_text(file) else {
                     continue;
                 };

@@ -1,17 +1,17 @@
 //! The law: what the converted chart renders is what was rendered, converted.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::super::super::ChartError;
 use super::super::super::compare::Change;
 use super::super::super::helm::for_people;
+use super::super::super::render::pair;
 use super::super::super::target::{Target, describe};
 use super::super::super::work::Rendering;
 use super::super::plan::State;
-use super::{Base, state};
+use super::{Base, paired};
 
 /// The law for a chart of rendered manifests.
 pub(crate) fn check_flat(
@@ -19,16 +19,11 @@ pub(crate) fn check_flat(
     base: &Base,
     target: &Target,
 ) -> Result<(), ChartError> {
-    let mut target = target.clone();
-    for wanted in Arc::make_mut(&mut target.wanted) {
-        // Templates have other names there.
-        wanted.source.clear();
-    }
-    let mut rendering = rendering.clone();
-    for document in Arc::make_mut(&mut rendering.documents) {
-        document.source.clear();
-    }
-    let state = state(&rendering, base, &target);
+    // Templates have other names there.
+    let have = rendering.documents.iter();
+    let have: Vec<_> = have.map(|document| (document.identity(), "")).collect();
+    let want: Vec<_> = target.wanted.iter().map(|w| (&w.identity, "")).collect();
+    let state = paired(rendering, base, target, pair(&have, &want));
     if open_in(&state) == 0 {
         Ok(())
     } else {

@@ -10,23 +10,22 @@ mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::super::chance;
 use super::super::compare::compare;
 use super::super::desk::{Desks, Form};
 use super::super::helm::{Running, for_people};
-use super::super::identify::{Marked, Places};
+use super::super::identify::{Marked, Places, mark_chart};
 use super::super::input::ChartFiles;
 use super::super::render::{Document, Doubled, Identity, pair};
-use super::super::target::{Convert, Target, target};
+use super::super::target::Target;
 use super::super::work::{OnDisk, Rendering, Variant, Work};
 use super::super::yaml::Step;
 use super::super::{ChartError, Helm};
 use super::flat::{self, Flattened};
-use super::plan::{Attempts, Op, Planner, State, Twice};
+use super::plan::{Attempts, Op, State, Twice, plan};
 use super::single::flatten_objects;
-use crate::orchestration::provider::Converted;
 use crate::parallel;
 use crate::source::Node;
 
@@ -61,25 +60,31 @@ pub(crate) struct Surroundings<'s> {
     pub job: &'s Job<'s>,
     /// The original chart.
     pub original: &'s Work,
-    /// Its marks, and the chart with them.
-    pub marks: (&'s Marked, &'s ChartFiles),
     /// Whether it can render something else each time.
     pub by_chance: bool,
+    marks: OnceLock<(Marked, ChartFiles)>,
 }
 
 impl<'s> Surroundings<'s> {
-    /// Of a chart with its marks.
-    pub(crate) fn new(
-        job: &'s Job<'s>,
-        original: &'s Work,
-        marks: (&'s Marked, &'s ChartFiles),
-    ) -> Self {
+    /// Of a chart.
+    pub(crate) fn new(job: &'s Job<'s>, original: &'s Work) -> Self {
         Self {
             job,
             original,
-            marks,
             by_chance: chance::is_possible(&original.chart, &original.user),
+            marks: OnceLock::new(),
         }
+    }
+
+    /// The marks of the original chart, and the chart with them.
+    pub(crate) fn marks(&self) -> (&Marked, &ChartFiles) {
+        let (marks, chart) = self.marks.get_or_init(|| mark_chart(&self.original.chart));
+        (marks, chart)
+    }
+
+    /// Gives the marks back where nobody waits for that.
+    pub(crate) fn free(self) {
+        parallel::free(self.marks);
     }
 }
 
@@ -117,19 +122,6 @@ pub(crate) struct Solution {
     pub lint: Option<Running>,
 }
 
-/// What the objects of each base convert to.
-pub(crate) fn conversions(bases: &[Base], convert: &Convert<'_>) -> Vec<Converted> {
-    parallel::tasks(bases.len(), |index| convert(&bases[index].nodes))
-}
-
-/// What each base shall be, by what its objects convert to.
-pub(crate) fn targets(bases: &[Base], conversions: Vec<Converted>) -> Vec<Target> {
-    let both = bases.iter().zip(conversions).collect();
-    parallel::consume(both, |(base, converted): (&Base, Converted)| {
-        target(&base.rendering.documents, converted)
-    })
-}
-
 /// Changes the chart until it renders what it shall.
 pub(crate) fn solve(
     around: &Surroundings<'_>,
@@ -139,7 +131,7 @@ pub(crate) fn solve(
 ) -> Result<Solution, ChartError> {
     let (job, original) = (around.job, around.original);
     let mut work = original.clone();
-    let mut attempts = Attempts::new();
+    let mut attempts = Attempts::default();
     let mut best: Option<(usize, Work)> = None;
     let mut schemas = BTreeSet::new();
     let mut last = Round::default();
@@ -175,12 +167,12 @@ pub(crate) fn solve(
         if round >= ROUNDS {
             break;
         }
-        let seen = unchanged.then_some(((around.marks, bases), early));
+        let seen = unchanged.then_some(((around.marks(), bases), early));
         probe(job, &work, &mut states, &disk, seen)?;
         // Where nothing can be done in one way, the next one is tried with what was seen. Differences that were tried
         // too often have no step left.
         let ops = loop {
-            let ops = Planner::new(&work, &states, &mut attempts, job.target).plan();
+            let ops = plan(&work, &states, &mut attempts, job.target);
             if !ops.is_empty() || round > 4 || attempts.values().all(|n| *n > 5) {
                 break ops;
             }
@@ -364,13 +356,18 @@ fn look(
 }
 
 fn state(rendering: &Rendering, base: &Base, target: &Target) -> State {
-    let documents = Arc::clone(&rendering.documents);
     let right: Vec<(&Identity, &str)> = target
         .wanted
         .iter()
         .map(|w| (&w.identity, w.source.as_str()))
         .collect();
-    let pairs = pair(&names(&documents), &right);
+    let pairs = pair(&names(&rendering.documents), &right);
+    paired(rendering, base, target, pairs)
+}
+
+/// The state where it is known which document shall become what.
+fn paired(rendering: &Rendering, base: &Base, target: &Target, pairs: Vec<Option<usize>>) -> State {
+    let documents = Arc::clone(&rendering.documents);
     let nothing = BTreeSet::new();
     let differences = documents
         .iter()

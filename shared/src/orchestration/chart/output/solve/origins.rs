@@ -134,9 +134,12 @@ impl Questions {
             return Told::Lines((documents, places));
         }
         let probe = &self.probes[index / 2];
-        Told::Values(parallel::each(&partners, |partner| {
+        let pairs: Vec<_> = state.documents.iter().zip(partners).collect();
+        Told::Values(parallel::each(&pairs, |(document, partner)| {
             let partner = &documents[(*partner)?];
-            Some((probe.document(partner), maps_of(probe, partner)))
+            // What is the same with marks as without has none.
+            let is_same = Arc::ptr_eq(&document.value, &partner.value);
+            (!is_same).then(|| (probe.document(partner), maps_of(probe, partner)))
         }))
     }
 }
@@ -147,12 +150,12 @@ pub(crate) struct Answers(Vec<(String, Json, Arc<Vec<Document>>)>);
 
 impl Answers {
     /// Asks about the original chart what [`probe`] is going to ask, as far as these variants tell.
-    pub(crate) fn early(
+    pub(crate) fn early<'t>(
         around: &Surroundings<'_>,
         bases: &[Base],
-        targets: &[Target],
+        targets: impl Iterator<Item = &'t Target>,
     ) -> Result<Self, ChartError> {
-        let (marked, chart) = around.marks;
+        let (marked, chart) = around.marks();
         let renderings: Vec<Rendering> = bases.iter().map(|b| b.rendering.clone()).collect();
         let both = bases.iter().zip(targets);
         let states: Vec<State> = both
@@ -161,7 +164,7 @@ impl Answers {
         if count(&states) == 0 {
             return Ok(Self::default());
         }
-        let questions = Questions::new(marked, &states, &renderings, Some((around.marks, bases)));
+        let questions = Questions::new(marked, &states, &renderings, Some((around.marks(), bases)));
         let nothing = Self::default();
         let answers = questions.ask(around.job, chart, &states, &nothing, |_, told| told)?;
         let asked = questions.values.into_iter().zip(answers).enumerate();
@@ -300,7 +303,7 @@ fn mark_texts(value: &Json, path: &mut Vec<Step>, marked: &mut Marked) -> Json {
                 .collect(),
         ),
         Json::String(text) if text.contains('\n') => {
-            Json::String(marked.mark(text, &TextRef::Value(path.clone())))
+            Json::String(marked.mark(text, TextRef::Value(path.clone())))
         }
         other => other.clone(),
     }
@@ -316,7 +319,7 @@ fn find_doubled(marked: &Marked, state: &mut State, rendered: &[Document]) {
         else {
             continue;
         };
-        let lines: Vec<&str> = partner.text.lines().collect();
+        let lines: Vec<&str> = partner.printed.lines().collect();
         for (twice, key) in doubled.iter_mut().zip(partner.doubled()) {
             if twice.path == key.path {
                 let line = lines.get(key.line);

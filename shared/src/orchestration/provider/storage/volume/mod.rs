@@ -238,7 +238,7 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
             },
         });
         let at = ctx.before[object].at;
-        let trail = ctx.trail.clone();
+        let trail = std::mem::take(&mut ctx.trail);
         let spec = KeyPath::root().key("spec");
         let made = ctx.in_place_of(object, &volume, |ctx| {
             write_source(ctx, object, &spec, target, &bag, &full);
