@@ -43,12 +43,14 @@ pub(crate) fn take<T: Send>(
                     return Err(ChartError::Input(String::new()));
                 }
                 let disk = if index % 3 == 2 { marked } else { plain };
-                let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
-                let running = match begun.take_if(|_| index == 0) {
+                let begun = || {
+                    let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+                    begun.take()
+                };
+                let running = match (index == 0).then(begun).flatten() {
                     Some(running) => running,
                     None => disk.begin(job.helm, &variants[index / 3], job.capabilities)?,
                 };
-                drop(begun);
                 Ok(develop(running.end()?))
             }))
         })
