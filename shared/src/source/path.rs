@@ -168,9 +168,9 @@ impl KeyPath {
     /// The last key, unless the path is the root or ends with an index.
     #[must_use]
     pub fn last_key(&self) -> Option<&str> {
-        match &self.0.as_ref()?.segment {
-            Segment::Key(key) => Some(key.as_str()),
-            Segment::Index(_) => None,
+        match self.split_last()?.1 {
+            PathStep::Key(key) => Some(key),
+            PathStep::Index(_) => None,
         }
     }
 

@@ -9,8 +9,10 @@ use crate::finding::Findings;
 use crate::images::inventory::{self, Needed};
 use crate::images::rewrite::Rules;
 use crate::orchestration::kubernetes::load::Object;
-use crate::orchestration::provider::{Change, Converted, Edit, ObjectRef, SourceKey, apply};
-use crate::source::{KeyPath, Node, Origin, PathStep};
+use crate::orchestration::provider::{
+    Change, Converted, Edit, ObjectRef, SourceKey, apply, node_at,
+};
+use crate::source::{KeyPath, Node, Origin};
 
 /// The images that rendered objects need, and the Secrets by which they are pulled.
 pub(crate) fn needed(nodes: &[Arc<Node>]) -> (Vec<Needed>, Vec<serde_json::Value>) {
@@ -36,11 +38,11 @@ pub(crate) fn rewrite(mut converted: Converted, rules: &Rules) -> Converted {
         let asked = inventory::of_objects(&[object(index, node)], &mut Findings::default());
         let paths = asked.iter().flat_map(|image| &image.origins);
         for path in paths.map(|origin| origin.path.clone()) {
-            let Some(old) = text(node, &path) else {
+            let Some(old) = node_at(node, &path).and_then(Node::as_text) else {
                 continue;
             };
             // What is no image stays, and was said to be none.
-            let Ok(Some(new)) = rules.rewrite(&old) else {
+            let Ok(Some(new)) = rules.rewrite(old) else {
                 continue;
             };
             let edit = Edit {
@@ -72,16 +74,4 @@ fn object(index: usize, node: &Node) -> Object {
         namespace: names.namespace,
         origin: Origin::new(node.at, KeyPath::root()),
     }
-}
-
-/// The text at a path.
-fn text(root: &Node, path: &KeyPath) -> Option<String> {
-    let mut at = root;
-    for step in path.steps() {
-        at = match step {
-            PathStep::Key(key) => at.as_mapping()?.get(key)?,
-            PathStep::Index(index) => at.as_sequence()?.get(index)?,
-        };
-    }
-    at.as_text().map(str::to_owned)
 }

@@ -47,6 +47,18 @@ pub(super) struct Asked {
     pub(super) needed: Images,
 }
 
+impl Asked {
+    /// What is known before helm is asked.
+    pub(super) fn of(bases: &[Base], from: &Provider, converter: &Converter<'_>) -> Self {
+        let (needed, conversions) = parallel::both(|| needed(bases), || converter.all(bases, from));
+        Self {
+            conversions,
+            needed,
+            ..Self::default()
+        }
+    }
+}
+
 /// The images that a chart asks for, and the Secrets by which they are pulled.
 type Images = (Vec<Needed>, Vec<Json>);
 
@@ -165,11 +177,7 @@ fn ask(
     from: &Provider,
     converter: &Converter<'_>,
 ) -> Result<Asked, ChartError> {
-    let mut asked = Asked {
-        conversions: converter.all(bases, from),
-        needed: needed(bases),
-        ..Asked::default()
-    };
+    let mut asked = Asked::of(bases, from, converter);
     if bases.iter().any(|base| base.nodes.len() >= MANY_OBJECTS) {
         let targets = asked.conversions.iter().map(|c| &c.target);
         asked.answers = Answers::early(around, bases, targets)?;

@@ -138,15 +138,7 @@ fn converted(
         answers,
         needed: (needed, pull_secrets),
     } = match early {
-        None => {
-            let convert = || converter.all(&bases, &from);
-            let (needed, conversions) = parallel::both(|| needed(&bases), convert);
-            Asked {
-                conversions,
-                needed,
-                ..Asked::default()
-            }
-        }
+        None => Asked::of(&bases, &from, &converter),
         Some(Early { tried, mut asked }) => {
             add_optional(tried, &mut bases, &mut asked.conversions);
             asked

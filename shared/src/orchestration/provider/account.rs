@@ -1,17 +1,15 @@
 //! The account: what stood in an object and stands there no more has gone elsewhere, or a finding says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::catalog::Catalog;
-use super::edit::{Change, Edit, SourceKey};
+use super::context::Trail;
+use super::edit::{Change, Edit};
 use super::row::plain;
 use super::{ObjectRef, edit};
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{KeyPath, Node, Origin, PathStep, Value};
-
-/// Where values of the target came from.
-type Trail = BTreeMap<(usize, String), Vec<SourceKey>>;
 
 /// Names each key that was taken out or got another value without a word about it. `became` says of each object whether it
 /// is still there, and what changed in it.

@@ -13,6 +13,9 @@ use super::{Added, Mapping, Missing, ObjectRef, Options, Provider};
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{KeyPath, Node, Origin, Position};
 
+/// Where values of the target came from, by object and key path.
+pub(super) type Trail = BTreeMap<(usize, String), Vec<SourceKey>>;
+
 /// One conversion on its way.
 pub(super) struct Context<'c> {
     pub(super) from: &'c Catalog,
@@ -28,7 +31,7 @@ pub(super) struct Context<'c> {
     pub(super) missing: Vec<Missing>,
     pub(super) added: Vec<Added>,
     /// Where the values of the target came from, by object and key path.
-    pub(super) trail: BTreeMap<(usize, String), Vec<SourceKey>>,
+    pub(super) trail: Trail,
     /// Keys of the source that went into added objects, by object and key path.
     pub(super) carried: BTreeSet<(usize, String)>,
     /// Paths of companions that were read, by object.
@@ -121,18 +124,20 @@ impl<'c> Context<'c> {
     }
 
     /// Makes an object besides: writers work on objects of the list, so that it stands in the place of one for a moment.
-    /// What the writer notes in the trail stays there.
+    /// Gives it, and what the writer noted of where its values came from, which is nothing of the trail.
     pub(super) fn in_place_of(
         &mut self,
         object: usize,
         begin: &Json,
         write: impl FnOnce(&mut Self),
-    ) -> Option<Node> {
+    ) -> (Option<Node>, Trail) {
         let begin = Node::from_json(begin, self.before[object].at);
         let kept = self.now[object].replace(Arc::new(begin));
+        let trail = std::mem::take(&mut self.trail);
         write(self);
+        let noted = std::mem::replace(&mut self.trail, trail);
         let made = std::mem::replace(&mut self.now[object], kept);
-        made.map(Arc::unwrap_or_clone)
+        (made.map(Arc::unwrap_or_clone), noted)
     }
 
     /// Notes that keys of the source went into an added object.
@@ -141,16 +146,14 @@ impl<'c> Context<'c> {
         self.carried.extend(places);
     }
 
-    /// As [`Self::in_place_of`], and what the writer notes in the trail is carried into that object.
+    /// As [`Self::in_place_of`], and what the writer noted is carried into that object.
     pub(super) fn carried_into(
         &mut self,
         object: usize,
         begin: &Json,
         write: impl FnOnce(&mut Self),
     ) -> Option<Node> {
-        let kept = std::mem::take(&mut self.trail);
-        let made = self.in_place_of(object, begin, write);
-        let noted = std::mem::replace(&mut self.trail, kept);
+        let (made, noted) = self.in_place_of(object, begin, write);
         for keys in noted.values() {
             self.carry(keys);
         }

@@ -63,7 +63,7 @@ pub fn apply(target: &mut Node, edits: &[Edit]) {
 }
 
 /// The node at a path.
-pub(super) fn get<'n>(root: &'n Node, path: &KeyPath) -> Option<&'n Node> {
+pub(crate) fn get<'n>(root: &'n Node, path: &KeyPath) -> Option<&'n Node> {
     let Some((above, step)) = path.split_last() else {
         return Some(root);
     };

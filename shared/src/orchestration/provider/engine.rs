@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::context::Context;
+use super::context::{Context, Trail};
 use super::edit::{Edit, apply, difference};
 use super::{
     Converted, Mapping, Options, Outcome, Provider, SourceKey, companion, foreign, ingress, list,
@@ -135,11 +135,7 @@ fn finish(ctx: Context<'_>) -> Converted {
 }
 
 /// The keys of the source that an edit's value comes from: those noted at its path, below it, or above it.
-fn origins(
-    trail: &std::collections::BTreeMap<(usize, String), Vec<SourceKey>>,
-    object: usize,
-    edit: &Edit,
-) -> Vec<SourceKey> {
+fn origins(trail: &Trail, object: usize, edit: &Edit) -> Vec<SourceKey> {
     if matches!(edit.change, super::Change::Remove { .. }) {
         return Vec::new();
     }

@@ -46,6 +46,7 @@ use crate::finding::Findings;
 use crate::source::Node;
 
 pub use detect::{Candidate, Detection, Sighting, detect, detect_among};
+pub(crate) use edit::get as node_at;
 pub use edit::{Change, Edit, SourceKey, apply, difference};
 pub use engine::convert;
 pub use explain::explain;

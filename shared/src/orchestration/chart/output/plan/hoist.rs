@@ -99,7 +99,7 @@ impl Planner<'_> {
         let Some(place) = self.place(state, document, anchor).cloned() else {
             return false;
         };
-        let users = self.users_of(&place);
+        let users: Vec<_> = self.users_of(&place).collect();
         let mut wants: Vec<Option<Json>> = vec![None; self.states.len()];
         let mut seen = vec![false; self.states.len()];
         for (s, d, path) in &users {

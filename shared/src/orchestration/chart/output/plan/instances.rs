@@ -41,7 +41,7 @@ impl Planner<'_> {
         if beside(&lines, place.line + usize::from(inside), column, key).is_some() {
             return false;
         }
-        let users = self.users_of(&place);
+        let users: Vec<_> = self.users_of(&place).collect();
         let depth = anchor.len();
         let mut own = anchor.to_vec();
         if !inside {
@@ -224,10 +224,7 @@ impl Planner<'_> {
                 identity
             };
             let own = identity(state, document);
-            let alone = self
-                .users_of(&place)
-                .iter()
-                .all(|(s, d, _)| identity(*s, *d) == own);
+            let alone = self.users_of(&place).all(|(s, d, _)| identity(s, d) == own);
             let text = self.named_like(state, document, text);
             if alone {
                 self.lines(&place, place.line..place.line, format!("{text}---\n"));

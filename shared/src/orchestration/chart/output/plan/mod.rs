@@ -313,8 +313,8 @@ impl<'p> Planner<'p> {
     }
 
     /// All that comes from a line: variant, document and path.
-    pub(super) fn users_of(&self, place: &Place) -> Vec<User<'p>> {
-        self.lines.of(place).collect()
+    pub(super) fn users_of(&self, place: &Place) -> impl Iterator<Item = User<'p>> {
+        self.facts.lines.of(place)
     }
 }
 

@@ -131,7 +131,7 @@ impl<'p> Planner<'p> {
         place: &Place,
         test: impl Fn(&Self, usize, usize, &'p [Step]) -> bool,
     ) -> bool {
-        self.facts.lines.of(place).all(|(state, document, path)| {
+        self.users_of(place).all(|(state, document, path)| {
             self.states[state].pairs[document].is_none() || test(self, state, document, path)
         })
     }

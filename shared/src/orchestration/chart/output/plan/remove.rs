@@ -120,7 +120,7 @@ impl Planner<'_> {
         let (Some(place), Some(Step::Key(key))) = (&twice.place, twice.path.last()) else {
             return;
         };
-        if !self.users_of(place).is_empty() {
+        if self.users_of(place).next().is_some() {
             return;
         }
         let Some(text) = self.text(state, place) else {
@@ -185,7 +185,7 @@ impl Planner<'_> {
             if *place.text != owner || place.line >= lines.len() {
                 return;
             }
-            let mut users = self.facts.lines.of(place);
+            let mut users = self.users_of(place);
             let shared = users.any(|(s, d, _)| self.states[s].pairs[d].is_some());
             if shared {
                 return;

@@ -238,12 +238,10 @@ pub(in super::super) fn inline(ctx: &mut Context<'_>, object: usize, pod: &KeyPa
             },
         });
         let at = ctx.before[object].at;
-        let trail = std::mem::take(&mut ctx.trail);
         let spec = KeyPath::root().key("spec");
-        let made = ctx.in_place_of(object, &volume, |ctx| {
+        let (made, _) = ctx.in_place_of(object, &volume, |ctx| {
             write_source(ctx, object, &spec, target, &bag, &full);
         });
-        ctx.trail = trail;
         if let Some(made) = made {
             ctx.add(made, object);
         }
